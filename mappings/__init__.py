@@ -1,1 +1,1 @@
-"""."""
+"""The dictionary of Orderhub: mapping files, and the compiler that turns one into two plain functions."""

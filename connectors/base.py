@@ -1,0 +1,410 @@
+"""What a connector is: a small required class, and optional protocols for what its vendor can do.
+
+A connector speaks one vendor's API. It knows requests, pages, batches and errors; it knows no canonical order and no
+database. The engine finds out what a connector can do by `isinstance` against the protocols here and by its declared
+`Capabilities`; a new ability is a new optional protocol, never a new required method.
+
+Rules the contract suite checks: exactly one attempt per call, no sleep, no retry; results in the order and length of
+the batch; a write whose outcome is not certain raises or reports `IN_DOUBT`; 200 is no success until the body says so.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+Native = Mapping[str, Any]
+"""A record in the vendor's own shape and spelling. Exists only at this border."""
+
+
+# ---------------------------------------------------------------- what comes back from a write
+class Outcome(StrEnum):
+    """The six outcomes of a push (architecture, decision 3)."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REJECTED = "rejected"
+    RETRY = "retry"
+    IN_DOUBT = "in_doubt"
+
+
+class Operation(StrEnum):
+    """What is asked of the vendor; one batch holds one operation on one record type."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    ACT = "act"
+
+
+@dataclass(frozen=True, slots=True)
+class PushItem:
+    """One record to write. `key` is the idempotency key; `vendor_id` is None exactly when the operation is CREATE.
+
+    For ACT, `action` names the vendor's verb (`ApproveOrders`) and `payload` holds its arguments.
+    """
+
+    key: str
+    payload: Native
+    vendor_id: str | None = None
+    action: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """What became of one item, at the same position as the item in its batch.
+
+    `code` is the vendor's error code, `message` its words in one line, `path` its field path, `after` the seconds to wait
+    before a retry when the vendor names them, `evidence` a small redacted excerpt of the answer.
+    """
+
+    key: str
+    outcome: Outcome
+    vendor_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+    path: str | None = None
+    reason: str | None = None
+    """A value of `oms_schema.problems.Reason` when the connector can tell why a record was rejected."""
+    after: float | None = None
+    evidence: Native = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- what a connector declares
+class CreateProtocol(StrEnum):
+    """How a lost create is told from a lost reply; the engine chooses its protocol by this."""
+
+    NATIVE_KEY = "native_key"
+    UNIQUE_FIELD = "unique_field"
+    PROBE = "probe"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCapability:
+    """How one vendor record type is written.
+
+    `batch` records at most in one call; `atomic`: a call is applied whole or not at all. `marker` is the field that carries
+    our mark for UNIQUE_FIELD and PROBE. `index_lag` and `max_in_flight`, in seconds: how long a new record may be
+    invisible to look-ups, and how long a request may still be applied after its caller gave up. `children` limits
+    child records per parent record (`{"LineItem": 450}`). `actions` are the verbs `act` understands.
+    """
+
+    batch: int
+    operations: frozenset[Operation]
+    create: CreateProtocol = CreateProtocol.NONE
+    marker: str | None = None
+    atomic: bool = False
+    index_lag: float = 0.0
+    max_in_flight: float = 0.0
+    children: Mapping[str, int] = field(default_factory=dict)
+    actions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCapability:
+    """A stream of changes: `overlap` seconds are read again behind the cursor; `parent` streams are read first."""
+
+    record: str
+    overlap: float
+    deletes: bool
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A known vendor limit, held by the store's token bucket for all workers of one credential.
+
+    `limit` tokens per `per` seconds, at most `burst` at once. Every call costs one token unless `operations` names others.
+    """
+
+    name: str
+    limit: float
+    per: float
+    burst: int
+    operations: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this connector does, how it was verified, and what it cannot do; printed in the capability matrix."""
+
+    streams: Mapping[str, StreamCapability] = field(default_factory=dict)
+    records: Mapping[str, RecordCapability] = field(default_factory=dict)
+    rates: tuple[Rate, ...] = ()
+    max_concurrency: int = 1
+    verified_by: tuple[str, ...] = ()
+    cannot: tuple[str, ...] = ()
+
+
+class FieldType(StrEnum):
+    """The kinds of value a vendor field can hold, as far as mappings care."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"
+    ENUM = "enum"
+    ID = "id"
+    OBJECT = "object"
+    LIST = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSchema:
+    """One field of a vendor record: dotted `path`, type, and what may be done with it."""
+
+    path: str
+    type: FieldType
+    length: int | None = None
+    required: bool = False
+    readable: bool = True
+    createable: bool = True
+    updateable: bool = True
+    values: frozenset[str] = frozenset()
+    values_closed: bool = False
+    """True when the vendor refuses any value outside `values`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSchema:
+    """One vendor record type. `open_suffix`: fields ending so may exist beyond those listed (Salesforce: `__c`)."""
+
+    record: str
+    fields: Mapping[str, FieldSchema]
+    open_suffix: str | None = None
+
+
+# ---------------------------------------------------------------- what comes back from a read
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """One record of a stream: its vendor id, the vendor's time of last change (aware), and whether it is gone."""
+
+    native_id: str
+    modified_at: datetime
+    native: Native
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records in cursor order and the cursor to save once all of them are durable.
+
+    `cursor` is opaque to everyone but the connector; the engine hands it back unchanged.
+    """
+
+    records: Sequence[ReadRecord]
+    cursor: str
+    last: bool = False
+
+
+class Severity(StrEnum):
+    """How bad a finding of a check is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a check saw: `subject` is a field, a right, a limit; `sentence` says what, its effect and the remedy."""
+
+    severity: Severity
+    subject: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `check` found. `account` fingerprints the vendor account (network code, org id), to refuse mixed-up ids."""
+
+    account: str
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing found is an error."""
+        return all(f.severity is not Severity.ERROR for f in self.findings)
+
+
+class JobState(StrEnum):
+    """Where a report job stands at the vendor."""
+
+    RUNNING = "running"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which delivery is wanted: days inclusive, in the vendor account's own time zone."""
+
+    since: date
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """Delivered units of one line on one day of the vendor's own zone, not cumulative."""
+
+    day: date
+    line_vendor_id: str
+    order_vendor_id: str
+    impressions: int
+    clicks: int = 0
+    completed_views: int = 0
+    viewable_impressions: int = 0
+
+
+# ---------------------------------------------------------------- the required class
+class Connector(ABC):
+    """One vendor account in use. Construction makes no request; every method may.
+
+    `config` is the pydantic model of the connection's settings (secrets are `SecretStr`, unknown settings an error).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    config: ClassVar[type[BaseModel]]
+
+    @abstractmethod
+    def __init__(self, settings: BaseModel) -> None: ...
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this connection can do with its present settings; no request."""
+
+    @classmethod
+    @abstractmethod
+    def record_schemas(cls) -> Mapping[str, RecordSchema]:
+        """The vendor's record types as data, for checking mappings without a connection; no request."""
+
+    @abstractmethod
+    def check(self, used: Mapping[str, Sequence[str]] | None = None) -> CheckReport:
+        """Try the account and, for each record type in `used`, the named fields. Writes nothing.
+
+        Raises AuthFailed, Misconfigured, RetryLater or QuotaExhausted when the account cannot even be asked.
+        """
+
+    def close(self) -> None:
+        """Give back sockets; the connector is not used afterwards."""
+        return
+
+
+# ---------------------------------------------------------------- optional protocols
+@runtime_checkable
+class ReadsChanges(Protocol):
+    """Tells what changed since a cursor."""
+
+    def read(self, stream: str, fields: Sequence[str], cursor: str | None) -> Iterator[Page]:
+        """Pages in (modified, id) order, starting `overlap` seconds behind `cursor`; None reads from the beginning.
+
+        `fields` are the vendor field paths wanted besides id and modification time.
+        Raises RetryLater, QuotaExhausted, AuthFailed, PermissionMissing, SchemaDrift.
+        """
+        ...
+
+    def fetch(self, record: str, fields: Sequence[str], native_ids: Sequence[str]) -> Mapping[str, Native]:
+        """The present state of named records; ids the vendor does not know are absent from the answer."""
+        ...
+
+
+@runtime_checkable
+class PushesRecords(Protocol):
+    """Writes records and finds them again."""
+
+    def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        """One vendor call for at most `batch` items; one result per item, in order.
+
+        May raise instead when the whole call shares one fate: RetryLater, QuotaExhausted, AuthFailed, PermissionMissing
+        (all: certainly not applied) or OutcomeUnknown (the whole batch is in doubt).
+        """
+        ...
+
+    def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
+        """For each item the live vendor record that carries its marker: (vendor id, record), or None; in order.
+
+        A record that carries the marker's unique value but is somebody else's is reported with its record, so that the
+        engine can see the difference. Raises like a read.
+        """
+        ...
+
+
+@runtime_checkable
+class ObservesRecords(Protocol):
+    """Shows the vendor's present state of records the hub wrote."""
+
+    def observe(self, record: str, vendor_ids: Sequence[str]) -> Mapping[str, Native]:
+        """Present state by vendor id; unknown ids are absent."""
+        ...
+
+
+@runtime_checkable
+class ResolvesNames(Protocol):
+    """Turns names into the vendor's own ids through its look-up tables."""
+
+    def resolve(self, table: str, names: Sequence[str], scope: str = "") -> Mapping[str, str]:
+        """Ids by name as asked for; a name that is unknown or ambiguous is absent. `scope` narrows (a country, a key)."""
+        ...
+
+
+@runtime_checkable
+class ReportsDelivery(Protocol):
+    """Reports delivered units through a report job, in three resumable steps."""
+
+    def delivery_zone(self) -> str:
+        """The IANA zone whose days the reports count."""
+        ...
+
+    def start_delivery(self, query: DeliveryQuery) -> str:
+        """Ask for a report; returns the job's id. Raises RetryLater, QuotaExhausted, AuthFailed, PermissionMissing."""
+        ...
+
+    def delivery_state(self, job: str) -> JobState:
+        """Where the job stands."""
+        ...
+
+    def read_delivery(self, job: str) -> Iterator[DeliveryRow]:
+        """Rows of a READY job, streamed. Raises OutcomeUnknown when the file is cut short or malformed."""
+        ...
+
+
+@runtime_checkable
+class ForecastsAvailability(Protocol):
+    """Says what inventory is left before a line is booked."""
+
+    def availability(self, record: str, prospective: Native) -> Mapping[str, int]:
+        """Units `matched`, `available` and `possible` for a record that need not exist yet."""
+        ...
+
+
+@runtime_checkable
+class ReportsBilling(Protocol):
+    """Brings billing documents and payments back."""
+
+    def billing(self, cursor: str | None) -> Iterator[Page]:
+        """Documents changed since the cursor."""
+        ...
+
+
+@runtime_checkable
+class RequestsSignatures(Protocol):
+    """Sends documents to be signed and tells how far they are."""
+
+    def request_signature(self, item: PushItem, document: bytes) -> PushResult:
+        """Send one envelope."""
+        ...
+
+    def envelopes(self, cursor: str | None) -> Iterator[Page]:
+        """Envelopes changed since the cursor."""
+        ...

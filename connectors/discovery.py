@@ -1,0 +1,42 @@
+"""Which connectors are installed: the entry-point group `orderhub.connectors`."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from connectors.base import Connector
+from connectors.errors import Misconfigured
+
+GROUP = "orderhub.connectors"
+
+
+def installed() -> tuple[str, ...]:
+    """Names of all installed connectors, sorted; nothing is imported."""
+    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
+
+
+def load(name: str) -> type[Connector]:
+    """The connector class registered under `name`; raises Misconfigured when there is none or it cannot be imported."""
+    found = [point for point in entry_points(group=GROUP) if point.name == name]
+    if not found:
+        raise Misconfigured(
+            "CONNECTOR-UNKNOWN",
+            f"No connector named {name!r} is installed. The connection is not used. "
+            f"Choose one of {', '.join(installed())} or install the package that provides it.",
+        )
+    if len({point.value for point in found}) > 1:
+        raise Misconfigured(
+            "CONNECTOR-TWICE",
+            f"Connector {name!r} is provided by {', '.join(sorted(p.value for p in found))}. The connection is not used. "
+            "Uninstall all but one of these packages.",
+        )
+    try:
+        loaded = found[0].load()
+    except ImportError as error:
+        raise Misconfigured(
+            "CONNECTOR-IMPORT",
+            f"Connector {name!r} cannot be imported ({error}). The connection is not used. Install what it needs.",
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Connector)):
+        raise Misconfigured("CONNECTOR-TYPE", f"{found[0].value} is not a Connector. Fix the entry point {name!r}.")
+    return loaded

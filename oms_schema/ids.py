@@ -1,0 +1,52 @@
+"""Canonical ids and the one idempotency key, both pure functions of what they name."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from enum import StrEnum
+from typing import NewType
+
+EntityId = NewType("EntityId", str)
+ConnectionName = NewType("ConnectionName", str)
+KEY_RECIPE = "v1"
+"""Part of every idempotency key. Changing it makes every open attempt look new: never change it while attempts are open."""
+
+
+class EntityKind(StrEnum):
+    """What a canonical entity is; the value is also the word in tables, files and the command line."""
+
+    PARTY = "party"
+    ORDER = "order"
+    LINE = "line"
+    DEAL = "deal"
+    DOCUMENT = "document"
+
+
+_PREFIX = {
+    EntityKind.PARTY: "pty",
+    EntityKind.ORDER: "ord",
+    EntityKind.LINE: "lin",
+    EntityKind.DEAL: "dea",
+    EntityKind.DOCUMENT: "doc",
+}
+
+
+def _digest(*parts: str) -> bytes:
+    joined = "\x1f".join(parts).encode()
+    return hashlib.blake2b(joined, digest_size=15).digest()
+
+
+def canonical_id(kind: EntityKind, connection: str, native_id: str) -> EntityId:
+    """The id of the entity that `connection` calls `native_id`: `ord_` + 24 lower-case base32 digits.
+
+    Deterministic, so a change that is read twice, or read again after a restore, names the same entity.
+    """
+    text = base64.b32encode(_digest("id", kind, connection, native_id)).decode().lower()
+    return EntityId(f"{_PREFIX[kind]}_{text}")
+
+
+def idempotency_key(connection: str, kind: EntityKind, entity: str, facet: str, version: int) -> str:
+    """The key of one intended vendor write (architecture, decision 4): 24 lower-case base32 digits."""
+    raw = _digest("key", KEY_RECIPE, connection, kind, entity, facet, str(version))
+    return base64.b32encode(raw).decode().lower()
