@@ -21,7 +21,7 @@ class Context(Protocol):
     """Answers from the store; None means not known."""
 
     def vendor_id(self, kind: EntityKind, entity_id: str, facet: str) -> str | None:
-        """The live vendor id of a canonical entity at this connection."""
+        """The live vendor id of a canonical entity here; for a line's order, `facet` "" means the part the line is in."""
         ...
 
     def entity_id(self, kind: EntityKind, native_id: str) -> str | None:
@@ -30,6 +30,16 @@ class Context(Protocol):
 
     def lookup(self, wanted: Lookup) -> str | None:
         """The vendor id behind a name; None when the vendor does not know the name or knows several."""
+        ...
+
+    @property
+    def facet(self) -> str:
+        """Which vendor object of the entity this is: the party's role, or the part of a split order, from "1"."""
+        ...
+
+    @property
+    def facets(self) -> int:
+        """How many vendor objects the entity has at this connection."""
         ...
 
     def setting(self, name: str) -> str | None:

@@ -1,0 +1,188 @@
+"""What the verbs of the hub answer: plain data that a table, a JSON line or a task log can show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Base of all answers."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready except for datetimes, which stay aware datetimes."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult(Result):
+    """Whether a connection can be used; `findings` are (severity, subject, sentence)."""
+
+    connection: str
+    usable: bool
+    account: str
+    findings: Sequence[tuple[str, str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeResult(Result):
+    """What one reading of a source brought. `accepted` became new versions, `held` wait for a parent record."""
+
+    connection: str
+    read: int = 0
+    accepted: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    held: int = 0
+    lanes_touched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem(Result):
+    """One intended vendor write, or the reason why it cannot be made.
+
+    `action` is create, update, act, unchanged, waiting or blocked; `changes` are (field, before, after);
+    `problems` are sentences; `losses` are (path, value, why) of values the vendor cannot express.
+    """
+
+    connection: str
+    kind: str
+    entity_id: str
+    facet: str
+    name: str
+    action: str
+    changes: Sequence[tuple[str, Any, Any]] = ()
+    problems: Sequence[str] = ()
+    losses: Sequence[tuple[str, str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult(Result):
+    """All differences and all validation errors at once. `plan_hash` is what `apply` may be bound to."""
+
+    items: Sequence[PlanItem]
+    plan_hash: str
+    blocked: int
+    values_asked: int
+    values_expressed: int
+    values_lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class PushSummary(Result):
+    """What one push did, by outcome. `waiting` lanes are not due yet; `next_due` is machine time, UTC."""
+
+    connection: str
+    calls: int = 0
+    records: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    parked: int = 0
+    in_doubt: int = 0
+    next_due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettleSummary(Result):
+    """What became of writes in doubt: found and adopted, or proven absent and queued again."""
+
+    connection: str
+    examined: int = 0
+    adopted: int = 0
+    resent: int = 0
+    waiting: int = 0
+    parked: int = 0
+    next_due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveSummary(Result):
+    """What the vendor's present state of our records taught us."""
+
+    connection: str
+    examined: int = 0
+    changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySummary(Result):
+    """One delivery report loaded: rows read, days replaced, facts new or restated, rows for unknown lines."""
+
+    connection: str
+    job: str
+    state: str
+    rows: int = 0
+    facts_new: int = 0
+    facts_restated: int = 0
+    quarantined: int = 0
+    lanes_touched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus(Result):
+    """One connection on the status table."""
+
+    name: str
+    connector: str
+    state: str
+    message: str
+    lanes: Mapping[str, int]
+    in_doubt: int
+    parked: int
+    last_read: datetime | None
+    last_pushed: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedGroup(Result):
+    """Parked work with one cause: how many, one sentence, who acts, and one sample id."""
+
+    reason: str
+    code: str
+    connection: str
+    count: int
+    sentence: str
+    owner: str
+    sample: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StatusResult(Result):
+    """The whole hub on one page."""
+
+    connections: Sequence[ConnectionStatus]
+    parked: Sequence[ParkedGroup]
+    orders: Mapping[str, int]
+    lines: Mapping[str, int]
+    delivered: int
+    business_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent(Result):
+    """One line of a trace: machine time (UTC), where (connection or `hub`), what happened, and its evidence."""
+
+    at: datetime
+    where: str
+    subject: str
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceResult(Result):
+    """Everything known about one order, oldest first; `systems` is one state per connection; `sentence` the CRM's."""
+
+    order_id: str
+    name: str
+    version: int
+    sentence: str
+    next_step: str
+    systems: Sequence[tuple[str, str]]
+    vendor_ids: Sequence[tuple[str, str, str]]
+    events: Sequence[TraceEvent]
