@@ -1,1 +1,1 @@
-"""The canonical language of Orderhub: orders, lines, money, ids and status machines. Pure: no I/O, no clock, no database."""
+"""The canonical language of Orderhub: orders, lines, money, ids, status machines. Pure: no I/O, clock or database."""

@@ -10,7 +10,7 @@ from typing import NewType
 EntityId = NewType("EntityId", str)
 ConnectionName = NewType("ConnectionName", str)
 KEY_RECIPE = "v1"
-"""Part of every idempotency key. Changing it makes every open attempt look new: never change it while attempts are open."""
+"""Part of every idempotency key. Changing it makes every open attempt look new: never do it while attempts are open."""
 
 
 class EntityKind(StrEnum):

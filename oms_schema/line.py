@@ -37,7 +37,7 @@ class PriceBasis(StrEnum):
 
 
 class Price(Canonical):
-    """The rate of a line: per thousand for CPM and vCPM, per unit for CPC, CPCV, CPA, per day for CPD, whole for flat."""
+    """The rate of a line: per thousand (CPM, vCPM), per unit (CPC, CPCV, CPA), per day (CPD), or whole (flat)."""
 
     method: CostMethod
     rate: Annotated[Micros, Field(ge=0)]

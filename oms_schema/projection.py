@@ -1,0 +1,76 @@
+"""What the CRM user sees of an order: one status, one true sentence, who acts next, and how much is delivered."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from oms_schema.base import Canonical
+from oms_schema.instant import Instant
+from oms_schema.party import ID
+
+_CENT = Decimal("0.01")
+
+
+def _no_float(value: object) -> object:
+    if isinstance(value, float):
+        raise ValueError("a percentage is a decimal string or Decimal, never a float")
+    return value
+
+
+def _two_places(value: Decimal) -> Decimal:
+    shown = value.quantize(_CENT)
+    if shown != value:
+        raise ValueError("a percentage has two decimals; round it first")
+    return shown
+
+
+Percentage = Annotated[
+    Decimal,
+    BeforeValidator(_no_float),
+    Field(ge=0, le=Decimal("999999999.99"), allow_inf_nan=False),
+    AfterValidator(_two_places),
+]
+"""A share in percent, exactly two decimals, at least 0; above 100 when more than the goal was delivered."""
+
+Label = Annotated[str, StringConstraints(max_length=40)]
+Sentence = Annotated[str, StringConstraints(max_length=255)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+
+
+def percent_of_goal(delivered: int, goal: int) -> Decimal:
+    """Delivered as a percentage of the goal, HALF_UP to two decimals; 0.00 when there is no goal to measure against."""
+    if goal <= 0:
+        return Decimal("0.00")
+    return (Decimal(delivered) * 100 / Decimal(goal)).quantize(_CENT, rounding=ROUND_HALF_UP)
+
+
+class OrderProjection(Canonical):
+    """The mirror of one order. Units are those of the lines' goals; `last_change_at` is in UTC."""
+
+    order_id: ID
+    version: Count
+    status: Label
+    sentence: Sentence
+    next_step_owner: str
+    last_change_at: Instant | None = None
+    delivered: Count
+    goal: Count
+    delivered_pct: Percentage
+    ad_server_ids: tuple[str, ...] = ()
+    error_code: str | None = None
+
+
+class LineProjection(Canonical):
+    """The mirror of one line, in the units of its goal."""
+
+    line_id: ID
+    order_id: ID
+    version: Count
+    status: Label
+    sentence: Sentence
+    delivered: Count
+    goal: Count
+    ad_server_ids: tuple[str, ...] = ()
