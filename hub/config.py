@@ -1,0 +1,114 @@
+"""The one configuration file: the store, the clocks, and every connection; a broken connection does not break the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hub.errors import ConfigurationError
+
+ENVIRONMENT = "ORDERHUB_CONFIG"
+DEFAULT = Path("orderhub.yaml")
+
+
+class StoreSettings(BaseModel):
+    """Where the store is: a PostgreSQL URL or a reference to one."""
+
+    model_config = ConfigDict(extra="forbid")
+    url: str
+
+
+class ConnectionSettings(BaseModel):
+    """One connection as written in the file; `settings` are the connector's own and checked by its model."""
+
+    model_config = ConfigDict(extra="forbid")
+    connector: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    mapping_settings: dict[str, str] = Field(default_factory=dict)
+    mapping: Path | None = None
+    adopt_unmarked: bool = True
+    """Whether a vendor record with our name but nobody's mark may be taken over instead of being reported."""
+    intake_every_seconds: int = Field(default=60, ge=1)
+
+
+class HubSettings(BaseModel):
+    """The file without its connections."""
+
+    model_config = ConfigDict(extra="forbid")
+    store: StoreSettings
+    business_clock: Literal["system", "store"] = "system"
+    connections: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the file says. `broken` holds, by connection name, the sentence that says what is wrong with it."""
+
+    path: Path
+    hub: HubSettings
+    connections: Mapping[str, ConnectionSettings]
+    broken: Mapping[str, str]
+
+
+def _where(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_input=False, include_url=False):
+        parts.append(f"{'.'.join(str(step) for step in item['loc']) or 'the file'}: {item['msg']}")
+    return "; ".join(parts)
+
+
+def configuration_path(path: Path | None = None) -> Path:
+    """The file in use: the argument, the environment's ORDERHUB_CONFIG, or ./orderhub.yaml."""
+    return path or Path(os.environ.get(ENVIRONMENT, str(DEFAULT)))
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"There is no configuration file {path}. Nothing can run. Write one (docs/how-to/configure.md), or name it with "
+            f"--config or {ENVIRONMENT}."
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        detail = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"The configuration file {path} cannot be read ({detail}). Nothing can run. Whoever edited it last corrects it."
+        ) from error
+    if not isinstance(loaded, dict):
+        raise ConfigurationError(f"The configuration file {path} holds no settings. Nothing can run. Fill it in.")
+    return loaded
+
+
+def load(path: Path | None = None) -> Configuration:
+    """Read and check the file; connections one by one. Raises ConfigurationError when the file as a whole is unusable."""
+    where = configuration_path(path)
+    try:
+        hub = HubSettings.model_validate(_raw(where))
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"The configuration file {where} is wrong: {_where(error)}. Nothing can run. Whoever edited it last corrects it."
+        ) from error
+    good: dict[str, ConnectionSettings] = {}
+    broken: dict[str, str] = {}
+    for name, body in hub.connections.items():
+        try:
+            good[name] = ConnectionSettings.model_validate(body)
+        except ValidationError as error:
+            broken[name] = (
+                f"Connection {name} is wrongly configured ({_where(error)}). Its work stops, the other connections go on. "
+                f"Whoever edited {where.name} last corrects connections.{name}."
+            )
+    return Configuration(where, hub, good, broken)
+
+
+def connection_names(path: Path | None = None) -> tuple[str, ...]:
+    """Only the names, for a clock that must not import anything heavy; broken ones included."""
+    connections = _raw(configuration_path(path)).get("connections")
+    return tuple(connections) if isinstance(connections, dict) else ()

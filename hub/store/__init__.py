@@ -1,0 +1,1 @@
+"""What the hub remembers. The only package that imports the database driver; every statement takes time as a parameter."""

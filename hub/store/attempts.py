@@ -1,0 +1,198 @@
+"""Attempts: each send, written before the bytes leave, and what came of it; and the references that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hub.store.database import Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One send as stored; `outcome` None means no answer was recorded."""
+
+    id: int
+    lane_id: int
+    key: str
+    record: str
+    operation: str
+    action: str | None
+    version: int
+    desired_hash: UUID
+    payload: bytes
+    vendor_id: str | None
+    invoked_at: datetime
+    outcome: str | None
+    code: str | None
+
+
+_COLUMNS = (
+    "id, lane_id, key, record, operation, action, version, desired_hash, payload, vendor_id, invoked_at, outcome, code"
+)
+
+
+def invoke(
+    cur: Cursor,
+    *,
+    lane_id: int,
+    key: str,
+    record: str,
+    operation: str,
+    action: str | None,
+    version: int,
+    desired_hash: UUID,
+    payload: bytes,
+    vendor_id: str | None,
+    fence: int,
+    now: datetime,
+) -> int:
+    """Write an attempt down before it is made; returns its number."""
+    cur.execute(
+        "INSERT INTO attempt (lane_id, key, record, operation, action, version, desired_hash, payload, vendor_id, fence, "
+        "invoked_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (lane_id, key, record, operation, action, version, desired_hash, payload, vendor_id, fence, now),
+    )
+    row = cur.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def finish(
+    cur: Cursor,
+    attempt_id: int,
+    outcome: str,
+    now: datetime,
+    *,
+    code: str | None = None,
+    message: str | None = None,
+    vendor_id: str | None = None,
+    evidence: bytes | None = None,
+) -> None:
+    """Record what became of an attempt."""
+    cur.execute(
+        "UPDATE attempt SET outcome = %s, finished_at = %s, code = %s, message = %s, evidence = %s, "
+        "vendor_id = coalesce(%s, vendor_id) WHERE id = %s",
+        (outcome, now, code, message, evidence, vendor_id, attempt_id),
+    )
+
+
+def last_of(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
+    """The newest attempt of each lane that has one."""
+    cur.execute(
+        f"SELECT DISTINCT ON (lane_id) {_COLUMNS} FROM attempt WHERE lane_id = ANY(%s) ORDER BY lane_id, id DESC",
+        (list(lane_ids),),
+    )
+    return {row[1]: Attempt(*row) for row in cur.fetchall()}
+
+
+def of_order(
+    cur: Cursor, order_ids: Sequence[str]
+) -> list[
+    tuple[
+        datetime,
+        datetime | None,
+        str,
+        str,
+        str,
+        str,
+        str,
+        str | None,
+        int,
+        str | None,
+        str | None,
+        str | None,
+        str | None,
+    ]
+]:
+    """All attempts for an order and its lines, oldest first: (invoked, finished, connection, kind, entity, facet,
+    operation, action, version, outcome, code, message, vendor id)."""
+    cur.execute(
+        "SELECT a.invoked_at, a.finished_at, l.connection, l.kind, l.entity_id, l.facet, a.operation, a.action, a.version, "
+        "a.outcome, a.code, a.message, a.vendor_id FROM attempt a JOIN lane l ON l.id = a.lane_id "
+        "WHERE l.order_id = ANY(%(o)s) OR (l.kind = 'party' AND l.entity_id IN "
+        "(SELECT party_id FROM order_party WHERE order_id = ANY(%(o)s))) ORDER BY a.id",
+        {"o": list(order_ids)},
+    )
+    return cur.fetchall()
+
+
+def put_reference(
+    cur: Cursor,
+    *,
+    connection: str,
+    kind: str,
+    entity_id: str,
+    facet: str,
+    record: str,
+    vendor_id: str,
+    account: str,
+    attempt_id: int | None,
+    now: datetime,
+) -> str | None:
+    """Record which vendor object carries an entity. Returns the id of another entity that already holds this object."""
+    cur.execute(
+        "SELECT entity_id, facet FROM reference WHERE connection = %s AND record = %s AND vendor_id = %s "
+        "AND superseded_at IS NULL",
+        (connection, record, vendor_id),
+    )
+    row = cur.fetchone()
+    if row is not None:
+        return None if (row[0], row[1]) == (entity_id, facet) else str(row[0])
+    cur.execute(
+        "UPDATE reference SET superseded_at = %s WHERE connection = %s AND kind = %s AND entity_id = %s AND facet = %s "
+        "AND superseded_at IS NULL",
+        (now, connection, kind, entity_id, facet),
+    )
+    cur.execute(
+        "INSERT INTO reference (connection, kind, entity_id, facet, record, vendor_id, account, attempt_id, since) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (connection, kind, entity_id, facet, record, vendor_id, account, attempt_id, now),
+    )
+    return None
+
+
+def references(cur: Cursor, connection: str, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str, str], str]:
+    """(kind, entity id, facet) -> vendor id, for these (kind, entity id)."""
+    if not wanted:
+        return {}
+    cur.execute(
+        "SELECT r.kind, r.entity_id, r.facet, r.vendor_id FROM reference r "
+        "JOIN unnest(%s::text[], %s::text[]) AS w(kind, id) ON r.kind = w.kind AND r.entity_id = w.id "
+        "WHERE r.connection = %s AND r.superseded_at IS NULL",
+        ([k for k, _ in wanted], [i for _, i in wanted], connection),
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in cur.fetchall()}
+
+
+def live(cur: Cursor, connection: str, kind: str) -> list[tuple[str, str, str]]:
+    """(entity id, facet, vendor id) of every live reference of a kind."""
+    cur.execute(
+        "SELECT entity_id, facet, vendor_id FROM reference WHERE connection = %s AND kind = %s AND superseded_at IS NULL "
+        "ORDER BY vendor_id",
+        (connection, kind),
+    )
+    return cur.fetchall()
+
+
+def by_vendor_id(cur: Cursor, connection: str, kind: str, vendor_ids: Sequence[str]) -> dict[str, str]:
+    """Vendor id -> entity id; superseded references count too, delivery may still come for them."""
+    cur.execute(
+        "SELECT DISTINCT ON (vendor_id) vendor_id, entity_id FROM reference WHERE connection = %s AND kind = %s "
+        "AND vendor_id = ANY(%s) ORDER BY vendor_id, superseded_at DESC NULLS FIRST",
+        (connection, kind, list(vendor_ids)),
+    )
+    return {row[0]: row[1] for row in cur.fetchall()}
+
+
+def of_orders(cur: Cursor, order_ids: Sequence[str]) -> list[tuple[str, str, str, str, str, str]]:
+    """(order, connection, kind, entity, facet, vendor id) of orders and their lines."""
+    cur.execute(
+        "SELECT l.order_id, r.connection, r.kind, r.entity_id, r.facet, r.vendor_id FROM reference r "
+        "JOIN lane l ON l.connection = r.connection AND l.kind = r.kind AND l.entity_id = r.entity_id AND l.facet = r.facet "
+        "WHERE l.order_id = ANY(%s) AND r.superseded_at IS NULL AND r.kind IN ('order', 'line') ORDER BY l.stage, r.facet",
+        (list(order_ids),),
+    )
+    return cur.fetchall()

@@ -1,0 +1,141 @@
+"""Changes: everything a source ever told us, with what became of it; and how far each source was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hub.store.database import Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChange:
+    """One change as stored; `native` are JSON bytes."""
+
+    id: int
+    connection: str
+    stream: str
+    native_id: str
+    modified_at: datetime
+    deleted: bool
+    native: bytes
+
+
+def position(cur: Cursor, connection: str, stream: str) -> str | None:
+    """The saved cursor of a stream."""
+    cur.execute("SELECT position FROM cursor WHERE connection = %s AND stream = %s", (connection, stream))
+    row = cur.fetchone()
+    return None if row is None else str(row[0])
+
+
+def save_position(cur: Cursor, connection: str, stream: str, value: str, now: datetime) -> None:
+    """Save a cursor, in the transaction that made its records durable."""
+    cur.execute(
+        "INSERT INTO cursor (connection, stream, position, updated_at) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (connection, stream) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at",
+        (connection, stream, value, now),
+    )
+
+
+def known_hashes(cur: Cursor, connection: str, stream: str, native_ids: Sequence[str]) -> dict[str, UUID]:
+    """The last seen content hash of each named source record."""
+    cur.execute(
+        "SELECT native_id, native_hash FROM source_row WHERE connection = %s AND stream = %s AND native_id = ANY(%s)",
+        (connection, stream, list(native_ids)),
+    )
+    return {row[0]: row[1] for row in cur.fetchall()}
+
+
+def add(
+    cur: Cursor,
+    *,
+    connection: str,
+    stream: str,
+    native_id: str,
+    modified_at: datetime,
+    received_at: datetime,
+    deleted: bool,
+    native: bytes,
+    native_hash: UUID,
+    entity_kind: str,
+    entity_id: str,
+) -> int:
+    """Store one change as received and remember it as the newest of its source record; returns its number."""
+    cur.execute(
+        "UPDATE change SET status = 'superseded', waits_for = NULL WHERE connection = %s AND stream = %s AND native_id = %s "
+        "AND status IN ('held', 'rejected')",
+        (connection, stream, native_id),
+    )
+    cur.execute(
+        "INSERT INTO change (connection, stream, native_id, modified_at, received_at, deleted, native, native_hash, status, "
+        "entity_kind, entity_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'received', %s, %s) RETURNING id",
+        (
+            connection,
+            stream,
+            native_id,
+            modified_at,
+            received_at,
+            deleted,
+            native,
+            native_hash,
+            entity_kind,
+            entity_id,
+        ),
+    )
+    row = cur.fetchone()
+    assert row is not None
+    cur.execute(
+        "INSERT INTO source_row (connection, stream, native_id, native_hash, modified_at, deleted, change_id) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (connection, stream, native_id) DO UPDATE SET "
+        "native_hash = excluded.native_hash, modified_at = excluded.modified_at, deleted = excluded.deleted, "
+        "change_id = excluded.change_id",
+        (connection, stream, native_id, native_hash, modified_at, deleted, row[0]),
+    )
+    return int(row[0])
+
+
+def conclude(
+    cur: Cursor, change_id: int, status: str, *, version: int | None = None, waits_for: str | None = None
+) -> None:
+    """Say what became of a change: accepted, unchanged, rejected, held."""
+    cur.execute(
+        "UPDATE change SET status = %s, version = %s, waits_for = %s WHERE id = %s",
+        (status, version, waits_for, change_id),
+    )
+
+
+def _stored(rows: Iterable[tuple[object, ...]]) -> list[StoredChange]:
+    return [StoredChange(*(bytes(v) if isinstance(v, memoryview) else v for v in row)) for row in rows]  # type: ignore[arg-type]
+
+
+_COLUMNS = "id, connection, stream, native_id, modified_at, deleted, native"
+
+
+def waiting_for(cur: Cursor, entity_ids: Sequence[str]) -> list[StoredChange]:
+    """Held changes whose missing entity is one of these, oldest first."""
+    cur.execute(
+        f"SELECT {_COLUMNS} FROM change WHERE waits_for = ANY(%s) AND status = 'held' ORDER BY id FOR UPDATE",
+        (list(entity_ids),),
+    )
+    return _stored(cur.fetchall())
+
+
+def refused(cur: Cursor, change_ids: Sequence[int]) -> list[StoredChange]:
+    """Rejected or held changes by number, for a replay."""
+    cur.execute(
+        f"SELECT {_COLUMNS} FROM change WHERE id = ANY(%s) AND status IN ('rejected', 'held') ORDER BY id FOR UPDATE",
+        (list(change_ids),),
+    )
+    return _stored(cur.fetchall())
+
+
+def of_entity(cur: Cursor, entity_ids: Sequence[str]) -> list[tuple[datetime, str, str, str, str, int | None, str]]:
+    """(received, connection, stream, native id, status, version, entity id) of all changes of these entities."""
+    cur.execute(
+        "SELECT received_at, connection, stream, native_id, status, version, entity_id FROM change "
+        "WHERE entity_id = ANY(%s) ORDER BY id",
+        (list(entity_ids),),
+    )
+    return cur.fetchall()

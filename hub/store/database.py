@@ -1,0 +1,101 @@
+"""The connection to PostgreSQL: one per hub, short transactions, migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from psycopg.rows import TupleRow
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from hub.errors import StoreUnavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+Row = TupleRow
+Cursor = psycopg.Cursor[TupleRow]
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same database for SQLAlchemy, through psycopg 3."""
+    scheme, _, rest = url.partition("://")
+    if scheme.split("+")[0] not in {"postgresql", "postgres"}:
+        raise StoreUnavailable(
+            f"The store's URL begins with {scheme}://. Nothing is read or written. Use postgresql://… (PostgreSQL 15 or newer)."
+        )
+    return f"postgresql+psycopg://{rest}"
+
+
+def _alembic(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["engine"] = create_engine(sqlalchemy_url(url), poolclass=NullPool)
+    return config
+
+
+def migrate(url: str) -> None:
+    """Bring the schema to the newest version. Raises StoreUnavailable when the server cannot be reached."""
+    try:
+        command.upgrade(_alembic(url), "head")
+    except Exception as error:
+        if "OperationalError" in type(error).__name__:
+            raise StoreUnavailable(_unreachable(error)) from error
+        raise
+
+
+def _unreachable(error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"The store cannot be reached ({reason}). Nothing is read or written. Whoever runs the hub checks that PostgreSQL "
+        "is up and that store.url in the configuration is right."
+    )
+
+
+class Database:
+    """One PostgreSQL connection and its transactions. Not for several threads at once."""
+
+    def __init__(self, url: str) -> None:
+        sqlalchemy_url(url)  # refuses other databases early
+        self._url = url.replace("postgresql+psycopg://", "postgresql://")
+        self._connection: psycopg.Connection[TupleRow] | None = None
+
+    def _connected(self) -> psycopg.Connection[TupleRow]:
+        if self._connection is None or self._connection.closed:
+            try:
+                self._connection = psycopg.connect(self._url, autocommit=True, options="-c timezone=UTC")
+            except psycopg.OperationalError as error:
+                raise StoreUnavailable(_unreachable(error)) from error
+        return self._connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """A cursor inside one transaction; committed at the end, rolled back on any exception. Nested: a savepoint."""
+        connection = self._connected()
+        try:
+            with connection.transaction(), connection.cursor() as cur:
+                yield cur
+        except psycopg.errors.UndefinedTable as error:
+            raise StoreUnavailable(
+                "The store has no or an older schema. Nothing is read or written. Run `orderhub check --migrate` once."
+            ) from error
+        except psycopg.OperationalError as error:
+            if connection.closed:
+                raise StoreUnavailable(_unreachable(error)) from error
+            raise
+
+    def rows(self, statement: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+        """All rows of one read."""
+        with self.transaction() as cur:
+            cur.execute(statement.encode(), parameters or None)
+            return cur.fetchall()
+
+    def close(self) -> None:
+        """Give the connection back; the next use connects again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,161 @@
+"""Canonical entities: the newest version of each, all its versions, and who plays which part on an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from hub.store.database import Cursor
+from oms_schema.ids import EntityKind
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntity:
+    """The newest version of one entity; `canonical` are its canonical bytes."""
+
+    kind: str
+    id: str
+    version: int
+    canonical: bytes
+    content_hash: UUID
+    source: str
+    native_id: str
+    name: str
+    order_id: str | None
+    status: str | None
+    external_id: str | None
+
+
+_COLUMNS = "kind, id, version, canonical, content_hash, source, native_id, name, order_id, status, external_id"
+
+
+def _entity(row: tuple[object, ...]) -> StoredEntity:
+    values = list(row)
+    values[3] = bytes(values[3])  # type: ignore[call-overload]
+    return StoredEntity(*values)  # type: ignore[arg-type]
+
+
+def get(cur: Cursor, kind: EntityKind, entity_id: str, *, lock: bool = False) -> StoredEntity | None:
+    """One entity, locked for this transaction when asked."""
+    cur.execute(
+        f"SELECT {_COLUMNS} FROM entity WHERE kind = %s AND id = %s" + (" FOR UPDATE" if lock else ""),
+        (kind, entity_id),
+    )
+    row = cur.fetchone()
+    return None if row is None else _entity(row)
+
+
+def many(cur: Cursor, kind: EntityKind, entity_ids: Sequence[str]) -> dict[str, StoredEntity]:
+    """Entities by id; unknown ids are absent."""
+    cur.execute(f"SELECT {_COLUMNS} FROM entity WHERE kind = %s AND id = ANY(%s)", (kind, list(entity_ids)))
+    return {row[1]: _entity(row) for row in cur.fetchall()}
+
+
+def lines_of(cur: Cursor, order_ids: Sequence[str]) -> list[StoredEntity]:
+    """All lines of these orders, in the order they were first accepted."""
+    cur.execute(
+        f"SELECT {_COLUMNS} FROM entity WHERE kind = 'line' AND order_id = ANY(%s) ORDER BY order_id, accepted_at, id",
+        (list(order_ids),),
+    )
+    return [_entity(row) for row in cur.fetchall()]
+
+
+def existing(cur: Cursor, kind: EntityKind, entity_ids: Iterable[str]) -> set[str]:
+    """Which of these ids exist."""
+    cur.execute("SELECT id FROM entity WHERE kind = %s AND id = ANY(%s)", (kind, list(entity_ids)))
+    return {row[0] for row in cur.fetchall()}
+
+
+def namesakes(cur: Cursor, kind: EntityKind, name: str, source: str, not_id: str) -> list[tuple[str, str, str]]:
+    """(id, native id, name) of other entities of one source whose name is the same but for case."""
+    cur.execute(
+        "SELECT id, native_id, name FROM entity WHERE kind = %s AND lower(name) = lower(%s) AND source = %s AND id <> %s "
+        "AND status IS DISTINCT FROM 'deleted'",
+        (kind, name, source, not_id),
+    )
+    return cur.fetchall()
+
+
+def put(
+    cur: Cursor,
+    *,
+    kind: EntityKind,
+    entity_id: str,
+    version: int,
+    canonical: bytes,
+    content_hash: UUID,
+    source: str,
+    native_id: str,
+    name: str,
+    order_id: str | None,
+    status: str | None,
+    external_id: str | None,
+    change_id: int | None,
+    now: datetime,
+) -> None:
+    """Write a version and make it the newest."""
+    cur.execute(
+        "INSERT INTO entity (kind, id, version, canonical, content_hash, source, native_id, name, order_id, status, "
+        "external_id, accepted_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, canonical = excluded.canonical, "
+        "content_hash = excluded.content_hash, name = excluded.name, order_id = excluded.order_id, "
+        "status = excluded.status, external_id = excluded.external_id",
+        (
+            kind,
+            entity_id,
+            version,
+            canonical,
+            content_hash,
+            source,
+            native_id,
+            name,
+            order_id,
+            status,
+            external_id,
+            now,
+        ),
+    )
+    cur.execute(
+        "INSERT INTO entity_version (kind, id, version, canonical, content_hash, change_id, accepted_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (kind, entity_id, version, canonical, content_hash, change_id, now),
+    )
+
+
+def set_parties(cur: Cursor, order_id: str, parties: Sequence[tuple[str, str]]) -> None:
+    """Who plays which (role, party id) on an order."""
+    cur.execute("DELETE FROM order_party WHERE order_id = %s", (order_id,))
+    cur.executemany(
+        "INSERT INTO order_party (order_id, role, party_id) VALUES (%s, %s, %s)",
+        [(order_id, role, party_id) for role, party_id in parties],
+    )
+
+
+def orders_of_party(cur: Cursor, party_id: str) -> list[str]:
+    """Orders on which a party plays any part."""
+    cur.execute("SELECT DISTINCT order_id FROM order_party WHERE party_id = %s", (party_id,))
+    return [row[0] for row in cur.fetchall()]
+
+
+def count_by_status(cur: Cursor, kind: EntityKind) -> dict[str, int]:
+    """How many entities of a kind are in each status."""
+    cur.execute("SELECT coalesce(status, ''), count(*) FROM entity WHERE kind = %s GROUP BY 1", (kind,))
+    return {row[0]: row[1] for row in cur.fetchall()}
+
+
+def find_order_ids(cur: Cursor, text: str) -> list[str]:
+    """Orders that any id, name, number or vendor id in `text` leads to (canonical, source's, vendor's, external)."""
+    cur.execute(
+        "SELECT DISTINCT order_id FROM ("
+        "  SELECT CASE WHEN kind = 'order' THEN id ELSE order_id END AS order_id FROM entity "
+        "   WHERE kind IN ('order', 'line') AND (id = %(t)s OR native_id = %(t)s OR external_id = %(t)s OR "
+        "         (kind = 'order' AND name = %(t)s))"
+        "  UNION SELECT l.order_id FROM reference r JOIN lane l USING (connection, kind, entity_id, facet) "
+        "   WHERE r.vendor_id = %(t)s AND r.kind IN ('order', 'line')"
+        "  UNION SELECT order_id FROM parked WHERE entity_id = %(t)s OR order_id = %(t)s"
+        ") found WHERE order_id IS NOT NULL ORDER BY order_id LIMIT 20",
+        {"t": text},
+    )
+    return [row[0] for row in cur.fetchall()]

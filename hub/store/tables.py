@@ -1,0 +1,395 @@
+"""The tables, as SQLAlchemy Core metadata; Alembic migrates them, psycopg runs the statements."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _when(name: str, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _text(name: str, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable)
+
+
+def _identity() -> Column[int]:
+    return Column("id", BigInteger, Identity(always=True), primary_key=True)
+
+
+# ---------------------------------------------------------------- what sources told us
+change = Table(
+    "change",
+    metadata,
+    _identity(),
+    _text("connection"),
+    _text("stream"),
+    _text("native_id"),
+    _when("modified_at"),
+    _when("received_at"),
+    Column("deleted", Boolean, nullable=False),
+    Column("native", LargeBinary, nullable=False),
+    Column("native_hash", Uuid, nullable=False),
+    _text("status"),
+    _text("entity_kind"),
+    _text("entity_id"),
+    Column("version", Integer),
+    _text("waits_for", nullable=True),
+    Index("ix_change_source", "connection", "stream", "native_id", "id"),
+    Index("ix_change_entity", "entity_id"),
+    Index("ix_change_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL")),
+)
+
+source_row = Table(
+    "source_row",
+    metadata,
+    _text("connection"),
+    _text("stream"),
+    _text("native_id"),
+    Column("native_hash", Uuid, nullable=False),
+    _when("modified_at"),
+    Column("deleted", Boolean, nullable=False),
+    Column("change_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("connection", "stream", "native_id"),
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    _text("connection"),
+    _text("stream"),
+    _text("position"),
+    _when("updated_at"),
+    PrimaryKeyConstraint("connection", "stream"),
+)
+
+# ---------------------------------------------------------------- what we hold to be true
+entity = Table(
+    "entity",
+    metadata,
+    _text("kind"),
+    _text("id"),
+    Column("version", Integer, nullable=False),
+    Column("canonical", LargeBinary, nullable=False),
+    Column("content_hash", Uuid, nullable=False),
+    _text("source"),
+    _text("native_id"),
+    _text("name"),
+    _text("order_id", nullable=True),
+    _text("status", nullable=True),
+    _text("external_id", nullable=True),
+    _when("accepted_at"),
+    PrimaryKeyConstraint("kind", "id"),
+    Index("ix_entity_order_id", "order_id", "kind"),
+    Index("ix_entity_name", "kind", "name"),
+    Index("ix_entity_external_id", "external_id", postgresql_where=text("external_id IS NOT NULL")),
+    Index("ix_entity_native_id", "native_id"),
+)
+
+entity_version = Table(
+    "entity_version",
+    metadata,
+    _text("kind"),
+    _text("id"),
+    Column("version", Integer, nullable=False),
+    Column("canonical", LargeBinary, nullable=False),
+    Column("content_hash", Uuid, nullable=False),
+    Column("change_id", BigInteger),
+    _when("accepted_at"),
+    PrimaryKeyConstraint("kind", "id", "version"),
+)
+
+order_party = Table(
+    "order_party",
+    metadata,
+    _text("order_id"),
+    _text("role"),
+    _text("party_id"),
+    PrimaryKeyConstraint("order_id", "role", "party_id"),
+    Index("ix_order_party_party_id", "party_id"),
+)
+
+# ---------------------------------------------------------------- what vendors should have, and have
+reference = Table(
+    "reference",
+    metadata,
+    _text("connection"),
+    _text("kind"),
+    _text("entity_id"),
+    _text("facet"),
+    _text("record"),
+    _text("vendor_id"),
+    _text("account"),
+    Column("attempt_id", BigInteger),
+    _when("since"),
+    _when("superseded_at", nullable=True),
+    Index(
+        "uq_reference_live",
+        "connection",
+        "kind",
+        "entity_id",
+        "facet",
+        unique=True,
+        postgresql_where=text("superseded_at IS NULL"),
+    ),
+    Index(
+        "uq_reference_vendor",
+        "connection",
+        "record",
+        "vendor_id",
+        unique=True,
+        postgresql_where=text("superseded_at IS NULL"),
+    ),
+    Index("ix_reference_vendor_id", "vendor_id"),
+)
+
+lane = Table(
+    "lane",
+    metadata,
+    _identity(),
+    _text("connection"),
+    _text("kind"),
+    _text("entity_id"),
+    _text("facet"),
+    _text("order_id"),
+    _text("order_facet"),
+    Column("stage", Integer, nullable=False),
+    Column("desired_version", Integer, nullable=False),
+    Column("desired_hash", Uuid, nullable=False),
+    Column("acked_version", Integer),
+    Column("acked_hash", Uuid),
+    Column("acked_payload", LargeBinary),
+    _when("acked_at", nullable=True),
+    _text("state"),
+    _when("not_before", nullable=True),
+    _when("lease_until", nullable=True),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("probes", Integer, nullable=False, server_default=text("0")),
+    UniqueConstraint("connection", "kind", "entity_id", "facet"),
+    Index(
+        "ix_lane_dirty",
+        "connection",
+        "stage",
+        "id",
+        postgresql_where=text("desired_hash IS DISTINCT FROM acked_hash"),
+    ),
+    Index("ix_lane_order", "order_id", "connection"),
+    Index("ix_lane_unsettled", "connection", "state", postgresql_where=text("state <> 'ready'")),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _identity(),
+    Column("lane_id", BigInteger, nullable=False),
+    _text("key"),
+    _text("record"),
+    _text("operation"),
+    _text("action", nullable=True),
+    Column("version", Integer, nullable=False),
+    Column("desired_hash", Uuid, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    _text("vendor_id", nullable=True),
+    Column("fence", BigInteger, nullable=False),
+    _when("invoked_at"),
+    _when("finished_at", nullable=True),
+    _text("outcome", nullable=True),
+    _text("code", nullable=True),
+    _text("message", nullable=True),
+    Column("evidence", LargeBinary),
+    Index("ix_attempt_lane_id", "lane_id", "id"),
+    Index("ix_attempt_open", "lane_id", postgresql_where=text("outcome IS NULL")),
+)
+
+bucket = Table(
+    "bucket",
+    metadata,
+    _text("credential"),
+    _text("name"),
+    Column("tokens", Double, nullable=False),
+    _when("updated_at"),
+    _when("closed_until", nullable=True),
+    PrimaryKeyConstraint("credential", "name"),
+)
+
+lookup = Table(
+    "lookup",
+    metadata,
+    _text("connection"),
+    _text("table_name"),
+    _text("scope"),
+    _text("name"),
+    _text("vendor_id", nullable=True),
+    _when("looked_up_at"),
+    PrimaryKeyConstraint("connection", "table_name", "scope", "name"),
+)
+
+# ---------------------------------------------------------------- what waits for a person
+parked = Table(
+    "parked",
+    metadata,
+    _identity(),
+    _text("connection"),
+    _text("subject"),
+    Column("change_id", BigInteger),
+    Column("lane_id", BigInteger),
+    _text("entity_kind"),
+    _text("entity_id"),
+    _text("order_id", nullable=True),
+    _text("reason"),
+    _text("code"),
+    _text("path"),
+    _text("value"),
+    _text("sentence"),
+    _text("fix"),
+    _text("owner"),
+    _when("opened_at"),
+    _when("resolved_at", nullable=True),
+    _text("resolution", nullable=True),
+    Index("ix_parked_open", "connection", "reason", "code", postgresql_where=text("resolved_at IS NULL")),
+    Index("ix_parked_entity_id", "entity_id"),
+    Index("ix_parked_order_id", "order_id"),
+    Index("ix_parked_lane_id", "lane_id"),
+)
+
+# ---------------------------------------------------------------- what was delivered
+delivery_fact = Table(
+    "delivery_fact",
+    metadata,
+    _text("source"),
+    _text("line_id"),
+    Column("day", Date, nullable=False),
+    _when("as_of"),
+    Column("impressions", BigInteger, nullable=False),
+    Column("clicks", BigInteger, nullable=False),
+    Column("completed_views", BigInteger, nullable=False),
+    Column("viewable_impressions", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "line_id", "day", "as_of"),
+)
+
+delivery_day = Table(
+    "delivery_day",
+    metadata,
+    _text("source"),
+    _text("line_id"),
+    Column("day", Date, nullable=False),
+    _when("as_of"),
+    Column("impressions", BigInteger, nullable=False),
+    Column("clicks", BigInteger, nullable=False),
+    Column("completed_views", BigInteger, nullable=False),
+    Column("viewable_impressions", BigInteger, nullable=False),
+    PrimaryKeyConstraint("line_id", "source", "day"),
+)
+
+delivery_job = Table(
+    "delivery_job",
+    metadata,
+    _text("connection"),
+    _text("job"),
+    Column("since", Date, nullable=False),
+    Column("until", Date, nullable=False),
+    _when("as_of"),
+    _text("state"),
+    _when("requested_at"),
+    _when("loaded_at", nullable=True),
+    Column("rows", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("connection", "job"),
+)
+
+delivery_quarantine = Table(
+    "delivery_quarantine",
+    metadata,
+    _identity(),
+    _text("connection"),
+    _text("job"),
+    Column("day", Date, nullable=False),
+    _text("line_vendor_id"),
+    _text("order_vendor_id"),
+    Column("impressions", BigInteger, nullable=False),
+    Column("clicks", BigInteger, nullable=False),
+    Index("ix_delivery_quarantine_line", "connection", "line_vendor_id"),
+)
+
+observation = Table(
+    "observation",
+    metadata,
+    _text("connection"),
+    _text("kind"),
+    _text("entity_id"),
+    _text("facet"),
+    Column("observed", LargeBinary, nullable=False),
+    _text("status"),
+    Column("archived", Boolean, nullable=False),
+    _when("observed_at"),
+    PrimaryKeyConstraint("connection", "kind", "entity_id", "facet"),
+)
+
+# ---------------------------------------------------------------- housekeeping
+stale_projection = Table(
+    "stale_projection",
+    metadata,
+    _text("order_id", nullable=False),
+    PrimaryKeyConstraint("order_id"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    _identity(),
+    _when("at"),
+    _when("business_at"),
+    _text("place"),
+    _text("order_id", nullable=True),
+    _text("entity_kind", nullable=True),
+    _text("entity_id", nullable=True),
+    _text("what"),
+    _text("detail"),
+    Index("ix_journal_order_id", "order_id", "id"),
+    Index("ix_journal_entity_id", "entity_id", "id"),
+)
+
+connection_state = Table(
+    "connection_state",
+    metadata,
+    _text("connection"),
+    _text("state"),
+    _text("message"),
+    _text("account", nullable=True),
+    _when("changed_at"),
+    _when("last_read_at", nullable=True),
+    PrimaryKeyConstraint("connection"),
+)
+
+business_clock = Table(
+    "business_clock",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    _when("now"),
+)
