@@ -1,4 +1,4 @@
-"""Gross, agency commission and net: rounded per line in the currency's minor unit, then summed, never recomputed on a sum."""
+"""Gross, agency commission and net: rounded per line in the minor unit, then summed, never recomputed on a sum."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints
@@ -44,7 +44,7 @@ def minor_unit(currency: str) -> int:
 
 
 def half_up(numerator: int, denominator: int) -> int:
-    """`numerator / denominator` to the nearest integer, ties away from zero. ValueError unless the denominator is > 0."""
+    """`numerator / denominator` to the nearest integer, ties away from zero; ValueError unless denominator > 0."""
     if denominator <= 0:
         raise ValueError("a denominator is a positive number")
     magnitude = (2 * abs(numerator) + denominator) // (2 * denominator)
@@ -59,13 +59,12 @@ class Money(Canonical):
 
     @classmethod
     def of(cls, amount: Decimal, currency: str) -> Self:
-        """From major units; HALF_UP at the sixth decimal. ValueError on NaN, infinity, or more than 64 bits of micros."""
+        """From major units; HALF_UP at the sixth decimal. ValueError on NaN, infinity, or more than 64 bits."""
         if not amount.is_finite():
             raise ValueError(f"{amount} is not an amount of money")
-        try:
-            micros = _EXACT.quantize(_EXACT.scaleb(amount, 6), Decimal(1))
-        except InvalidOperation:
-            raise ValueError(f"{amount} is too large for an amount of money") from None
+        if amount.adjusted() > 18:
+            raise ValueError(f"{amount} is too large for an amount of money")
+        micros = _EXACT.quantize(_EXACT.scaleb(amount, 6), Decimal(1))
         return cls(micros=int(micros), currency=currency)
 
     @classmethod
@@ -127,7 +126,7 @@ class Money(Canonical):
         """Split by weight without losing anything: the parts' sum is this amount, to the micro.
 
         Largest remainder, counted in minor units when the amount is whole in them and in micros when it is not. Equal
-        remainders: the larger weight first, then the later place, so 10,000.00 in three is 3,333.33, 3,333.33, 3,333.34.
+        remainders: larger weight first, then later place, so 10,000.00 in three is 3,333.33, 3,333.33, 3,333.34.
         ValueError when a weight is negative or none is positive.
         """
         if any(weight < 0 for weight in weights):
