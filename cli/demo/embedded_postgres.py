@@ -27,6 +27,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from cli.demo.signals import undisturbed
+
 SUPERUSER = "postgres"
 HUB_DATABASE = "orderhub"
 AIRFLOW_DATABASE = "airflow"
@@ -82,8 +84,11 @@ class EmbeddedPostgres:
         A server left behind in the same folder by a killed caller is stopped first.
         Raises EmbeddedPostgresError.
         """
-        if self.pid is not None:
-            return
+        if self.pid is None:
+            with undisturbed():
+                self._start(timeout)
+
+    def _start(self, timeout: float) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._account is not None:
             self._open_to_account()
@@ -111,6 +116,10 @@ class EmbeddedPostgres:
 
     def stop(self, timeout: float = 15.0) -> None:
         """End all sessions and stop the server; after `timeout` seconds it is stopped without a clean checkpoint."""
+        with undisturbed():
+            self._stop(timeout)
+
+    def _stop(self, timeout: float) -> None:
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGINT)
