@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from oms_schema.base import Canonical
 from oms_schema.billing_terms import BillingTerms
 from oms_schema.creative import CreativePlaceholder
+from oms_schema.local_time import offset_and_fold, zone
 from oms_schema.money import CurrencyCode, Micros, Money
 from oms_schema.party import ID, Name
 from oms_schema.targeting import Targeting
+
+_NO_TIME = timedelta(0)
+Fold = Annotated[int, Field(ge=0, le=1, strict=True)]
 
 
 class CostMethod(StrEnum):
@@ -87,44 +92,67 @@ class Goal(Canonical):
 class Flight(Canonical):
     """A half-open span of local time, `start <= t < end`, in an IANA zone; no end means it runs until stopped.
 
-    Of an hour that a clock change repeats, `fold` says which one; an hour that a clock change skips is refused.
+    Of an hour that a clock change repeats, fold 0 is the first and 1 the second (PEP 495). JSON has no fold, so it stands
+    in fields of its own; a `start` or `end` that comes as a datetime with fold 1 sets them, and where an hour is not
+    repeated they are 0. An hour that a clock change skips is refused.
     """
 
     start: datetime
     end: datetime | None = None
     zone: str
     goal: Goal | None = None
+    start_fold: Fold = 0
+    end_fold: Fold = 0
 
-    @field_validator("start", "end")
     @classmethod
-    def _local(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.tzinfo is not None:
-            raise ValueError("a flight holds local times; the zone stands beside them")
-        return value
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        if value not in _ZONES:
-            raise ValueError(f"{value!r} is not an IANA time zone")
-        return value
+    def between(cls, start: datetime, end: datetime | None, zone_name: str, goal: Goal | None = None) -> Self:
+        """From aware instants. Raises ValueError when one is naive or the zone is unknown."""
+        if start.tzinfo is None or (end is not None and end.tzinfo is None):
+            raise ValueError("an instant needs a time zone")
+        there = zone(zone_name)
+        return cls(
+            start=start.astimezone(there).replace(tzinfo=None),
+            end=None if end is None else end.astimezone(there).replace(tzinfo=None),
+            zone=zone_name,
+            goal=goal,
+        )
 
     @model_validator(mode="after")
-    def _ends_after_start(self) -> Self:
-        if self.end is not None and self.end_instant() <= self.start_instant():  # type: ignore[operator]
+    def _is_a_span_of_existing_local_time(self) -> Self:
+        there = zone(self.zone)
+        start, start_offset = self._settle("start", self.start, self.start_fold, there)
+        if self.end is None:
+            self.__dict__["end_fold"] = 0
+            return self
+        end, end_offset = self._settle("end", self.end, self.end_fold, there)
+        # The same difference as between the instants, without leaving datetime's range in the years 1 and 9999.
+        length = (end - start) - (end_offset - start_offset)
+        if length < _NO_TIME:
             raise ValueError("the flight ends before it starts")
+        if length == _NO_TIME:
+            raise ValueError("the flight ends at the moment it starts; its end is exclusive, so it would never run")
         return self
+
+    def _settle(self, name: str, local: datetime, fold: int, there: ZoneInfo) -> tuple[datetime, timedelta]:
+        if local.tzinfo is not None:
+            raise ValueError("a flight holds local times; the zone stands beside them")
+        if fold and not local.fold:
+            local = local.replace(fold=1)
+        offset, fold = offset_and_fold(local, there)
+        if local.fold != fold:
+            local = local.replace(fold=fold)
+        # The model is frozen for its users; this is still its construction.
+        self.__dict__[name] = local
+        self.__dict__[f"{name}_fold"] = fold
+        return local, offset
 
     def start_instant(self) -> datetime:
         """The start as an aware instant."""
-        return self.start.replace(tzinfo=ZoneInfo(self.zone))
+        return self.start.replace(tzinfo=zone(self.zone))
 
     def end_instant(self) -> datetime | None:
         """The end (exclusive) as an aware instant; None when open."""
-        return None if self.end is None else self.end.replace(tzinfo=ZoneInfo(self.zone))
-
-
-_ZONES = available_timezones()
+        return None if self.end is None else self.end.replace(tzinfo=zone(self.zone))
 
 
 class Commitment(StrEnum):
@@ -164,3 +192,31 @@ class Line(Canonical):
     terms: BillingTerms | None = Field(default=None, description="Overrides the order's billing terms")
     notes: str = ""
     cancelled: bool = False
+
+    @model_validator(mode="after")
+    def _flights_tile_the_line(self) -> Self:
+        if self.flights:
+            try:
+                _tile(_span(self.flight), [_span(flight) for flight in self.flights])
+            except OverflowError:
+                raise ValueError("a flight lies at the edge of the calendar, outside the years that UTC has") from None
+        return self
+
+
+def _span(flight: Flight) -> tuple[datetime, datetime | None]:
+    # In UTC: aware times of two zones never compare equal when one of them is ambiguous (PEP 495).
+    end = flight.end_instant()
+    return flight.start_instant().astimezone(UTC), None if end is None else end.astimezone(UTC)
+
+
+def _tile(line: tuple[datetime, datetime | None], flights: list[tuple[datetime, datetime | None]]) -> None:
+    if flights[0][0] != line[0]:
+        raise ValueError("the first flight does not start with the line")
+    for number, ((_, end), (start, _)) in enumerate(pairwise(flights), 1):
+        if end is None:
+            raise ValueError(f"flight {number} has no end, so no flight can follow it")
+        if start != end:
+            what = "overlaps" if start < end else "leaves a gap before"
+            raise ValueError(f"flight {number} {what} flight {number + 1}")
+    if flights[-1][1] != line[1]:
+        raise ValueError("the last flight does not end with the line")
