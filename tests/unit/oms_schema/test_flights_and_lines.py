@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from oms_schema.checks import GOAL_UNITS, check_line, check_line_against_order, check_order
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.line import CostMethod, Flight, Goal, GoalMeasure, GoalUnit, Line, Price
 from oms_schema.local_time import NoSuchLocalTime, NoSuchZone, offset_and_fold, zone
 from oms_schema.money import Money
 from oms_schema.order import Order
-from oms_schema.order_rules import GOAL_UNITS, check_line, check_line_against_order, check_order
 from oms_schema.party import PartyInRole, PartyRole
 from oms_schema.targeting import Criterion, Dimension, Operator, Targeting
 
