@@ -1,0 +1,106 @@
+"""Reads companies, orders, line items and creative associations by statement, in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.errors import Misconfigured, RetryLater
+from connectors.gam.plain import plain
+from connectors.gam.settings import GamSettings
+from connectors.gam.soap import Soap
+from connectors.gam.statement import Where, chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record type lives: its service and the operations for it."""
+
+    service: str
+    query: str
+    create: str = ""
+    update: str = ""
+    act: str = ""
+
+
+PLACES: Mapping[str, Place] = {
+    "Company": Place("CompanyService", "getCompaniesByStatement", "createCompanies", "updateCompanies"),
+    "Order": Place("OrderService", "getOrdersByStatement", "createOrders", "updateOrders", "performOrderAction"),
+    "LineItem": Place(
+        "LineItemService", "getLineItemsByStatement", "createLineItems", "updateLineItems", "performLineItemAction"
+    ),
+    "LineItemCreativeAssociation": Place(
+        "LineItemCreativeAssociationService", "getLineItemCreativeAssociationsByStatement"
+    ),
+    "CustomTargetingKey": Place("CustomTargetingService", "getCustomTargetingKeysByStatement"),
+    "CustomTargetingValue": Place("CustomTargetingService", "getCustomTargetingValuesByStatement"),
+    "User": Place("UserService", "getUsersByStatement"),
+}
+
+
+class Objects:
+    """The vendor's objects as plain dictionaries."""
+
+    def __init__(self, soap: Soap, settings: GamSettings) -> None:
+        self._soap = soap
+        self._settings = settings
+
+    def page(self, record: str, statement: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+        """One page: its objects and how many there are altogether. Raises like a read."""
+        place = place_of(record)
+        answer = self._soap.read(place.service, place.query, statement)
+        total = getattr(answer, "totalResultSetSize", None)
+        results = getattr(answer, "results", None) or []
+        if total is None and results:
+            raise RetryLater("PAGE-UNREADABLE", f"{place.query} answered a page without its total.")
+        return [plain(item) for item in results], int(total or 0)
+
+    def every(self, record: str, where: Where, order: str = "id") -> Iterator[dict[str, Any]]:
+        """All objects of a condition that a caller knows to be small; pages by offset in id order."""
+        offset, size = 0, self._settings.page_size
+        while True:
+            objects, total = self.page(record, where.statement(order=order, limit=size, offset=offset))
+            yield from objects
+            offset += len(objects)
+            if not objects or offset >= total:
+                return
+
+    def by_id(self, record: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The present objects by id; ids that the vendor does not know, or that are no numbers, are absent."""
+        numbers = sorted({int(i) for i in ids if i.isascii() and i.isdigit()})
+        found: dict[str, dict[str, Any]] = {}
+        for some in chunks(numbers, min(self._settings.names_per_query, self._settings.page_size)):
+            for native in self.every(record, Where().among("id", some)):
+                found[str(native["id"])] = native
+        return found
+
+    def lines_of(self, order_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """The line items of each order, archived ones included."""
+        lines: dict[str, list[dict[str, Any]]] = {order_id: [] for order_id in order_ids}
+        for some in chunks([int(i) for i in order_ids], self._settings.names_per_query):
+            for native in self.every("LineItem", Where().among("orderId", some)):
+                lines[str(native["orderId"])].append(native)
+        return lines
+
+    def associations_of(self, line_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The creative associations of each line that has any: `{"lineItemId": ..., "associations": [...]}`."""
+        found: dict[str, dict[str, Any]] = {}
+        numbers = sorted({int(i) for i in line_ids if i.isascii() and i.isdigit()})
+        for some in chunks(numbers, self._settings.names_per_query):
+            condition = Where().among("lineItemId", some)
+            for native in self.every("LineItemCreativeAssociation", condition, order="lineItemId"):
+                key = str(native["lineItemId"])
+                entry = found.setdefault(key, {"lineItemId": native["lineItemId"], "associations": []})
+                entry["associations"].append(native)
+        return found
+
+
+def place_of(record: str) -> Place:
+    """Where a record type lives; raises Misconfigured for one this connector does not know."""
+    place = PLACES.get(record)
+    if place is None:
+        raise Misconfigured(
+            "RECORD-UNKNOWN", f"Ad Manager has no record type {record!r} here. Choose {', '.join(PLACES)}."
+        )
+    return place

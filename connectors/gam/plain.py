@@ -1,0 +1,123 @@
+"""Turns what zeep returns into plain dictionaries, keeping the `xsi_type` that the way back needs. Pure.
+
+`zeep.helpers.serialize_object` drops the type of polymorphic values (a CustomCriteria among CustomCriteriaNodes), so a
+fetched line could not be sent back. Absent values are left out: the vendor does not tell null from absent either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.gam.statement import moment_of
+
+
+def plain(value: Any, declared: str | None = None) -> Any:
+    """A zeep value as dict, list or scalar; `declared` is the type name the schema expects at this place."""
+    if isinstance(value, list):
+        return [plain(item, declared) for item in value]
+    kind = getattr(value, "_xsd_type", None)
+    if kind is None:
+        return value
+    native: dict[str, Any] = {}
+    actual = kind.qname.localname if kind.qname is not None else None
+    if declared is not None and actual is not None and actual != declared:
+        native["xsi_type"] = actual
+    for name, element in kind.elements:
+        inner = getattr(value, name, None)
+        if inner is None or (isinstance(inner, list) and not inner):
+            continue
+        expected = element.type.qname.localname if element.type.qname is not None else None
+        native[name] = plain(inner, expected)
+    return native
+
+
+def overlaid(present: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """The present object with our fields written over it.
+
+    Plain objects are merged field by field; lists, typed values (`xsi_type`), dates and money are replaced whole; None
+    clears a field.
+    """
+    result = dict(present)
+    for name, value in ours.items():
+        before = result.get(name)
+        if value is None:
+            result.pop(name, None)
+        elif _merges(value) and _merges(before):
+            result[name] = overlaid(before, value)  # type: ignore[arg-type]
+        else:
+            result[name] = value
+    return result
+
+
+def shows(present: Any, wanted: Any) -> bool:
+    """Whether the present value already holds what is wanted.
+
+    Fields that we do not name do not count, nor does the order of lists; date-times are compared as instants, because the
+    vendor answers in the network's zone whatever zone it was told; numbers and their decimal text are the same.
+    """
+    if wanted is None or wanted == [] or wanted == {}:
+        return present in (None, [], {})
+    if isinstance(wanted, Mapping):
+        if not isinstance(present, Mapping):
+            return False
+        if "timeZoneId" in wanted and "timeZoneId" in present:
+            try:
+                return moment_of(present) == moment_of(wanted)
+            except (ValueError, KeyError):
+                return dict(present) == dict(wanted)
+        return all(shows(present.get(name), value) for name, value in wanted.items() if not _implied(name, present))
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str | bytes):
+        if not isinstance(present, list) or len(present) != len(wanted):
+            return False
+        if all(shows(p, w) for p, w in zip(present, wanted, strict=True)):
+            return True
+        return _same_set(present, wanted)
+    if isinstance(wanted, bool) or isinstance(present, bool):
+        return present is wanted
+    return str(present) == str(wanted)
+
+
+def _implied(name: str, present: Mapping[str, Any]) -> bool:
+    """A type name that the answer need not repeat, because it is the declared one."""
+    return name == "xsi_type" and "xsi_type" not in present
+
+
+def _same_set(present: Sequence[Any], wanted: Sequence[Any]) -> bool:
+    """Whether two lists of equal length hold the same things in another order."""
+    left = list(present)
+    by_id = {str(item["id"]): item for item in left if isinstance(item, Mapping) and "id" in item}
+    if len(by_id) == len(left) and all(isinstance(item, Mapping) and "id" in item for item in wanted):
+        return all(shows(by_id.get(str(item["id"])), item) for item in wanted)
+    if all(not isinstance(item, Mapping | list) for item in [*left, *wanted]):
+        return sorted(map(str, left)) == sorted(map(str, wanted))
+    for item in wanted:
+        match = next((at for at, other in enumerate(left) if shows(other, item)), None)
+        if match is None:
+            return False
+        left.pop(match)
+    return True
+
+
+def _merges(value: Any) -> bool:
+    return isinstance(value, Mapping) and not {"xsi_type", "timeZoneId", "microAmount"} & value.keys()
+
+
+def project(native: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """The named dotted paths of a native, id and modification time always."""
+    kept: dict[str, Any] = {}
+    for path in {*paths, "id", "lastModifiedDateTime"}:
+        source: Any = native
+        steps = path.split(".")
+        for step in steps:
+            source = source.get(step) if isinstance(source, Mapping) else None
+        if source is None:
+            continue
+        target = kept
+        for step in steps[:-1]:
+            nested = target.get(step)
+            if not isinstance(nested, dict):
+                nested = target[step] = {}
+            target = nested
+        target[steps[-1]] = source
+    return kept
