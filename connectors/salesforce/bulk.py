@@ -1,0 +1,228 @@
+"""Bulk API 2.0 ingest: one job for thousands of records, in steps that can be resumed, with one result per record.
+
+A job does nothing until it is closed for upload (Bulk API 2.0 guide, job states), so everything before that step is
+certainly not applied. Results come as three CSV files in any order: successful, failed and unprocessed; unprocessed
+records were not touched and may be sent again. The library's own bulk client waits asleep for up to a day, does not
+log in again and matches no results, so the requests are made here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from connectors.base import JobState, Operation, Outcome, PushItem, PushResult
+from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater
+from connectors.salesforce.error_table import Effect, VendorError, one_line, refused
+from connectors.salesforce.session import Call, odd_reply
+from connectors.salesforce.soql import is_id
+from connectors.salesforce.transport import Reply, encoded, plain
+from connectors.salesforce.writes import Row, Target, prepared
+
+MAX_UPLOAD = 100 * 1024 * 1024  # before base64; the vendor's limit for one upload is 150 MB after it
+NULL = "#N/A"  # an empty cell leaves the field as it is; this clears it
+_CSV = "text/csv; charset=UTF-8"
+_STATES = {
+    "Open": JobState.RUNNING,
+    "UploadComplete": JobState.RUNNING,
+    "InProgress": JobState.RUNNING,
+    "JobComplete": JobState.READY,
+    "Failed": JobState.FAILED,
+    "Aborted": JobState.FAILED,
+}
+
+SendRaw = Callable[[Call], Reply]
+SendJson = Callable[[Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkIngest:
+    """The ingest jobs of one org. `pause` is the wait after a used-up quota, in seconds."""
+
+    send: SendRaw
+    send_json: SendJson
+    pause: float
+
+    def start(self, target: Target, rows: Sequence[Row]) -> str:
+        """Create, fill and close a job; returns its id.
+
+        Raises OutcomeUnknown when only the closing is uncertain; any other error means that nothing will be applied.
+        """
+        upload = table(target, rows)
+        if len(upload) > MAX_UPLOAD:
+            raise Misconfigured(
+                "BULK-TOO-LARGE",
+                f"A bulk job of {len(rows)} records is {len(upload)} bytes, over the limit of {MAX_UPLOAD}. Nothing was "
+                "sent. Whoever calls pushes fewer records at once.",
+            )
+        description: dict[str, str] = {
+            "object": target.record,
+            "operation": "upsert" if target.operation is Operation.CREATE else "update",
+            "contentType": "CSV",
+            "lineEnding": "LF",
+        }
+        if target.external_id:
+            description["externalIdFieldName"] = target.external_id
+        # Effect.READ: neither creating nor filling a job writes a record; a lost answer leaves an open job without work.
+        job = self.send_json(Call("jobs/ingest", method="POST", body=encoded(description), record=target.record))
+        job_id = job.get("id") if isinstance(job, Mapping) else None
+        if not is_id(job_id) or job.get("state") != "Open":
+            raise odd_reply("a bulk job was answered without an id or not open")
+        path = f"jobs/ingest/{job_id}"
+        self.send(Call(f"{path}/batches", method="PUT", body=upload, content_type=_CSV, record=target.record))
+        closing = encoded({"state": "UploadComplete"})
+        try:
+            self.send_json(Call(path, method="PATCH", effect=Effect.WRITE, body=closing, record=target.record))
+        except OutcomeUnknown as error:
+            raise OutcomeUnknown(error.code, f"{error.message} It is bulk job {job_id}.") from error
+        return str(job_id)
+
+    def state(self, job: str) -> JobState:
+        """Where a job stands; FAILED jobs have results too, because Salesforce works in parts."""
+        answer = self.send_json(Call(_job_path(job)))
+        stated = answer.get("state") if isinstance(answer, Mapping) else None
+        if not isinstance(stated, str) or stated not in _STATES:
+            raise odd_reply("a bulk job has no state that Salesforce documents")
+        return _STATES[stated]
+
+    def results(self, target: Target, job: str, items: Sequence[PushItem]) -> list[PushResult]:
+        """One result per item, in order, of a job that is READY or FAILED."""
+        rows, results = prepared(target, items)
+        results.update(unsendable(rows))
+        results.update(self.matched(target, job, [row for row in rows if row.place not in results]))
+        return [results[place] for place in range(len(items))]
+
+    def matched(self, target: Target, job: str, rows: Sequence[Row]) -> dict[int, PushResult]:
+        """Results by place. A record that no file or more than one file names is in doubt."""
+        expected = {_known(target, row.key): row for row in rows}
+        found: dict[str, list[PushResult]] = {}
+        for kind in ("successfulResults", "failedResults", "unprocessedrecords"):
+            for line in self._lines(f"{_job_path(job)}/{kind}"):
+                key = _known(target, _cell(line, target.key_field) or _cell(line, "sf__Id"))
+                if key not in expected:
+                    raise odd_reply(f"the {kind} of bulk job {job} name a record that was not sent")
+                found.setdefault(key, []).append(self._result(target, expected[key].item.key, kind, line))
+        doubt = f"Bulk job {job} does not say what became of this record. The hub looks it up before it resends."
+        return {
+            row.place: found[key][0]
+            if len(found.get(key, ())) == 1
+            else PushResult(row.item.key, Outcome.IN_DOUBT, code="BULK-UNACCOUNTED", message=doubt, reason="protocol")
+            for key, row in expected.items()
+        }
+
+    def _lines(self, path: str) -> list[Mapping[str, str]]:
+        reply = self.send(Call(path, accept=_CSV))
+        if "csv" not in reply.headers.get("Content-Type", _CSV).lower():
+            raise odd_reply("bulk results are no CSV")
+        try:
+            reader = csv.DictReader(io.StringIO(reply.body.decode("utf-8"), newline=""), strict=True)
+            lines = list(reader)
+        except (UnicodeDecodeError, csv.Error):
+            raise odd_reply("bulk results are no readable CSV") from None
+        if any(None in line or None in line.values() for line in lines):
+            raise odd_reply("bulk results have rows longer or shorter than their head")
+        return [{name.strip(): value for name, value in line.items()} for line in lines]
+
+    def _result(self, target: Target, key: str, kind: str, line: Mapping[str, str]) -> PushResult:
+        if kind == "unprocessedrecords":
+            message = "Salesforce ended the bulk job before it came to this record. Nothing was written. The hub sends it again."
+            return PushResult(key, Outcome.RETRY, code="BULK-UNPROCESSED", message=message)
+        if kind == "failedResults":
+            error = bulk_error(_cell(line, "sf__Error"))
+            return refused(key, [error] if error else [], pause=self.pause, marker=target.external_id)
+        vendor_id = _cell(line, "sf__Id")
+        if not is_id(vendor_id):
+            raise odd_reply("a bulk success has no id")
+        created = target.external_id is not None and _cell(line, "sf__Created").lower() == "true"
+        outcome = Outcome.CREATED if created else Outcome.UPDATED
+        return PushResult(key, outcome, vendor_id=vendor_id, evidence={"id": vendor_id, "success": True})
+
+
+def table(target: Target, rows: Sequence[Row]) -> bytes:
+    """The rows as CSV. An absent field is an empty cell, None clears the field."""
+    flat = [({} if target.external_id else {"Id": row.key}) | _cells(row.fields) for row in rows]
+    columns = list(dict.fromkeys(name for cells in flat for name in cells))
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    for cells in flat:
+        writer.writerow([cells.get(name, "") for name in columns])
+    return out.getvalue().encode("utf-8")
+
+
+def _cells(fields: Mapping[str, Any], path: str = "") -> dict[str, str]:
+    """Cells by column; a reference by external id (`{"Opportunity": {"Hub_Id__c": "x"}}`) is `Opportunity.Hub_Id__c`."""
+    cells: dict[str, str] = {}
+    for name, value in fields.items():
+        cells |= _cells(value, f"{path}{name}.") if isinstance(value, Mapping) else {path + name: _text(value)}
+    return cells
+
+
+def unsendable(rows: Sequence[Row]) -> dict[int, PushResult]:
+    """Results of rows that CSV cannot say: a text that is the sign for "clear this field"."""
+    return {
+        row.place: PushResult(
+            row.item.key,
+            Outcome.REJECTED,
+            code="BULK-NA",
+            message=f"A text is {NULL}, with which a bulk job would clear the field. The record was not sent and is parked. "
+            "A person changes the text, then the work is replayed.",
+            reason="validation",
+        )
+        for row in rows
+        if NULL in _raw_texts(row.fields)
+    }
+
+
+def _raw_texts(fields: Mapping[str, Any]) -> set[str]:
+    texts: set[str] = set()
+    for value in fields.values():
+        texts |= _raw_texts(value) if isinstance(value, Mapping) else {value} if isinstance(value, str) else set()
+    return texts
+
+
+def bulk_error(text: str) -> VendorError | None:
+    """`CODE:message:field,field --` as an error; None when it is not of that form."""
+    code, colon, rest = text.partition(":")
+    if not colon or not code.isupper():
+        return None
+    words, _, tail = rest.rpartition(":")
+    named = tail.removesuffix("--").strip()
+    fields = tuple(one_line(f.strip(), 120) for f in named.split(",") if f.strip())
+    return VendorError(code, one_line(words or rest), fields)
+
+
+def unfinished(keys: Sequence[str], job: str) -> list[PushResult]:
+    """Results for a job that still runs: each record may be applied at any moment."""
+    message = f"Bulk job {job} still runs. Whether this record is written is not known yet. The hub asks again later."
+    return [
+        PushResult(key, Outcome.IN_DOUBT, code="BULK-RUNNING", message=message, evidence={"job": job}) for key in keys
+    ]
+
+
+def _job_path(job: str) -> str:
+    if not is_id(job):
+        raise RetryLater("BULK-JOB-ID", "The id of the bulk job is not one of Salesforce's. Nothing was asked.")
+    return f"jobs/ingest/{job}"
+
+
+def _known(target: Target, key: str) -> str:
+    return key[:15] if target.external_id is None else key.casefold()
+
+
+def _cell(line: Mapping[str, str], name: str) -> str:
+    return next((value for column, value in line.items() if column.casefold() == name.casefold()), "")
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return NULL
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return plain(value)
+    return str(value)

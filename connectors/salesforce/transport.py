@@ -1,0 +1,201 @@
+"""The bytes: where requests go, how long they may take, how much of a reply is read, and how it becomes values."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+import requests
+from requests.adapters import HTTPAdapter
+
+from connectors.salesforce.settings import SalesforceSettings, is_loopback
+
+_CHUNK = 64 * 1024
+_MAX_DEPTH = 16
+_MAX_NUMBER = 40  # Salesforce numbers have at most 18 digits; a longer one would be slow to handle and means nothing
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class ReplyTooLarge(requests.RequestException):
+    """The reply is longer than `max_reply_bytes`; the rest was not read."""
+
+
+class ReplyTooSlow(requests.Timeout):
+    """The reply began but did not end within `timeout_seconds`."""
+
+
+class Unreadable(ValueError):  # noqa: N818
+    """A body that is not the JSON it should be."""
+
+
+class Unwritable(ValueError):  # noqa: N818
+    """A value that JSON for Salesforce cannot hold; the sentence names its field."""
+
+
+class BoundedAdapter(HTTPAdapter):
+    """Sends one request once: to `endpoint` when there is one, within the time-outs, reading at most `max_reply_bytes`."""
+
+    def __init__(self, settings: SalesforceSettings) -> None:
+        self._endpoint = urlsplit(settings.endpoint) if settings.endpoint else None
+        self._timeouts = (settings.connect_timeout_seconds, settings.timeout_seconds)
+        self._max_bytes = settings.max_reply_bytes
+        super().__init__(max_retries=0)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: object = None,
+        verify: bool | str = True,
+        cert: object = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """As `HTTPAdapter.send`, with this adapter's own time-outs and bounds instead of `stream` and `timeout`."""
+        if self._endpoint is not None and request.url is not None:
+            # simple-salesforce writes https://<instance> into every URL; only here all of them can be turned round.
+            wanted = urlsplit(request.url)
+            request.headers["Host"] = wanted.netloc
+            path = self._endpoint.path + wanted.path
+            request.url = urlunsplit((self._endpoint.scheme, self._endpoint.netloc, path, wanted.query, ""))
+        until = time.monotonic() + self._timeouts[1]
+        response = super().send(
+            request,
+            stream=True,
+            timeout=self._timeouts,
+            verify=verify,
+            cert=cert,  # type: ignore[arg-type]
+            proxies=proxies,
+        )
+        try:
+            response._content = self._bounded_body(response, until)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _bounded_body(self, response: requests.Response, until: float) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise ReplyTooLarge(f"the reply is longer than {self._max_bytes} bytes", response=response)
+            if time.monotonic() > until:
+                raise ReplyTooSlow("the reply began but did not end in time", response=response)
+        return bytes(body)
+
+
+def http_session(settings: SalesforceSettings) -> requests.Session:
+    """A session for one worker thread that follows no redirects and takes no credentials from the environment."""
+    session = requests.Session()
+    session.mount("https://", BoundedAdapter(settings))
+    session.mount("http://", BoundedAdapter(settings))
+    session.max_redirects = 0
+    session.auth = _keep_header  # else a ~/.netrc entry would replace the bearer token
+    if settings.endpoint and is_loopback(urlsplit(settings.endpoint).hostname):
+        session.trust_env = False  # a proxy of the environment must not stand between us and this machine
+    return session
+
+
+def _keep_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with a status below 300."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as values: numbers with a point as Decimal, whole ones as int. Raises Unreadable."""
+        return decoded(self.body)
+
+
+def decoded(body: bytes) -> Any:
+    """JSON of any origin as values, with bounded depth and numbers. Raises Unreadable."""
+    try:
+        return storable(json.loads(body, parse_float=_decimal, parse_int=_integer, parse_constant=_no_constant))
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the body is not the JSON expected ({type(error).__name__})") from error
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text) if len(text) <= _MAX_NUMBER else None
+    if number is None or abs(number.adjusted()) > _MAX_NUMBER:
+        raise ValueError("a number beyond anything Salesforce holds")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MAX_NUMBER:
+        raise ValueError("a number beyond anything Salesforce holds")
+    return int(text)
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+def storable(value: Any, depth: int = 0) -> Any:
+    """The value without `attributes`, and with half surrogates and NUL, which no database takes, shown as U+FFFD."""
+    if depth > _MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    if isinstance(value, str):
+        return value if value.isascii() and "\x00" not in value else _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {name: storable(inner, depth + 1) for name, inner in value.items() if name != "attributes"}
+    if isinstance(value, list):
+        return [storable(inner, depth + 1) for inner in value]
+    return value
+
+
+def encoded(value: object) -> bytes:
+    """JSON with exact decimals. Raises Unwritable for a value without an exact form, such as a float."""
+    try:
+        return orjson.dumps(value, default=_exact, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except TypeError as error:  # orjson's own error, for text that is not Unicode among others
+        raise Unwritable(str(error.__cause__ or error)) from error
+
+
+def written(value: object, name: str) -> object:
+    """A payload value in the form JSON takes. `name` is the field it belongs to. Raises Unwritable."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            raise Unwritable(f"{name} holds characters that are no text (NUL or half a surrogate pair)")
+        return value
+    if isinstance(value, Decimal):
+        if not value.is_finite() or abs(value.adjusted()) > _MAX_NUMBER:
+            raise Unwritable(f"{name} holds {value}, which is no number that Salesforce has")
+        return value
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise Unwritable(f"{name} holds a time without a zone")
+        return value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {inner_name: written(inner, f"{name}.{inner_name}") for inner_name, inner in value.items()}
+    raise Unwritable(f"{name} holds a {type(value).__name__}; text, int, Decimal, bool, date or None can be written")
+
+
+def plain(number: Decimal) -> str:
+    """A decimal without exponent, as both JSON and CSV take it."""
+    return format(number, "f")
+
+
+def _exact(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(plain(value).encode())
+    raise TypeError(f"{type(value).__name__} cannot be written")
