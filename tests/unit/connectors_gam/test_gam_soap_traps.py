@@ -1,0 +1,246 @@
+"""Every manner in which a call can fail, and what it means for what was asked."""
+
+from __future__ import annotations
+
+import http.server
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from connectors.base import Operation, Outcome, PushItem
+from connectors.errors import (
+    AuthFailed,
+    ConnectorError,
+    Misconfigured,
+    OutcomeUnknown,
+    PermissionMissing,
+    QuotaExhausted,
+    RetryLater,
+)
+from connectors.gam import GamConnector, GamSettings
+from sandbox.gam.contract import load_contract, render_wsdl
+
+ORDERS = [PushItem("k1", {"name": "A", "advertiserId": 1, "traffickerId": 2})]
+HTML = b"<html><head><title>503</title></head><body>Service Unavailable</body></html>"
+UNCLOSED = b"<!DOCTYPE html><html><body>Too many<br>requests</body></html>"
+
+
+def push(gam: GamConnector, items: list[PushItem] = ORDERS) -> Any:
+    return gam.push("Order", Operation.CREATE, items)
+
+
+@pytest.mark.parametrize("body", [HTML, UNCLOSED, b""])
+def test_html_503_on_a_write_leaves_the_batch_in_doubt(vendor: Any, gam: GamConnector, body: bytes) -> None:
+    vendor.answer = lambda *_: vendor.raw(503, body)
+    with pytest.raises(OutcomeUnknown) as caught:
+        push(gam)
+    assert caught.value.code == "HTTP-503"
+    assert len(vendor.calls) == 1
+
+
+def test_html_503_on_a_write_is_retried_where_the_settings_say_so(
+    vendor: Any, settings: Callable[..., GamSettings]
+) -> None:
+    vendor.answer = lambda *_: vendor.raw(503, HTML)
+    gam = GamConnector(settings(unavailable="retry"))
+    with pytest.raises(RetryLater):
+        push(gam)
+    gam.close()
+
+
+@pytest.mark.parametrize("body", [HTML, UNCLOSED])
+def test_html_429_is_a_quota_with_the_wait_the_vendor_names(vendor: Any, gam: GamConnector, body: bytes) -> None:
+    vendor.answer = lambda *_: vendor.raw(429, body, **{"Retry-After": "17"})
+    with pytest.raises(QuotaExhausted) as caught:
+        push(gam)
+    assert caught.value.after == 17
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(403, PermissionMissing), (404, Misconfigured), (413, RetryLater), (302, OutcomeUnknown)]
+)
+def test_other_statuses_have_their_own_meaning(
+    vendor: Any, gam: GamConnector, status: int, kind: type[ConnectorError]
+) -> None:
+    vendor.answer = lambda *_: vendor.raw(status, HTML, Location="http://127.0.0.1:1/")
+    with pytest.raises(kind):
+        push(gam)
+    assert len(vendor.calls) == 1
+
+
+@pytest.mark.parametrize("body", [HTML, b"not xml at all", b"", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
+def test_a_200_that_is_no_soap_is_never_a_success(vendor: Any, gam: GamConnector, body: bytes) -> None:
+    vendor.answer = lambda *_: vendor.raw(200, body)
+    with pytest.raises(OutcomeUnknown):
+        push(gam)
+
+
+def test_a_reply_with_a_document_type_is_refused(vendor: Any, gam: GamConnector) -> None:
+    soap = b'<!DOCTYPE x><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body/></s:Envelope>'
+    vendor.answer = lambda *_: vendor.raw(200, soap)
+    with pytest.raises(OutcomeUnknown) as caught:
+        push(gam)
+    assert "DTDForbidden" in caught.value.message
+
+
+def test_a_dropped_connection_is_in_doubt_for_a_write_and_retried_for_a_read(vendor: Any, gam: GamConnector) -> None:
+    vendor.answer = lambda *_: vendor.drop()
+    with pytest.raises(OutcomeUnknown):
+        push(gam)
+    with pytest.raises(RetryLater):
+        gam.observe("Order", ["7"])
+    assert len(vendor.calls) == 2
+
+
+def test_a_slow_reply_is_in_doubt_for_a_write(vendor: Any, settings: Callable[..., GamSettings]) -> None:
+    hold = threading.Event()
+
+    def slow(*_: Any) -> Any:
+        hold.wait(2)
+        return vendor.drop()
+
+    vendor.answer = slow
+    gam = GamConnector(settings(timeout_seconds=0.2))
+    with pytest.raises(OutcomeUnknown):
+        push(gam)
+    hold.set()
+    gam.close()
+
+
+def test_a_refused_connection_was_certainly_not_applied(vendor: Any, settings: Callable[..., GamSettings]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    gam = GamConnector(settings(endpoint=f"http://127.0.0.1:{port}"))
+    with pytest.raises(RetryLater):
+        push(gam)
+    gam.close()
+
+
+def test_a_server_that_vanishes_after_the_wsdl_was_certainly_not_reached(
+    vendor: Any, settings: Callable[..., GamSettings]
+) -> None:
+    wsdl = render_wsdl(load_contract("v202608"), "OrderService", "http://127.0.0.1:1/")
+
+    class Once(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(wsdl)))
+            self.end_headers()
+            self.wfile.write(wsdl)
+
+        def log_message(self, *args: Any) -> None:
+            return
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Once)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    gam = GamConnector(settings(endpoint=f"http://127.0.0.1:{server.server_address[1]}"))
+    with pytest.raises(RetryLater) as caught:
+        push(gam)
+    assert caught.value.code == "NO-CONNECTION"
+    thread.join()
+    server.server_close()
+    gam.close()
+
+
+def test_error_generating_response_means_written(vendor: Any, gam: GamConnector) -> None:
+    vendor.answer = lambda *_: vendor.fault(("InternalApiError", "ERROR_GENERATING_RESPONSE", "", ""))
+    results = push(gam, [*ORDERS, PushItem("k2", {"name": "B", "advertiserId": 1, "traffickerId": 2})])
+    assert [result.outcome for result in results] == [Outcome.IN_DOUBT, Outcome.IN_DOUBT]
+    assert results[0].code == "InternalApiError.ERROR_GENERATING_RESPONSE"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (("QuotaError", "EXCEEDED_QUOTA", "", ""), QuotaExhausted),
+        (("ServerError", "SERVER_BUSY", "", ""), RetryLater),
+        (("CommonError", "CONCURRENT_MODIFICATION", "", ""), RetryLater),
+        (("ServerError", "SERVER_ERROR", "", ""), OutcomeUnknown),
+        (("InternalApiError", "UNEXPECTED_INTERNAL_API_ERROR", "", ""), OutcomeUnknown),
+        (("SomethingNewError", "OF_NEXT_YEAR", "[0].name", ""), OutcomeUnknown),
+        (("PermissionError", "PERMISSION_DENIED", "", ""), PermissionMissing),
+        (("AuthenticationError", "NETWORK_NOT_FOUND", "", ""), AuthFailed),
+        (("ApiVersionError", "UPDATE_TO_NEWER_VERSION", "version", ""), Misconfigured),
+    ],
+)
+def test_typed_faults_of_a_whole_call(
+    vendor: Any, gam: GamConnector, error: tuple[str, str, str, str], kind: type[ConnectorError]
+) -> None:
+    vendor.answer = lambda *_: vendor.fault(error)
+    with pytest.raises(kind) as caught:
+        push(gam)
+    assert caught.value.code == f"{error[0]}.{error[1]}"
+
+
+def test_an_unknown_error_type_does_not_hide_the_others(vendor: Any, gam: GamConnector) -> None:
+    vendor.answer = lambda *_: vendor.fault(
+        ("SomethingNewError", "X", "", ""), ("InternalApiError", "ERROR_GENERATING_RESPONSE", "", "")
+    )
+    assert push(gam)[0].outcome is Outcome.IN_DOUBT
+
+
+def test_an_untyped_fault_on_a_write_is_in_doubt(vendor: Any, gam: GamConnector) -> None:
+    body = (
+        b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><s:Fault><faultcode>s:Server'
+        b"</faultcode><faultstring>oops</faultstring></s:Fault></s:Body></s:Envelope>"
+    )
+    vendor.answer = lambda *_: vendor.raw(500, body, **{"Content-Type": "text/xml"})
+    with pytest.raises(OutcomeUnknown):
+        push(gam)
+
+
+def test_fewer_objects_than_records_is_in_doubt(vendor: Any, gam: GamConnector) -> None:
+    vendor.answer = lambda *_: []
+    with pytest.raises(OutcomeUnknown) as caught:
+        push(gam)
+    assert caught.value.code == "REPLY-COUNT"
+
+
+@pytest.mark.parametrize(("status", "kind"), [(500, RetryLater), (429, RetryLater), (404, Misconfigured)])
+def test_a_wsdl_that_cannot_be_had_applied_nothing(
+    vendor: Any, gam: GamConnector, status: int, kind: type[ConnectorError]
+) -> None:
+    vendor.wsdl_status = status
+    with pytest.raises(kind):
+        push(gam)
+    assert vendor.calls == []
+
+
+def test_wsdls_are_loaded_once_per_service_and_never_from_a_file_cache(
+    vendor: Any, gam: GamConnector, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    vendor.answer = lambda *_: [{"id": 5, "name": "A"}]
+    for _ in range(3):
+        push(gam)
+    assert vendor.wsdls == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_share_the_wsdl_and_not_the_session(vendor: Any, gam: GamConnector) -> None:
+    vendor.answer = lambda *_: [{"id": 5, "name": "A"}]
+    push(gam)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: push(gam)[0].outcome, range(12)))
+    assert set(results) == {Outcome.CREATED}
+    assert vendor.wsdls == 1
+
+
+def test_neither_token_nor_payload_reaches_a_log(
+    vendor: Any, gam: GamConnector, caplog: pytest.LogCaptureFixture
+) -> None:
+    vendor.answer = lambda *_: vendor.fault(("StringLengthError", "TOO_LONG", "[0].name", "Acme Secret"))
+    with caplog.at_level(logging.DEBUG, "googleads"), caplog.at_level(logging.DEBUG, "connectors"):
+        push(gam, [PushItem("k", {"name": "Acme Secret", "advertiserId": 1, "traffickerId": 2})])
+    assert vendor.headers[-1]["Authorization"] == "Bearer secret-token"
+    assert "secret-token" not in caplog.text
+    assert "Acme Secret" not in caplog.text
+    assert "secret-token" not in repr(gam.settings)
