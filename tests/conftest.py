@@ -1,8 +1,10 @@
-"""Fixtures for every test: a real PostgreSQL per test process, and a fresh database per test."""
+"""Fixtures for every test: a real PostgreSQL per test process, and a fresh database per test; Airflow kept off the home."""
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +15,25 @@ import pytest
 from cli.demo.embedded_postgres import EmbeddedPostgres
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Give Airflow a throw-away home before anything imports it: it reads its settings at import and writes files."""
+    home = Path(tempfile.mkdtemp(prefix="orderhub-test-airflow-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    (home / "no-plugins").mkdir()
+    for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+        del os.environ[name]
+    os.environ.update(
+        AIRFLOW_HOME=str(home),
+        AIRFLOW__CORE__UNIT_TEST_MODE="True",
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__DAGS_FOLDER=str(Path(__file__).parents[1] / "dags"),
+        AIRFLOW__CORE__PLUGINS_FOLDER=str(home / "no-plugins"),
+        AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home}/airflow.db",
+        AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(home / "logs"),
+        AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
+    )
 
 
 @pytest.fixture(scope="session")
