@@ -3,6 +3,7 @@
 HubError
 ├── ConfigurationError   the configuration file as a whole cannot be used
 ├── ConnectionBroken     one connection cannot be used; the others can
+├── VendorUnavailable    the vendor does not answer or says wait; the work stays due and nothing is lost
 ├── StoreUnavailable     the database cannot be reached or is not migrated
 ├── NotFound             no such order, connection, parked item
 └── PlanMoved            apply was bound to a plan that is no longer true
@@ -24,6 +25,15 @@ class ConnectionBroken(HubError):  # noqa: N818
 
     def __init__(self, connection: str, sentence: str) -> None:
         self.connection = connection
+        super().__init__(sentence)
+
+
+class VendorUnavailable(HubError):  # noqa: N818
+    """The vendor cannot be asked now; `after` is in seconds."""
+
+    def __init__(self, connection: str, sentence: str, after: float) -> None:
+        self.connection = connection
+        self.after = after
         super().__init__(sentence)
 
 

@@ -64,6 +64,11 @@ class Database:
         self._url = url.replace("postgresql+psycopg://", "postgresql://")
         self._connection: psycopg.Connection[TupleRow] | None = None
 
+    @property
+    def url(self) -> str:
+        """Where the store is, as psycopg reads it."""
+        return self._url
+
     def _connected(self) -> psycopg.Connection[TupleRow]:
         if self._connection is None or self._connection.closed:
             try:

@@ -159,3 +159,46 @@ def find_order_ids(cur: Cursor, text: str) -> list[str]:
         {"t": text},
     )
     return [row[0] for row in cur.fetchall()]
+
+
+def put_projection(cur: Cursor, *, kind: str, entity_id: str, order_id: str, version: int, canonical: bytes) -> None:
+    """Keep what the CRM should see of an order or a line."""
+    cur.execute(
+        "INSERT INTO projection (kind, entity_id, order_id, version, canonical) VALUES (%s, %s, %s, %s, %s) "
+        "ON CONFLICT (kind, entity_id) DO UPDATE SET order_id = excluded.order_id, version = excluded.version, "
+        "canonical = excluded.canonical",
+        (kind, entity_id, order_id, version, canonical),
+    )
+
+
+def projections(cur: Cursor, kind: str, entity_ids: Sequence[str]) -> dict[str, bytes]:
+    """Projections by entity id."""
+    cur.execute(
+        "SELECT entity_id, canonical FROM projection WHERE kind = %s AND entity_id = ANY(%s)", (kind, list(entity_ids))
+    )
+    return {row[0]: bytes(row[1]) for row in cur.fetchall()}
+
+
+def count_parts(cur: Cursor, connection: str, order_ids: Sequence[str]) -> dict[str, int]:
+    """How many vendor orders each of these orders is split into at a connection."""
+    cur.execute(
+        "SELECT entity_id, count(*) FROM lane WHERE connection = %s AND kind = 'order' AND entity_id = ANY(%s) GROUP BY 1",
+        (connection, list(order_ids)),
+    )
+    return {row[0]: row[1] for row in cur.fetchall()}
+
+
+def first_flight(cur: Cursor) -> datetime | None:
+    """The start of the earliest flight that was ever accepted, as an instant; None when there is no line."""
+    cur.execute(
+        "SELECT min((flight->>'start')::timestamp AT TIME ZONE (flight->>'zone')) FROM (SELECT "
+        "convert_from(canonical, 'UTF8')::jsonb->'flight' AS flight FROM entity WHERE kind = 'line') f"
+    )
+    row = cur.fetchone()
+    return None if row is None else row[0]
+
+
+def all_ids(cur: Cursor, kind: EntityKind) -> list[str]:
+    """Every id of a kind, sorted."""
+    cur.execute("SELECT id FROM entity WHERE kind = %s ORDER BY id", (kind,))
+    return [row[0] for row in cur.fetchall()]

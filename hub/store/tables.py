@@ -352,6 +352,18 @@ observation = Table(
 )
 
 # ---------------------------------------------------------------- housekeeping
+projection = Table(
+    "projection",
+    metadata,
+    _text("kind"),
+    _text("entity_id"),
+    _text("order_id"),
+    Column("version", Integer, nullable=False),
+    Column("canonical", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("kind", "entity_id"),
+    Index("ix_projection_order_id", "order_id"),
+)
+
 stale_projection = Table(
     "stale_projection",
     metadata,

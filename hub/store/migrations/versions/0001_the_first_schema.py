@@ -297,6 +297,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_parked_order_id", "parked", ["order_id"], unique=False)
     op.create_table(
+        "projection",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("entity_id", sa.Text(), nullable=False),
+        sa.Column("order_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("canonical", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "entity_id", name=op.f("pk_projection")),
+    )
+    op.create_index("ix_projection_order_id", "projection", ["order_id"], unique=False)
+    op.create_table(
         "reference",
         sa.Column("connection", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -351,6 +361,8 @@ def downgrade() -> None:
     op.drop_index("uq_reference_live", table_name="reference", postgresql_where=sa.text("superseded_at IS NULL"))
     op.drop_index("ix_reference_vendor_id", table_name="reference")
     op.drop_table("reference")
+    op.drop_index("ix_projection_order_id", table_name="projection")
+    op.drop_table("projection")
     op.drop_index("ix_parked_order_id", table_name="parked")
     op.drop_index("ix_parked_open", table_name="parked", postgresql_where=sa.text("resolved_at IS NULL"))
     op.drop_index("ix_parked_lane_id", table_name="parked")

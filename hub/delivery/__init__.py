@@ -1,0 +1,1 @@
+"""What was delivered: reports pulled in three resumable steps into versioned facts."""

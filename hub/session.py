@@ -1,0 +1,143 @@
+"""What every verb works with: the store, the clocks, the configuration, and one channel per connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from pydantic import ValidationError
+
+from connectors.base import Capabilities, Connector
+from connectors.discovery import load as load_connector
+from connectors.errors import Misconfigured
+from hub.clock import Clock, Sleep, StoredClock, SystemClock, sleep
+from hub.config import Configuration, ConnectionSettings, _where
+from hub.errors import ConfigurationError, ConnectionBroken, NotFound
+from hub.mapping_files import load_action_table, load_mappings
+from hub.secrets import SecretMissing, is_reference, resolve, resolve_all
+from hub.store import journal
+from hub.store.database import Database
+from mappings.actions import Actions
+from mappings.errors import MappingErrors
+from mappings.mapping import Mapping
+
+ConnectorFactory = Callable[[str, ConnectionSettings], Connector]
+"""Makes the connector of a connection; replaced in simulations."""
+
+
+@dataclass
+class Channel:
+    """One usable connection: its connector, what it can do, and its mappings by (entity, direction)."""
+
+    name: str
+    settings: ConnectionSettings
+    connector: Connector
+    mappings: dict[tuple[str, str], Mapping]
+    actions: Actions = field(default_factory=Actions)
+    account: str = ""
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the connector declares under these settings."""
+        return self.connector.capabilities
+
+    def mapping(self, entity: str, direction: str) -> Mapping | None:
+        """The mapping of an entity in one direction, None when the connection does not carry it."""
+        return self.mappings.get((entity, direction))
+
+    @property
+    def credential(self) -> str:
+        """Whose rate limits apply; connections that share credentials share their name here by configuration."""
+        return str(self.settings.settings.get("rate_group", self.name))
+
+
+def build_connector(name: str, settings: ConnectionSettings) -> Connector:
+    """The connector of a connection, its secrets resolved. Raises ConnectionBroken."""
+    try:
+        kind = load_connector(settings.connector)
+        body = {key: value for key, value in settings.settings.items() if key != "rate_group"}
+        return kind(kind.config.model_validate(resolve_all(body)))
+    except (Misconfigured, SecretMissing) as error:
+        sentence = error.message if isinstance(error, Misconfigured) else str(error)
+        raise ConnectionBroken(name, f"Connection {name}: {sentence}") from error
+    except ValidationError as error:
+        raise ConnectionBroken(
+            name,
+            f"Connection {name} has wrong settings ({_where(error)}). Its work stops, the other connections go on. Whoever "
+            f"edited the configuration last corrects connections.{name}.settings.",
+        ) from None
+
+
+@dataclass
+class Session:
+    """Everything a verb needs. Not for several threads at once."""
+
+    configuration: Configuration
+    database: Database
+    machine: Clock
+    business: Clock
+    sleep: Sleep = sleep
+    connect: ConnectorFactory = build_connector
+    _channels: dict[str, Channel] = field(default_factory=dict)
+
+    @classmethod
+    def from_configuration(cls, configuration: Configuration) -> Session:
+        """A session on the configured store; nothing is connected yet. Raises ConfigurationError."""
+        url = configuration.hub.store.url
+        try:
+            database = Database(resolve(url) if is_reference(url) else url)
+        except SecretMissing as error:
+            raise ConfigurationError(str(error)) from error
+        machine = SystemClock()
+        business: Clock = machine
+        if configuration.hub.business_clock == "store":
+
+            def read() -> datetime | None:
+                with database.transaction() as cur:
+                    return journal.business_time(cur)
+
+            business = StoredClock(read, machine)
+        return cls(configuration, database, machine, business)
+
+    def known(self, name: str) -> bool:
+        """Whether the configuration names this connection, broken or not."""
+        return name in self.configuration.connections or name in self.configuration.broken
+
+    def channel(self, name: str) -> Channel:
+        """The channel of a connection, made once. Raises NotFound or ConnectionBroken."""
+        if name in self._channels:
+            return self._channels[name]
+        if name in self.configuration.broken:
+            raise ConnectionBroken(name, self.configuration.broken[name])
+        settings = self.configuration.connections.get(name)
+        if settings is None:
+            names = ", ".join([*self.configuration.connections, *self.configuration.broken]) or "none"
+            raise NotFound(f"There is no connection {name!r}. Nothing was done. The configuration names: {names}.")
+        connector = self.connect(name, settings)
+        try:
+            mappings = load_mappings(settings.connector, connector.record_schemas(), settings.mapping)
+            actions = load_action_table(settings.connector, mappings, connector.capabilities, settings.mapping)
+        except (MappingErrors, ConfigurationError) as error:
+            raise ConnectionBroken(name, f"Connection {name}: {error}") from error
+        channel = Channel(name, settings, connector, mappings, actions)
+        self._channels[name] = channel
+        return channel
+
+    def channels(self) -> list[Channel]:
+        """All usable channels, in the order of the configuration; broken ones are left out."""
+        usable = []
+        for name in self.configuration.connections:
+            try:
+                usable.append(self.channel(name))
+            except ConnectionBroken:
+                continue
+        return usable
+
+    def close(self) -> None:
+        """Close every connector and the store."""
+        for channel in self._channels.values():
+            channel.connector.close()
+        self._channels.clear()
+        self.database.close()

@@ -1,0 +1,1 @@
+"""How order state moves: intake, plan, push, settle, observe, and the projection the CRM sees."""

@@ -1,0 +1,125 @@
+"""Plan: everything that apply would do, and every reason why it cannot, at once; nothing is written, here or there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.base import Operation
+from hub.encoding import decode, encode
+from hub.results import PlanItem, PlanResult
+from hub.session import Channel, Session
+from hub.store import lanes, parking
+from hub.store.lanes import Lane
+from hub.sync.prepare import KNOWN_AFTER_APPLY, Prepared, Refused, prepare
+
+CHUNK = 500
+_ACTIONS = {Operation.CREATE: "create", Operation.UPDATE: "update", Operation.ACT: "act"}
+
+
+def plan(session: Session, name: str | None = None) -> PlanResult:
+    """The differences of one connection, or of all, between what vendors should have and what they acknowledged.
+
+    Raises NotFound, ConnectionBroken (for a named connection) and VendorUnavailable when names cannot be looked up now.
+    """
+    channels = session.channels() if name is None else [session.channel(name)]
+    items: list[PlanItem] = []
+    asked = lost = 0
+    for channel in channels:
+        with session.database.transaction() as cur:
+            dirty = lanes.dirty(cur, channel.name)
+        for start in range(0, len(dirty), CHUNK):
+            found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK])
+            items += found
+            asked += values
+            lost += losses
+    items += _parked_changes(session, None if name is None else name)
+    blocked = sum(item.action == "blocked" for item in items)
+    return PlanResult(
+        items=items,
+        plan_hash=plan_hash(items),
+        blocked=blocked,
+        values_asked=asked,
+        values_expressed=asked - lost,
+        values_lost=lost,
+    )
+
+
+def plan_hash(items: Sequence[PlanItem]) -> str:
+    """What apply may be bound to: the same as long as neither side moved."""
+    return hashlib.blake2b(encode([item.as_dict() for item in items]), digest_size=16).hexdigest()
+
+
+def _chunk(session: Session, channel: Channel, dirty: Sequence[Lane]) -> tuple[list[PlanItem], int, int]:
+    prepared, refused = prepare(session, channel, dirty, planning=True)
+    done: dict[int, PlanItem] = {item.lane.id: _planned(channel, item) for item in prepared}
+    done.update({item.lane.id: _blocked(channel, item) for item in refused})
+    asked = sum(item.asked for item in prepared)
+    lost = sum(len(item.losses) for item in prepared)
+    return [done[lane.id] for lane in dirty], asked, lost
+
+
+def _planned(channel: Channel, item: Prepared) -> PlanItem:
+    action = _ACTIONS[item.operation]
+    if item.unchanged or (item.operation is Operation.ACT and item.action is None):
+        action = "unchanged"
+    elif item.lane.state == lanes.IN_DOUBT:
+        action = "waiting"
+    before: Mapping[str, Any] = decode(item.lane.acked_payload) if item.lane.acked_payload else {}
+    changes = differences(before, item.payload) if item.operation is not Operation.ACT else [("do", None, item.action)]
+    return PlanItem(
+        connection=channel.name,
+        kind=item.lane.kind,
+        entity_id=item.lane.entity_id,
+        facet=item.lane.facet,
+        name=item.name,
+        action=action,
+        changes=changes,
+        losses=[(loss.path, loss.value, loss.why) for loss in item.losses],
+    )
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(field, before, after) of every top-level vendor field that differs; a missing field is None."""
+    fields = sorted({*before, *after})
+    pairs = [(field, before.get(field), _shown(after.get(field))) for field in fields]
+    return [(field, old, new) for field, old, new in pairs if encode(old) != encode(new)]
+
+
+def _shown(value: Any) -> Any:
+    return "(known after apply)" if value == KNOWN_AFTER_APPLY else value
+
+
+def _blocked(channel: Channel, item: Refused) -> PlanItem:
+    return PlanItem(
+        connection=channel.name,
+        kind=item.lane.kind,
+        entity_id=item.lane.entity_id,
+        facet=item.lane.facet,
+        name=item.name,
+        action="blocked",
+        problems=[problem.sentence for problem in item.problems],
+    )
+
+
+def _parked_changes(session: Session, connection: str | None) -> list[PlanItem]:
+    """Changes that never became a version: they belong into the plan's list of what is wrong."""
+    with session.database.transaction() as cur:
+        rows = parking.items(cur, connection=connection)
+    grouped: dict[str, list[Any]] = {}
+    for row in rows:
+        if row[3] is not None:
+            grouped.setdefault(row[2], []).append(row)
+    return [
+        PlanItem(
+            connection=group[0][1],
+            kind=group[0][5],
+            entity_id=group[0][6],
+            facet="",
+            name=subject.rpartition(":")[2],
+            action="blocked",
+            problems=[row[12] for row in group],
+        )
+        for subject, group in sorted(grouped.items())
+    ]

@@ -1,0 +1,215 @@
+"""Push: claim due lanes, write each attempt down, send full batches, and record what became of every single record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from connectors.base import Operation, Outcome, PushesRecords, PushItem, PushResult
+from connectors.errors import (
+    AuthFailed,
+    Misconfigured,
+    OutcomeUnknown,
+    PermissionMissing,
+    QuotaExhausted,
+    RetryLater,
+    SchemaDrift,
+)
+from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.results import PushSummary
+from hub.session import Channel, Session
+from hub.store import lanes, parking
+from hub.store.lanes import Lane
+from hub.sync import projection
+from hub.sync.outcomes import conclude, park, write_attempts
+from hub.sync.prepare import Prepared, prepare
+from hub.sync.targets import STAGES
+from hub.sync.vendor import close_bucket, stop, take_tokens
+
+LEASE = timedelta(minutes=10)
+"""Longer than the longest vendor call: a lane whose lease is over had a worker that died."""
+
+
+@dataclass
+class _Tally:
+    calls: int = 0
+    records: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    parked: int = 0
+
+
+def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSummary:
+    """Send everything that is due at a connection, parents before children, until nothing is due or the time is over.
+
+    Raises ConnectionBroken (all claimed work is given back) and NotFound.
+    """
+    channel = session.channel(name)
+    connector = channel.connector
+    if not isinstance(connector, PushesRecords):
+        raise ConnectionBroken(
+            name, f"Connection {name} takes no records. Nothing was sent. Choose another connection."
+        )
+    projection.refresh(session)
+    tally = _Tally()
+    deadline = session.machine.now() + timedelta(seconds=max_seconds)
+    try:
+        for kind in sorted(STAGES, key=lambda kind: STAGES[kind]):
+            for updates in (False, True):
+                _push_kind(session, channel, connector, kind, updates, tally, deadline)
+    except VendorUnavailable as unavailable:
+        tally.outcomes["postponed"] += 1
+        if not tally.calls and unavailable.after > max_seconds:
+            raise
+    projection.refresh(session)
+    return _summary(session, name, tally)
+
+
+def _summary(session: Session, name: str, tally: _Tally) -> PushSummary:
+    with session.database.transaction() as cur:
+        waiting, due = lanes.next_due(cur, name)
+        states = lanes.count_states(cur, name)
+        parked = parking.count(cur, name)
+    return PushSummary(
+        connection=name,
+        calls=tally.calls,
+        records=tally.records,
+        outcomes=dict(tally.outcomes),
+        waiting=waiting,
+        parked=parked,
+        in_doubt=states.get(lanes.IN_DOUBT, 0),
+        next_due=due,
+    )
+
+
+def _batch_size(channel: Channel, kind: str) -> int:
+    base = kind.removesuffix("_status")
+    mapping = channel.mapping(base, "out")
+    if mapping is None:
+        return 0
+    capability = channel.capabilities.records.get(mapping.record)
+    return 0 if capability is None else capability.batch
+
+
+def _push_kind(
+    session: Session,
+    channel: Channel,
+    connector: PushesRecords,
+    kind: str,
+    updates: bool,
+    tally: _Tally,
+    deadline: object,
+) -> None:
+    """Everything due of one kind. Batches are filled across claims, so that refused records do not leave them half empty."""
+    size = _batch_size(channel, kind)
+    if size == 0:
+        return
+    buffer: list[Prepared] = []
+    try:
+        while session.machine.now() < deadline:  # type: ignore[operator]
+            now = session.machine.now()
+            with session.database.transaction() as cur:
+                claimed = lanes.claim(cur, channel.name, kind, size * 2, now, now + LEASE, updates=updates)
+            if not claimed:
+                break
+            buffer += _ready(session, channel, claimed, tally)
+            while len(buffer) >= size:
+                batch, buffer = _next_batch(buffer, size)
+                _send(session, channel, connector, batch, tally)
+        while buffer and session.machine.now() < deadline:  # type: ignore[operator]
+            batch, buffer = _next_batch(buffer, size)
+            _send(session, channel, connector, batch, tally)
+    finally:
+        if buffer:
+            with session.database.transaction() as cur:
+                lanes.release(cur, [item.lane for item in buffer], None)
+
+
+def _next_batch(buffer: list[Prepared], size: int) -> tuple[list[Prepared], list[Prepared]]:
+    """The next records that may share one call: the same verb, at most `size`."""
+    verb = buffer[0].action
+    batch = [item for item in buffer if item.action == verb][:size]
+    chosen = {item.lane.id for item in batch}
+    return batch, [item for item in buffer if item.lane.id not in chosen]
+
+
+def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally) -> list[Prepared]:
+    try:
+        prepared, refused = prepare(session, channel, claimed)
+    except BaseException:
+        with session.database.transaction() as cur:
+            lanes.release(cur, claimed, None)
+        raise
+    send: list[Prepared] = []
+    now = session.machine.now()
+    with session.database.transaction() as cur:
+        for item in prepared:
+            if item.unchanged or (item.operation is Operation.ACT and item.action is None):
+                # The change touched nothing this vendor sees, or a status that needs no verb.
+                lanes.acknowledge(
+                    cur, item.lane, item.payload_bytes, item.lane.desired_hash, item.lane.desired_version, now
+                )
+                parking.resolve(cur, now, "in sync", subject=f"lane:{item.lane.id}")
+                tally.outcomes[Outcome.UNCHANGED] += 1
+            else:
+                send.append(item)
+        for refusal in refused:
+            park(session, cur, channel, refusal.lane, refusal.name, refusal.problems)
+            tally.parked += 1
+            tally.outcomes[Outcome.REJECTED] += 1
+    return send
+
+
+def _send(
+    session: Session, channel: Channel, connector: PushesRecords, batch: Sequence[Prepared], tally: _Tally
+) -> None:
+    """One vendor call. The attempts are committed before the bytes leave, the outcomes after the answer came."""
+    first = batch[0]
+    try:
+        take_tokens(session, channel, first.operation)
+    except VendorUnavailable as unavailable:
+        with session.database.transaction() as cur:
+            due = session.machine.now() + timedelta(seconds=unavailable.after)
+            lanes.release(cur, [item.lane for item in batch], due)
+        raise
+    with session.database.transaction() as cur:
+        attempt_ids = write_attempts(session, cur, batch)
+    items = [PushItem(item.key, item.payload, item.lane.vendor_id, item.action) for item in batch]
+    tally.calls += 1
+    tally.records += len(batch)
+    postponed: VendorUnavailable | None = None
+    broken: ConnectionBroken | None = None
+    try:
+        results = list(connector.push(first.record, first.operation, items))
+        if [result.key for result in results] != [item.key for item in items]:
+            results = _all(
+                items,
+                Outcome.IN_DOUBT,
+                "BATCH-MISMATCH",
+                f"{len(results)} answers for {len(items)} records, or out of order",
+            )
+    except OutcomeUnknown as error:
+        results = _all(items, Outcome.IN_DOUBT, error.code, error.message)
+    except RetryLater as error:
+        results = _all(items, Outcome.RETRY, error.code, error.message, error.after)
+    except QuotaExhausted as error:
+        close_bucket(session, channel, error)
+        results = _all(items, Outcome.RETRY, error.code, error.message, error.after)
+        if error.after > 5:
+            postponed = VendorUnavailable(channel.name, f"{error.code}: {error.message}", error.after)
+    except (AuthFailed, PermissionMissing, SchemaDrift, Misconfigured) as error:
+        results = _all(items, Outcome.RETRY, error.code, error.message, 60.0)
+        broken = stop(session, channel, error)
+    with session.database.transaction() as cur:
+        tally.outcomes.update(conclude(session, cur, channel, batch, attempt_ids, results))
+    if broken is not None:
+        raise broken
+    if postponed is not None:
+        raise postponed
+
+
+def _all(
+    items: Sequence[PushItem], outcome: Outcome, code: str, message: str, after: float | None = None
+) -> list[PushResult]:
+    return [PushResult(item.key, outcome, code=code, message=message, after=after) for item in items]

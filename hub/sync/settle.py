@@ -1,0 +1,222 @@
+"""Settle: look up what became of writes in doubt, adopt what is ours, and send again only what is proven absent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+from connectors.base import CreateProtocol, Native, Operation, PushesRecords, PushItem, RecordCapability
+from hub.encoding import decode
+from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.results import SettleSummary
+from hub.session import Channel, Session
+from hub.store import attempts, journal, lanes, parking
+from hub.store.attempts import Attempt
+from hub.store.database import Cursor
+from hub.store.journal import Entry
+from hub.store.lanes import Lane
+from hub.sync.outcomes import park, reference_kind, settle_window
+from hub.sync.push import LEASE
+from hub.sync.targets import STAGES
+from hub.sync.vendor import ask
+from oms_schema.problems import Problem, Reason, shown
+
+NEGATIVES_NEEDED = 2
+"""Look-ups past the settle window that must find nothing before a record without a unique field is sent again."""
+
+PROBE_PAUSE = timedelta(seconds=2)
+
+
+def settle(session: Session, name: str) -> SettleSummary:
+    """Settle everything in doubt that is due at a connection, and what dead workers left in flight.
+
+    Raises ConnectionBroken and NotFound; when the vendor cannot be asked now, the rest stays in doubt.
+    """
+    channel = session.channel(name)
+    connector = channel.connector
+    if not isinstance(connector, PushesRecords):
+        raise ConnectionBroken(name, f"Connection {name} takes no records. Nothing is in doubt there.")
+    tally: Counter[str] = Counter()
+    for kind in sorted(STAGES, key=lambda kind: STAGES[kind]):
+        while True:
+            now = session.machine.now()
+            with session.database.transaction() as cur:
+                claimed = lanes.claim_doubtful(cur, name, kind, 50, now, now + LEASE)
+                last = attempts.last_of(cur, [lane.id for lane in claimed])
+            if not claimed:
+                break
+            tally["examined"] += len(claimed)
+            try:
+                _settle_batch(session, channel, connector, claimed, last, tally)
+            except VendorUnavailable as unavailable:
+                due = session.machine.now() + timedelta(seconds=max(1.0, unavailable.after))
+                with session.database.transaction() as cur:
+                    for lane in claimed:
+                        lanes.doubt(cur, lane, due)
+                break
+    with session.database.transaction() as cur:
+        waiting, due_at = lanes.next_due(cur, name)
+    return SettleSummary(
+        connection=name,
+        examined=tally["examined"],
+        adopted=tally["adopted"],
+        resent=tally["resent"],
+        waiting=waiting,
+        parked=tally["parked"],
+        next_due=due_at,
+    )
+
+
+def _settle_batch(
+    session: Session,
+    channel: Channel,
+    connector: PushesRecords,
+    claimed: Sequence[Lane],
+    last: dict[int, Attempt],
+    tally: Counter[str],
+) -> None:
+    probe: list[tuple[Lane, Attempt]] = []
+    with session.database.transaction() as cur:
+        for lane in claimed:
+            attempt = last.get(lane.id)
+            if attempt is None or attempt.outcome in {"rejected", "retry", "created", "updated", "unchanged"}:
+                # The worker died before it wrote an attempt, or after the outcome was recorded: nothing is in doubt.
+                lanes.release(cur, [lane], None)
+                tally["resent"] += 1
+                continue
+            capability = channel.capabilities.records.get(attempt.record)
+            if attempt.outcome is None:
+                attempts.finish(cur, attempt.id, "in_doubt", session.machine.now(), code="WORKER-DIED")
+            due = attempt.invoked_at + settle_window(capability, attempt.operation)
+            if session.machine.now() < due:
+                lanes.doubt(cur, lane, due)
+                tally["waiting"] += 1
+            elif attempt.operation != Operation.CREATE or lane.vendor_id is not None:
+                # Nothing of this update or verb can still be under way: sending the newest state again is safe.
+                lanes.release(cur, [lane], None)
+                _tell(session, cur, channel, lane, "settled: sent again", attempt.code or "")
+                tally["resent"] += 1
+            elif capability is None or capability.create is CreateProtocol.NONE:
+                park(session, cur, channel, lane, lane.entity_id, [_ambiguous(channel, attempt)])
+                tally["parked"] += 1
+            else:
+                probe.append((lane, attempt))
+    by_record: dict[str, list[tuple[Lane, Attempt]]] = {}
+    for lane, attempt in probe:
+        by_record.setdefault(attempt.record, []).append((lane, attempt))
+    for record, pairs in by_record.items():
+        items = [PushItem(attempt.key, decode(attempt.payload)) for _, attempt in pairs]
+        found = ask(session, channel, "find", lambda r=record, i=items: connector.find(r, i))  # type: ignore[misc]
+        if len(found) != len(pairs):
+            raise VendorUnavailable(channel.name, "The look-up answered for another number of records.", 30.0)
+        with session.database.transaction() as cur:
+            for (lane, attempt), hit in zip(pairs, found, strict=True):
+                capability = channel.capabilities.records[record]
+                if hit is None:
+                    _absent(session, cur, channel, lane, attempt, capability, tally)
+                else:
+                    _present(session, cur, channel, lane, attempt, capability, hit, tally)
+
+
+def _tell(session: Session, cur: Cursor, channel: Channel, lane: Lane, what: str, detail: str) -> None:
+    if lane.kind.endswith("_projection"):
+        return
+    entry = Entry(channel.name, f"{lane.kind} {what}", detail, lane.order_id or None, lane.kind, lane.entity_id)
+    journal.write(cur, [entry], session.machine.now(), session.business.now())
+    if lane.order_id:
+        journal.mark_stale(cur, [lane.order_id])
+
+
+def _absent(
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    lane: Lane,
+    attempt: Attempt,
+    capability: RecordCapability,
+    tally: Counter[str],
+) -> None:
+    """Not found. With a unique field the vendor itself refuses a second one; otherwise two negatives past the window."""
+    unique = capability.create in {CreateProtocol.UNIQUE_FIELD, CreateProtocol.NATIVE_KEY}
+    if unique or lane.probes + 1 >= NEGATIVES_NEEDED:
+        lanes.release(cur, [lane], None)
+        _tell(session, cur, channel, lane, "proven absent: sent again", f"look-ups: {lane.probes + 1}")
+        tally["resent"] += 1
+        return
+    lanes.count_probe(cur, lane, session.machine.now() + PROBE_PAUSE)
+    tally["waiting"] += 1
+
+
+def _present(
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    lane: Lane,
+    attempt: Attempt,
+    capability: RecordCapability,
+    hit: tuple[str, Native],
+    tally: Counter[str],
+) -> None:
+    """Found. Ours is adopted; an unmarked one by policy; a stranger's never."""
+    vendor_id, native = hit
+    ours = True
+    if capability.mark is not None:
+        wanted = decode(attempt.payload).get(capability.mark)
+        mark = native.get(capability.mark)
+        ours = mark == wanted
+        if not ours and (mark or not channel.settings.adopt_unmarked):
+            park(session, cur, channel, lane, lane.entity_id, [_strangers(channel, attempt, vendor_id, mark)])
+            tally["parked"] += 1
+            return
+    now = session.machine.now()
+    holder = attempts.put_reference(
+        cur,
+        connection=channel.name,
+        kind=reference_kind(lane.kind),
+        entity_id=lane.entity_id,
+        facet=lane.facet,
+        record=attempt.record,
+        vendor_id=vendor_id,
+        account=channel.account,
+        attempt_id=attempt.id,
+        now=now,
+    )
+    if holder is not None:
+        park(session, cur, channel, lane, lane.entity_id, [_strangers(channel, attempt, vendor_id, holder)])
+        tally["parked"] += 1
+        return
+    attempts.finish(cur, attempt.id, "created", now, code=attempt.code, message="found by look-up", vendor_id=vendor_id)
+    if ours:
+        lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now)
+        parking.resolve(cur, now, "adopted", subject=f"lane:{lane.id}")
+    else:
+        lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
+    _tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
+    tally["adopted"] += 1
+
+
+def _ambiguous(channel: Channel, attempt: Attempt) -> Problem:
+    return Problem(
+        code=attempt.code or "NO-ANSWER",
+        reason=Reason.AMBIGUOUS,
+        path=attempt.record,
+        value="",
+        happened=f"{channel.connector.title} never said whether it created the {attempt.record}, and it cannot be looked up.",
+        effect="It is not sent again, so that it cannot exist twice.",
+        fix="Operations looks it up by hand and answers: it exists with this id, or it does not exist.",
+        owner="Operations",
+    )
+
+
+def _strangers(channel: Channel, attempt: Attempt, vendor_id: str, mark: object) -> Problem:
+    return Problem(
+        code="STRANGER-WITH-OUR-NAME",
+        reason=Reason.DUPLICATE,
+        path=attempt.record,
+        value=shown(mark),
+        happened=f"{channel.connector.title} already has {attempt.record} {vendor_id} of this name, marked {shown(mark)!r}.",
+        effect="It is not touched, and nothing is created.",
+        fix="Ad operations renames one of the two, or tells the hub to adopt it.",
+        owner="Ad operations",
+    )

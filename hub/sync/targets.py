@@ -1,0 +1,155 @@
+"""Which lanes an order wants at a connection: its parties, its parts, its lines, its status. Pure but for the store calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hub.encoding import fingerprint
+from hub.session import Channel, Session
+from hub.store import entities, lanes
+from hub.store.database import Cursor
+from hub.store.entities import StoredEntity
+from oms_schema.ids import EntityKind
+from oms_schema.line import Line
+from oms_schema.order import Order
+from oms_schema.party import PartyRole
+from oms_schema.status import CommercialStatus
+
+STAGES = {
+    "party": 0,
+    "order": 1,
+    "line": 2,
+    "line_status": 3,
+    "order_status": 4,
+    "order_projection": 5,
+    "line_projection": 6,
+}
+"""Sending order: what is pointed to goes before what points to it."""
+
+PUSHED_ROLES = (PartyRole.ADVERTISER, PartyRole.AGENCY)
+LIVE = {CommercialStatus.BOOKED, CommercialStatus.ON_HOLD, CommercialStatus.COMPLETED, CommercialStatus.CANCELLED}
+"""Commercial states in which an order exists outside; a cancelled one only if it was there before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A lane an order wants: what, for whom, which vendor object of it, and the hash that says which content."""
+
+    kind: str
+    entity_id: str
+    facet: str
+    order_facet: str
+    version: int
+    content: bytes
+
+
+def assign_parts(line_ids: Sequence[str], assigned: Mapping[str, str], limit: int | None) -> dict[str, str]:
+    """Which part of a split order each line goes to: kept once given, new lines fill the first part with room.
+
+    `limit` is the vendor's declared number of lines per order, None when it has none. Parts are "1", "2", …
+    """
+    parts = {line_id: assigned[line_id] for line_id in line_ids if line_id in assigned}
+    used: dict[str, int] = {}
+    for taken in assigned.values():
+        used[taken] = used.get(taken, 0) + 1
+    part = 1
+    for line_id in line_ids:
+        if line_id in parts:
+            continue
+        while limit is not None and used.get(str(part), 0) >= limit:
+            part += 1
+        parts[line_id] = str(part)
+        used[str(part)] = used.get(str(part), 0) + 1
+    return parts
+
+
+def line_limit(channel: Channel) -> int | None:
+    """The vendor's declared number of line records per order record."""
+    order, line = channel.mapping("order", "out"), channel.mapping("line", "out")
+    if order is None or line is None:
+        return None
+    capability = channel.capabilities.records.get(order.record)
+    return None if capability is None else capability.children.get(line.record)
+
+
+def desired_lanes(
+    channel: Channel,
+    order: StoredEntity,
+    lines: Sequence[StoredEntity],
+    parties: Mapping[str, StoredEntity],
+    assigned: Mapping[str, str],
+) -> list[Desired]:
+    """All lanes of one order at one ad server."""
+    contract = Order.from_bytes(order.canonical)
+    if contract.status not in LIVE or (contract.status is CommercialStatus.CANCELLED and not assigned):
+        return []
+    wanted: list[Desired] = []
+    for party in contract.parties:
+        entity = parties.get(party.party_id)
+        if party.role in PUSHED_ROLES and entity is not None:
+            wanted.append(Desired("party", entity.id, party.role, "", entity.version, entity.canonical))
+    cancelled = {line.id for line in lines if line.status == "cancelled"}
+    parts = assign_parts(
+        [line.id for line in lines if line.id not in cancelled or line.id in assigned], assigned, line_limit(channel)
+    )
+    if not parts:
+        return []
+    names = sorted(set(parts.values()), key=int)
+    for part in names:
+        content = order.canonical + f"|{part}/{len(names)}".encode()
+        wanted.append(Desired("order", order.id, part, part, order.version, content))
+    for line in lines:
+        if line.id not in parts:
+            continue
+        wanted.append(Desired("line", line.id, "1", parts[line.id], line.version, line.canonical))
+        if line.id in cancelled:
+            wanted.append(Desired("line_status", line.id, "1", parts[line.id], line.version, b"cancelled"))
+    for part in names:
+        members = ",".join(sorted(line_id for line_id, p in parts.items() if p == part and line_id not in cancelled))
+        content = f"{contract.status}|{members}".encode()
+        wanted.append(Desired("order_status", order.id, part, part, order.version, content))
+    return wanted
+
+
+def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
+    """Bring the lanes of these orders up to what their newest versions want; returns how many lanes got news."""
+    ad_servers = [channel for channel in session.channels() if channel.mapping("order", "out") is not None]
+    if not ad_servers or not order_ids:
+        return 0
+    news = 0
+    for start in range(0, len(order_ids), 200):
+        chunk = order_ids[start : start + 200]
+        orders = entities.many(cur, EntityKind.ORDER, chunk)
+        lines: dict[str, list[StoredEntity]] = {}
+        for line in entities.lines_of(cur, chunk):
+            lines.setdefault(str(line.order_id), []).append(line)
+        wanted_parties = {p.party_id for o in orders.values() for p in Order.from_bytes(o.canonical).parties}
+        parties = entities.many(cur, EntityKind.PARTY, sorted(wanted_parties))
+        for channel in ad_servers:
+            for order_id, order in sorted(orders.items()):
+                assigned = lanes.line_facets(cur, channel.name, order_id)
+                for lane in desired_lanes(channel, order, lines.get(order_id, []), parties, assigned):
+                    news += lanes.want(
+                        cur,
+                        connection=channel.name,
+                        kind=lane.kind,
+                        entity_id=lane.entity_id,
+                        facet=lane.facet,
+                        order_id=order_id if lane.kind != "party" else "",
+                        order_facet=lane.order_facet,
+                        stage=STAGES[lane.kind],
+                        version=lane.version,
+                        desired_hash=fingerprint(lane.content),
+                    )
+    return news
+
+
+def order_of(entity: StoredEntity) -> str:
+    """The order an order or line belongs to."""
+    return entity.id if entity.kind == EntityKind.ORDER else str(entity.order_id)
+
+
+def line_model(entity: StoredEntity) -> Line:
+    """The line behind a stored entity."""
+    return Line.from_bytes(entity.canonical)

@@ -1,0 +1,116 @@
+"""Every call to a connector goes through here: tokens first, and each kind of failure becomes what the hub does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from connectors.errors import (
+    AuthFailed,
+    ConnectorError,
+    Misconfigured,
+    OutcomeUnknown,
+    PermissionMissing,
+    QuotaExhausted,
+    RetryLater,
+    SchemaDrift,
+)
+from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.session import Channel, Session
+from hub.store import journal, limits
+
+T = TypeVar("T")
+
+LONGEST_WAIT = 5.0
+"""Seconds a worker waits for a token before it gives the work back; longer waits belong into the store."""
+
+
+def take_tokens(session: Session, channel: Channel, operation: str) -> None:
+    """Wait for a token of every rate that covers this operation. Raises VendorUnavailable when the wait is long."""
+    for rate in channel.capabilities.rates:
+        if rate.operations and operation not in rate.operations:
+            continue
+        waited = 0.0
+        while True:
+            with session.database.transaction() as cur:
+                wait = limits.take(
+                    cur,
+                    channel.credential,
+                    rate.name,
+                    limit=rate.limit,
+                    per=rate.per,
+                    burst=rate.burst,
+                    now=session.machine.now(),
+                )
+            if wait <= 0:
+                break
+            if waited + wait > LONGEST_WAIT:
+                raise VendorUnavailable(
+                    channel.name,
+                    f"The limit {rate.name!r} of {channel.name} is used up for {wait:.0f} s. The work stays due. "
+                    "Nobody needs to act.",
+                    wait,
+                )
+            session.sleep(wait)
+            waited += wait
+
+
+def close_bucket(session: Session, channel: Channel, error: QuotaExhausted) -> None:
+    """The vendor said stop: close the rate it named, or all of them."""
+    with session.database.transaction() as cur:
+        for rate in channel.capabilities.rates:
+            if not error.limit or rate.name == error.limit:
+                limits.close(cur, channel.credential, rate.name, error.after, session.machine.now())
+
+
+def _note(session: Session, channel: Channel, state: str, message: str) -> None:
+    with session.database.transaction() as cur:
+        journal.set_connection(cur, channel.name, state, message, None, session.machine.now())
+
+
+def stop(session: Session, channel: Channel, error: ConnectorError) -> ConnectionBroken:
+    """Remember that this connection cannot work, and the exception that says so."""
+    who = {
+        AuthFailed: "Whoever owns the credentials renews them; the work then goes on by itself.",
+        PermissionMissing: "An administrator of the vendor account grants the right; the work then goes on by itself.",
+        SchemaDrift: "Whoever owns the mapping adapts it or brings the field back.",
+        Misconfigured: "Whoever edited the configuration last corrects it.",
+    }.get(type(error), "")
+    sentence = (
+        f"{channel.connector.title} refused {channel.name} ({error.code}: {error.message}). Its work stops. {who}"
+    )
+    _note(session, channel, type(error).__name__, sentence)
+    return ConnectionBroken(channel.name, sentence)
+
+
+@contextmanager
+def reading(session: Session, channel: Channel) -> Iterator[None]:
+    """Around reads: a failure leaves the work due and says what is wrong. Raises VendorUnavailable or ConnectionBroken."""
+    try:
+        yield
+    except QuotaExhausted as error:
+        close_bucket(session, channel, error)
+        raise VendorUnavailable(
+            channel.name,
+            f"{channel.connector.title} says the limit is used up ({error.code}). Reading goes on in {error.after:.0f} s. "
+            "Nobody needs to act.",
+            error.after,
+        ) from error
+    except (RetryLater, OutcomeUnknown) as error:
+        after = getattr(error, "after", None) or 30.0
+        sentence = (
+            f"{channel.connector.title} did not answer usefully ({error.code}: {error.message}). Nothing was lost; "
+            f"reading goes on in {after:.0f} s. Nobody needs to act unless this lasts."
+        )
+        _note(session, channel, "unreachable", sentence)
+        raise VendorUnavailable(channel.name, sentence, after) from error
+    except (AuthFailed, PermissionMissing, SchemaDrift, Misconfigured) as error:
+        raise stop(session, channel, error) from error
+
+
+def ask(session: Session, channel: Channel, operation: str, call: Callable[[], T]) -> T:
+    """One read, with tokens."""
+    take_tokens(session, channel, operation)
+    with reading(session, channel):
+        return call()
