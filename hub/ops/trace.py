@@ -39,13 +39,13 @@ def trace(session: Session, text: str) -> TraceResult:
             if "accepted as version" not in what:
                 events.append(TraceEvent(at, place, names.get(about_id or "", about or "order"), what, detail))
         for row in attempts.of_order(cur, [order_id]):
-            invoked, finished, connection, lane_kind, lane_entity, facet, operation, action, version = row[:9]
+            invoked, finished, place_sent, lane_kind, lane_entity, facet, operation, action, version = row[:9]
             outcome, code, message, written_id = row[9:]
             subject = names.get(lane_entity, lane_kind if facet in {"", "1"} else f"{lane_kind} {facet}")
-            events.append(TraceEvent(invoked, connection, subject, f"{action or operation} version {version} sent", ""))
+            events.append(TraceEvent(invoked, place_sent, subject, f"{action or operation} version {version} sent", ""))
             if finished is not None:
                 detail = " ".join(part for part in (code, message, f"id {written_id}" if written_id else None) if part)
-                events.append(TraceEvent(finished, connection, subject, f"answer: {outcome}", detail))
+                events.append(TraceEvent(finished, place_sent, subject, f"answer: {outcome}", detail))
         for item in parking.of_orders(cur, [order_id]):
             _, kind, entity_id, reason, code, _, sentence, owner, opened, resolved, resolution, connection = item
             subject = names.get(entity_id, kind)

@@ -230,13 +230,13 @@ def _one(channel: Channel, lane: Lane, model: Canonical | None, context: StoreCo
         raise Problems([_no_mapping(channel, lane)])
     payload = mapping.to_vendor(model, context)
     operation = Operation.CREATE if lane.vendor_id is None else Operation.UPDATE
-    values = model.targeting.count() if isinstance(model, Line) else 0
-    losses = _losses(mapping, model, context)
-    return Prepared(lane, mapping.record, operation, payload, encode(payload), key, name, losses=losses, values=values)
-
-
-def _losses(mapping: CompiledMapping, model: Canonical, context: StoreContext) -> tuple[Loss, ...]:
-    return tuple(mapping.losses(model, context)) if isinstance(model, Line) else ()
+    sent = payload
+    if operation is Operation.UPDATE:
+        sent = {field: value for field, value in payload.items() if field not in mapping.create_only}
+    tally = mapping.tally(model, context)
+    return Prepared(
+        lane, mapping.record, operation, sent, encode(payload), key, name, losses=tally.losses, asked=tally.asked
+    )
 
 
 def _key_kind(lane_kind: str) -> EntityKind:
