@@ -179,6 +179,7 @@ class OrgSession:
         return self._org
 
     def _token(self) -> tuple[str, str]:
+        from jwt import PyJWTError
         from simple_salesforce.exceptions import SalesforceAuthenticationFailed
         from simple_salesforce.login import SalesforceLogin
 
@@ -196,7 +197,7 @@ class OrgSession:
                 f"The token reply of {self._settings.domain} is not one ({type(error).__name__}). Nothing was done. The "
                 "hub tries again by itself.",
             ) from None
-        except ValueError as error:  # PyJWT and cryptography on a key that is none; their words could quote it
+        except (ValueError, PyJWTError) as error:  # PyJWT and cryptography on a key that is none
             raise Misconfigured(
                 "PRIVATE-KEY",
                 f"The private key cannot sign a login ({type(error).__name__}). This connection's work stops. An "
@@ -314,7 +315,9 @@ def failed_request(error: requests.RequestException, effect: Effect) -> Connecto
         return Misconfigured(
             "URL", f"The connection's address is unusable ({name}). An administrator checks the settings."
         )
-    if isinstance(error, requests.TooManyRedirects):
+    if isinstance(error, requests.TooManyRedirects):  # max_redirects is 0: any redirect ends here
+        if effect is Effect.WRITE:
+            return unknown_answer("redirect", "REDIRECT", "A write was answered with a redirect.", effect)
         return Misconfigured(
             "REDIRECT",
             "Salesforce's address answers with a redirect. This connection's work stops. An administrator sets domain to "

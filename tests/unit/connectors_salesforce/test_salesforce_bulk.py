@@ -1,0 +1,216 @@
+"""Bulk 2.0: nothing runs before the job is closed, results find their items, unprocessed is not failed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from connectors.base import JobState, Operation, PushItem
+from connectors.errors import OutcomeUnknown, RetryLater
+from connectors.salesforce import SalesforceConnector
+from connectors.salesforce.error_table import VendorError
+
+from .conftest import DATA, refusal, vendor_id
+
+Connect = Callable[..., SalesforceConnector]
+JOBS = f"{DATA}/jobs/ingest"
+JOB = "750000000000001AAA"
+CSV_TYPE = "text/csv; charset=UTF-8"
+SMALL = {"bulk_threshold": 200}
+
+
+def items(count: int) -> list[PushItem]:
+    return [
+        PushItem(f"k{n}", {"Name": f'n "{n}",\nx', "Amount": Decimal("1.50")}, vendor_id=vendor_id(n))
+        for n in range(count)
+    ]
+
+
+def as_csv(head: list[str], rows: list[list[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([head, *rows])
+    return out.getvalue()
+
+
+def job(org: responses.RequestsMock, *, state: str = "JobComplete", **files: str) -> None:
+    org.post(JOBS, json={"id": JOB, "state": "Open"})
+    org.put(f"{JOBS}/{JOB}/batches", status=201)
+    org.patch(f"{JOBS}/{JOB}", json={"id": JOB, "state": "UploadComplete"})
+    org.get(f"{JOBS}/{JOB}", json={"id": JOB, "state": state})
+    for kind in ("successfulResults", "failedResults", "unprocessedrecords"):
+        org.get(f"{JOBS}/{JOB}/{kind}", body=files.get(kind, ""), content_type=CSV_TYPE)
+
+
+def successes(numbers: list[int]) -> str:
+    return as_csv(
+        ["sf__Id", "sf__Created", "Id", "Name"], [[vendor_id(n), "false", vendor_id(n), "n"] for n in numbers]
+    )
+
+
+def test_above_the_threshold_one_job_is_sent_and_results_find_their_items(
+    org: responses.RequestsMock, connect: Connect
+) -> None:
+    failed = as_csv(
+        ["sf__Id", "sf__Error", "Id"],
+        [
+            [vendor_id(200), "UNABLE_TO_LOCK_ROW:unable to obtain exclusive access: or 1 records:--", vendor_id(200)],
+            ["", "STRING_TOO_LONG:Name: data value too large:Name --", vendor_id(201)],
+            ["", "BRAND_NEW:what:--", vendor_id(202)],
+        ],
+    )
+    job(
+        org,
+        successfulResults=successes(list(reversed(range(200)))),
+        failedResults=failed,
+        unprocessedrecords=as_csv(["Id", "Name"], [[vendor_id(203), "n"]]),
+    )
+    results = connect(**SMALL).push("Opportunity", Operation.UPDATE, items(205))
+    assert [r.key for r in results] == [f"k{n}" for n in range(205)]
+    assert {r.outcome.value for r in results[:200]} == {"updated"}
+    assert [(r.outcome.value, r.code) for r in results[200:]] == [
+        ("retry", "UNABLE_TO_LOCK_ROW"),
+        ("rejected", "STRING_TOO_LONG"),
+        ("in_doubt", "BRAND_NEW"),
+        ("retry", "BULK-UNPROCESSED"),
+        ("in_doubt", "BULK-UNACCOUNTED"),
+    ]
+    assert results[201].path == "Name"
+    (upload,) = [c.request.body for c in org.calls if c.request.method == "PUT"]
+    assert isinstance(upload, bytes)
+    rows = list(csv.DictReader(io.StringIO(upload.decode(), newline="")))
+    assert len(rows) == 205
+    assert rows[3] == {"Id": vendor_id(3), "Name": 'n "3",\nx', "Amount": "1.50"}
+
+
+def test_absent_is_an_empty_cell_and_none_clears(org: responses.RequestsMock, connect: Connect) -> None:
+    batch = [
+        PushItem("a", {"Name": None, "On__c": True}, vendor_id=vendor_id(0)),
+        PushItem("b", {"On__c": False}, vendor_id=vendor_id(1)),
+        PushItem("c", {"Name": "#N/A"}, vendor_id=vendor_id(2)),
+    ]
+    job(org)
+    assert connect().start_bulk("Opportunity", Operation.UPDATE, batch) == JOB
+    (upload,) = [c.request.body for c in org.calls if c.request.method == "PUT"]
+    assert upload == f"Id,Name,On__c\n{vendor_id(0)},#N/A,true\n{vendor_id(1)},,false\n".encode()
+    results = connect().bulk_results("Opportunity", Operation.UPDATE, batch, JOB)
+    assert [(r.outcome.value, r.code) for r in results] == [
+        ("in_doubt", "BULK-UNACCOUNTED"),
+        ("in_doubt", "BULK-UNACCOUNTED"),
+        ("rejected", "BULK-NA"),
+    ]
+
+
+def test_an_upsert_job_is_matched_by_external_id(org: responses.RequestsMock, connect: Connect) -> None:
+    batch = [PushItem(f"k{n}", {"Hub_Id__c": f"h{n}"}) for n in range(2)]
+    head = ["sf__Id", "sf__Created", "Hub_Id__c"]
+    job(org, successfulResults=as_csv(head, [[vendor_id(9), "false", "h1"], [vendor_id(8), "true", "h0"]]))
+    connector = connect(external_id_fields={"Opportunity": "Hub_Id__c"})
+    started = connector.start_bulk("Opportunity", Operation.CREATE, batch)
+    body = next(
+        json.loads(c.request.body) for c in org.calls if c.request.method == "POST" and "ingest" in str(c.request.url)
+    )
+    assert (body["operation"], body["externalIdFieldName"], body["lineEnding"]) == ("upsert", "Hub_Id__c", "LF")
+    results = connector.bulk_results("Opportunity", Operation.CREATE, batch, started)
+    assert [(r.outcome.value, r.vendor_id) for r in results] == [("created", vendor_id(8)), ("updated", vendor_id(9))]
+
+
+@pytest.mark.parametrize("state", ["UploadComplete", "InProgress"])
+def test_a_job_that_still_runs_leaves_its_records_in_doubt_with_its_id(
+    org: responses.RequestsMock, connect: Connect, state: str
+) -> None:
+    job(org, state=state)
+    connector = connect(**SMALL)
+    results = connector.push("Opportunity", Operation.UPDATE, items(201))
+    assert {(r.outcome.value, r.evidence["job"]) for r in results} == {("in_doubt", JOB)}
+    assert connector.bulk_state(JOB) is JobState.RUNNING
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [{"body": requests.exceptions.ReadTimeout("slow")}, {"status": 503, "body": "<html>"}, {"json": {"state": "?"}}],
+)
+def test_after_closing_no_error_says_not_applied(
+    org: responses.RequestsMock, connect: Connect, reply: dict[str, Any]
+) -> None:
+    job(org)
+    org.replace("GET", f"{JOBS}/{JOB}", **reply)
+    results = connect(**SMALL).push("Opportunity", Operation.UPDATE, items(201))
+    assert {r.outcome.value for r in results} == {"in_doubt"}
+
+
+def test_before_closing_every_error_is_not_applied_and_closing_itself_is_in_doubt(
+    org: responses.RequestsMock, connect: Connect
+) -> None:
+    slow = requests.exceptions.ReadTimeout("slow")
+    job(org)
+    connector = connect(**SMALL)
+    for method, url, expected in (
+        ("POST", JOBS, RetryLater),
+        ("PUT", f"{JOBS}/{JOB}/batches", RetryLater),
+        ("PATCH", f"{JOBS}/{JOB}", OutcomeUnknown),
+    ):
+        job(org)
+        org.replace(method, url, body=slow)
+        with pytest.raises(expected):
+            connector.push("Opportunity", Operation.UPDATE, items(201))
+        org.remove("POST", JOBS)
+        for each in ("PUT", "PATCH", "GET"):
+            org.remove(each, f"{JOBS}/{JOB}/batches" if each == "PUT" else f"{JOBS}/{JOB}")
+
+
+def test_a_job_refused_for_a_right_is_raised(org: responses.RequestsMock, connect: Connect) -> None:
+    from connectors.errors import PermissionMissing
+
+    org.post(JOBS, status=403, json=refusal("API_DISABLED_FOR_ORG"))
+    with pytest.raises(PermissionMissing):
+        connect(**SMALL).push("Opportunity", Operation.UPDATE, items(201))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"successfulResults": successes([0, 77])},
+        {"successfulResults": 'sf__Id,Id\n"broken'},
+        {"successfulResults": f"sf__Id,sf__Created,Id\n{vendor_id(0)}\n"},
+        {"successfulResults": f"sf__Id,sf__Created,Id\nnone,false,{vendor_id(0)}\n"},
+    ],
+)
+def test_results_that_cannot_be_ours_are_not_believed(
+    org: responses.RequestsMock, connect: Connect, files: dict[str, str]
+) -> None:
+    job(org, **files)
+    with pytest.raises(RetryLater):
+        connect().bulk_results("Opportunity", Operation.UPDATE, items(2), JOB)
+
+
+def test_a_record_named_twice_is_in_doubt(org: responses.RequestsMock, connect: Connect) -> None:
+    job(org, successfulResults=successes([0, 1]), unprocessedrecords=as_csv(["Id"], [[vendor_id(1)]]))
+    results = connect().bulk_results("Opportunity", Operation.UPDATE, items(2), JOB)
+    assert [r.outcome.value for r in results] == ["updated", "in_doubt"]
+
+
+def test_a_job_id_cannot_leave_its_path(org: responses.RequestsMock, connect: Connect) -> None:
+    with pytest.raises(RetryLater):
+        connect().bulk_state("../../sobjects/User")
+    assert len(org.calls) == 0
+
+
+def test_the_error_text_of_bulk_is_taken_apart() -> None:
+    from connectors.salesforce.bulk import bulk_error
+
+    assert bulk_error("REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --") == VendorError(
+        "REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]", ("Name",)
+    )
+    assert bulk_error("DUPLICATE_VALUE:duplicate value found: A on B:--") == VendorError(
+        "DUPLICATE_VALUE", "duplicate value found: A on B"
+    )
+    assert bulk_error("") is None
+    assert bulk_error("something else entirely") is None
