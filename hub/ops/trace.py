@@ -47,13 +47,13 @@ def trace(session: Session, text: str) -> TraceResult:
                 detail = " ".join(part for part in (code, message, f"id {written_id}" if written_id else None) if part)
                 events.append(TraceEvent(finished, place_sent, subject, f"answer: {outcome}", detail))
         for item in parking.of_orders(cur, [order_id]):
-            _, kind, entity_id, reason, code, _, sentence, owner, opened, resolved, resolution, connection = item
-            subject = names.get(entity_id, kind)
+            _, kind, entity, reason, problem, _, sentence, owner, opened, resolved, resolution, connection = item
+            subject = names.get(str(entity), str(kind))
             events.append(
-                TraceEvent(opened, connection, subject, f"parked ({reason}), {owner} acts", f"{code}: {sentence}")
+                TraceEvent(opened, connection, subject, f"parked ({reason}), {owner} acts", f"{problem}: {sentence}")
             )
             if resolved is not None:
-                events.append(TraceEvent(resolved, connection, subject, f"no longer parked: {resolution}", code))
+                events.append(TraceEvent(resolved, connection, subject, f"no longer parked: {resolution}", problem))
         systems: dict[str, dict[str, int]] = {}
         for _, connection, _, _, _, state, in_sync, _ in lanes.states_of_orders(cur, [order_id]):
             word = (
