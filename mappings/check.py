@@ -1,0 +1,551 @@
+"""Both sides checked at load: every finding about a mapping file, and the plan when there is none."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mappings.entities import ENTITIES, CanonicalField, PathError, canonical_field, leaves
+from mappings.errors import MappingError
+from mappings.kinds import VENDOR_KINDS, Kind, flows, words
+from mappings.plan import (
+    Apply,
+    AsInteger,
+    AsText,
+    Bare,
+    InMove,
+    Limit,
+    Op,
+    OutMove,
+    Plan,
+    Table,
+    ToCanonicalId,
+    ToVendorId,
+)
+from mappings.registry import Resolving, Transform, known_transforms
+from mappings.schema_view import DeclaredField, FieldView, SchemaView
+from mappings.spec import Direction, FieldSpec, MappingSpec, Unknown, UnknownDefault, Value, WriteSpec
+from mappings.yaml_nodes import Node
+from oms_schema.base import Canonical
+
+_TEXTUAL = frozenset({Kind.TEXT, Kind.ENUM})
+_REFERABLE = frozenset({Kind.TEXT, Kind.INTEGER})
+
+
+def checked(spec: MappingSpec, node: Node, schema: SchemaView) -> tuple[Plan | None, list[MappingError]]:
+    """The plan of a mapping file, or everything that is wrong with it against both schemas."""
+    checker = _Checker(spec, node, schema)
+    plan = checker.run()
+    return (None if checker.errors else plan), checker.errors
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A pipeline as far as it could be bound: the kinds and words that come out of it."""
+
+    ops: tuple[Op, ...]
+    inverse: tuple[Op, ...] | None
+    gives: frozenset[Kind]
+    words: frozenset[str] | None
+    resolving: tuple[Resolving, ...] = ()
+    broken: str = ""
+    """Why it has no inverse."""
+
+
+@dataclass
+class _Checker:
+    spec: MappingSpec
+    node: Node
+    schema: SchemaView
+    errors: list[MappingError] = field(default_factory=list)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    transforms: Mapping[str, Transform] = field(default_factory=known_transforms)
+
+    # ------------------------------------------------------------------ the whole file
+    def run(self) -> Plan | None:
+        spec = self.spec
+        entity = ENTITIES.get(spec.entity)
+        if entity is None:
+            known = ", ".join(ENTITIES)
+            self.wrong(("entity",), f"there is no canonical entity {spec.entity!r}.", f"Use one of {known}.")
+            return None
+        if spec.record != self.schema.record:
+            self.wrong(
+                ("record",),
+                f"it maps {spec.record}, but the connector's schema is that of {self.schema.record}.",
+                f"Write `record: {self.schema.record}` or load it with the schema of {spec.record}.",
+            )
+            return None
+        self._sections()
+        self._declared()
+        reads = [m for path, s in spec.fields.items() if (m := self._read(entity, path, s)) is not None]
+        writes = [w for path, s in spec.writes.items() if (w := self._write(entity, path, s)) is not None]
+        restores = [r for m, r in reads if r is not None]
+        moves = [m for m, _ in reads]
+        if spec.direction is not Direction.OUT:
+            self._all_required_read(entity)
+        if spec.direction is not Direction.IN:
+            targets = [w.target for w in writes]
+            if spec.direction is Direction.BOTH:
+                targets += [r.target for r in restores]
+            self._written_once(targets)
+            self._all_required_written(targets)
+        if spec.direction is Direction.OUT:
+            self._nothing_forgotten(entity, writes)
+        return Plan(spec.name, spec.record, entity, tuple(moves), tuple(writes), tuple(restores), dict(self.kinds))
+
+    def _sections(self) -> None:
+        spec = self.spec
+        if spec.direction is Direction.IN and spec.writes:
+            self.wrong(
+                ("writes",), "a mapping of direction in writes nothing.", "Remove `writes` or use direction both."
+            )
+        if spec.direction is Direction.OUT and spec.fields:
+            self.wrong(("fields",), "a mapping of direction out reads nothing.", "Move its entries to `writes`.")
+        if spec.direction is not Direction.OUT and not spec.fields:
+            self.wrong(("direction",), f"direction is {spec.direction} but there are no `fields`.", "Add `fields`.")
+        if spec.direction is Direction.OUT and not spec.writes:
+            self.wrong(("direction",), "direction is out but there are no `writes`.", "Add `writes`.")
+        if not spec.operations:
+            self.wrong(("operations",), "it is empty.", "Name create, update or both.")
+
+    def _declared(self) -> None:
+        suffix = self.schema.open_suffix
+        for path, declared in self.spec.native_fields.items():
+            at = ("native_fields", path)
+            listed = self.schema.fields.get(path)
+            if listed is not None and VENDOR_KINDS[str(listed.type)] != VENDOR_KINDS[declared.type]:
+                self.wrong(at, f"{self.schema.record}.{path} is {listed.type} at the vendor, declared {declared.type} here.",
+                           "Remove the declaration.")  # fmt: skip
+            if listed is None and suffix is None:
+                self.wrong(at, f"the vendor's {self.schema.record} has a closed list of fields and {path} is not on it.",
+                           "Remove it.")  # fmt: skip
+            elif listed is None and suffix is not None and not path.split(".")[-1].endswith(suffix):
+                self.wrong(at, f"{path} is no field of {self.schema.record}, and fields of an account's own end in {suffix}.",
+                           f"Correct the name{self._nearest(path, self.schema.fields)}.")  # fmt: skip
+
+    # ------------------------------------------------------------------ fields: vendor to canonical
+    def _read(self, entity: type[Canonical], path: str, spec: FieldSpec) -> tuple[InMove, OutMove | None] | None:
+        at = ("fields", path)
+        before = len(self.errors)
+        target = self._canonical(entity, path, at)
+        paths = tuple(spec.paths or ([spec.path] if spec.path else []))
+        self._one_source(at, {"path": spec.path, "paths": spec.paths, "const": spec.const})
+        if spec.setting is not None:
+            self.wrong((*at, "setting"), "settings are known on the way out only.", "Use `const`.")
+        views = [self._vendor(p, (*at, "paths" if spec.paths else "path")) for p in paths]
+        for view in views:
+            if view is not None and not view.readable:
+                self.wrong(at, f"{self.schema.record}.{view.path} cannot be read.", "Map a readable field.")
+        if target is None or any(v is None for v in views):
+            return None
+        inputs = [(frozenset({VENDOR_KINDS[str(v.type)]}), v.values if v.values_closed else None) for v in views if v]
+        if spec.const is not None:
+            inputs = [self._constant(spec.const)]
+        chain = self._chain(spec, at, inputs, inward=True)
+        if chain is None:
+            return None
+        self._arrives(
+            at, chain, frozenset({target.kind}), target.words, f"the canonical {path}", target.kind is Kind.ENUM
+        )
+        self._default(at, spec, target.kind, target.words, path)
+        if spec.max is not None and target.kind is not Kind.TEXT:
+            self.wrong((*at, "max"), f"{path} is {target.kind}, only texts have a length.", "Remove `max`.")
+        self._returning(at, spec, chain, views)
+        if len(self.errors) > before:
+            return None
+        owner = spec.owner or self.spec.owner
+        place = self.node.at(*at)
+        required = spec.required or (all(s.required and not s.keys for s in target.steps) and spec.default is None)
+        ops = chain.ops if spec.max is None else (*chain.ops, Limit(spec.max, spec.on_too_long))
+        move = InMove(
+            target, paths, spec.const, ops, spec.default, required, owner, place.line, place.file, spec.lossy,
+            spec.derived, spec.why or "",
+        )  # fmt: skip
+        if not paths or not move.returns or chain.inverse is None or target.kind in (Kind.OBJECT, Kind.LIST):
+            return move, None
+        bare: tuple[Op, ...] = (Bare(),) if target.kind is Kind.ENUM and spec.enum is None else ()
+        restore = OutMove(
+            paths[0], (target,), None, None, None, (*bare, *chain.inverse), None, False, False, owner, place.line,
+            place.file, spec.why or "",
+        )  # fmt: skip
+        return move, restore
+
+    def _returning(
+        self, at: tuple[str, ...], spec: FieldSpec, chain: _Chain, views: Sequence[FieldView | None]
+    ) -> None:
+        """The round trip: a field comes back, or the file says why it does not."""
+        if spec.lossy and spec.derived:
+            self.wrong(
+                at, "it is both lossy and derived.", "Keep one: derived is carried by another field, lossy is lost."
+            )
+        if spec.lossy or spec.derived or spec.const is not None:
+            return
+        why = chain.broken or ("it is made of several vendor fields" if len(views) > 1 else "")
+        if why:
+            self.wrong(at, f"it cannot be written back: {why}.",
+                       "Add `lossy: <reason>`, or `derived: <from which field>` when another field carries it.")  # fmt: skip
+        if self.spec.direction is Direction.BOTH:
+            for view in views:
+                if view is not None:
+                    self._writable((*at, "path"), view, create_only=False)
+
+    # ------------------------------------------------------------------ writes: canonical to vendor
+    def _write(self, entity: type[Canonical], path: str, spec: WriteSpec) -> OutMove | None:
+        at = ("writes", path)
+        before = len(self.errors)
+        view = self._vendor(path, at)
+        sources = [self._canonical(entity, s, (*at, "from")) for s in spec.from_]
+        given = {"from": spec.from_ or None, "const": spec.const, "setting": spec.setting, "context": spec.context}
+        self._one_source(at, given)
+        if spec.required and spec.absent == "clear":
+            self.wrong((*at, "absent"), "a required field is never cleared.", "Remove `required` or `absent`.")
+        if view is None or any(s is None for s in sources):
+            return None
+        self._writable(at, view, create_only=spec.create_only)
+        kind = VENDOR_KINDS[str(view.type)]
+        if spec.const is not None:
+            inputs = [self._constant(spec.const)]
+        elif spec.from_:
+            inputs = [(frozenset({s.kind}), s.words) for s in sources if s is not None]
+        else:
+            inputs = [(frozenset({Kind.INTEGER if spec.context == "facets" else Kind.TEXT}), None)]
+        chain = self._chain(spec, at, inputs, inward=False)
+        if chain is None:
+            return None
+        numbered = kind is Kind.INTEGER and (spec.setting is not None or spec.ref is not None) and not spec.as_
+        gives = frozenset({Kind.INTEGER}) if numbered else chain.gives
+        closed = view.values if view.values_closed else None
+        arrived = _Chain(chain.ops, None, gives, chain.words)
+        self._arrives(at, arrived, frozenset({kind}), closed, f"{self.schema.record}.{path}", view.values_closed)
+        self._default(at, spec, kind, closed, path)
+        length, most = view.length, spec.max
+        if most is not None and kind is not Kind.TEXT:
+            self.wrong((*at, "max"), f"{path} is {kind}, only texts have a length.", "Remove `max`.")
+        if most is not None and length is not None and most > length:
+            self.wrong(
+                (*at, "max"), f"{self.schema.record}.{path} holds at most {length} characters.", f"Write max: {length}."
+            )
+        elif most is None and length is not None and kind is Kind.TEXT and spec.const is None and closed is None:
+            most = length
+        if len(self.errors) > before:
+            return None
+        ops: tuple[Op, ...] = chain.ops
+        if numbered:
+            ops = (*ops, AsInteger())
+        if most is not None:
+            ops = (*ops, Limit(most, spec.on_too_long))
+        place = self.node.at(*at)
+        required = spec.required or (view.required and "create" in self.spec.operations)
+        return OutMove(
+            path, tuple(s for s in sources if s), spec.const, spec.setting, spec.context, ops, spec.default, required,
+            spec.absent == "clear", spec.owner or self.spec.owner, place.line, place.file, spec.why or "", chain.resolving,
+        )  # fmt: skip
+
+    def _writable(self, at: tuple[str, ...], view: FieldView, *, create_only: bool) -> None:
+        record = f"{self.schema.record}.{view.path}"
+        creates = "create" in self.spec.operations
+        updates = "update" in self.spec.operations
+        if not view.createable and not view.updateable:
+            self.wrong(at, f"{record} is read-only at the vendor.", "Remove the entry.")
+        elif creates and not view.createable:
+            self.wrong(at, f"{record} cannot be set when a record is created.", "Remove it, or `operations: [update]`.")
+        elif updates and not view.updateable and not create_only:
+            self.wrong(at, f"{record} cannot be changed after creation.", "Add `create_only: true`.")
+
+    # ------------------------------------------------------------------ one pipeline
+    def _chain(
+        self,
+        spec: Value,
+        at: tuple[str, ...],
+        inputs: list[tuple[frozenset[Kind], frozenset[str] | None]],
+        *,
+        inward: bool,
+    ) -> _Chain | None:
+        ops: list[Op] = []
+        backward: list[Op] = []
+        resolving: list[Resolving] = []
+        broken = ""
+        kinds: list[frozenset[Kind]] = [k for k, _ in inputs]
+        known: frozenset[str] | None = inputs[0][1] if len(inputs) == 1 else None
+        for number, call in enumerate(spec.as_):
+            where: tuple[str | int, ...] = (*at, "as") if len(spec.as_) == 1 else (*at, "as", number)
+            found = self.transforms.get(call.name)
+            if found is None:
+                near = self._nearest(call.name, self.transforms)
+                self.wrong(where, f"there is no transform {call.name!r}.", f"Use a registered transform{near}.")
+                return None
+            try:
+                functions = found.bind(call.arguments)
+            except ValueError as fault:
+                self.wrong(where, f"{fault}.", "Correct the arguments.")
+                return None
+            if not self._fits(where, found, kinds):
+                return None
+            if isinstance(functions, Resolving):
+                if inward:
+                    self.wrong(
+                        where, f"{call.name} asks the connection and works on the way out only.", "Use another one."
+                    )
+                    return None
+                resolving.append(functions)
+                ops.append(Apply(call.name, functions.forward, found.absent, True))
+                broken = broken or f"{call.name} has no inverse"
+                known = None
+            else:
+                ops.append(Apply(call.name, functions.forward, found.absent))
+                if functions.inverse is None:
+                    broken = broken or f"{call.name} has no inverse"
+                else:
+                    backward.insert(0, Apply(call.name, functions.inverse))
+                known = functions.outputs
+            kinds = [found.gives]
+        if len(kinds) != 1:
+            self.wrong(
+                at, f"{len(kinds)} values come in and nothing joins them.", "Name a transform that takes them all."
+            )
+            return None
+        gives = kinds[0]
+        if spec.enum is not None:
+            table = self._table(spec, at, gives, known, inward=inward)
+            if table is None:
+                return None
+            ops.append(table)
+            inverted = {v: k for k, v in table.words.items()}
+            if len(inverted) < len(table.words):
+                twice = sorted({v for v in table.words.values() if list(table.words.values()).count(v) > 1})
+                broken = broken or f"several words become {', '.join(twice)}"
+            elif isinstance(spec.on_unknown, UnknownDefault):
+                broken = broken or "unknown words become a default"
+            backward.insert(0, Table(inverted, table.unknown if table.unknown is Unknown.KEEP else Unknown.REJECT))
+            known = None if table.unknown is Unknown.KEEP else frozenset(
+                {*table.words.values(), *([table.default] if table.default is not None else [])}
+            )  # fmt: skip
+            gives = _TEXTUAL if table.unknown is not Unknown.KEEP else frozenset({Kind.TEXT})
+        elif spec.on_unknown is not None:
+            self.wrong((*at, "on_unknown"), "there is no `enum` table for it.", "Remove it or add `enum`.")
+        if not inward and gives == frozenset({Kind.ENUM}) and spec.enum is None:
+            ops.append(Bare())
+            gives = frozenset({Kind.TEXT})
+        if spec.ref is not None:
+            if not flows(gives, _REFERABLE):
+                self.wrong(
+                    (*at, "ref"),
+                    f"a reference is made of text or a number, here comes {words(gives)}.",
+                    "Remove `ref`.",
+                )
+                return None
+            number_id = gives == frozenset({Kind.INTEGER})
+            if inward:
+                ops += [AsText()] if number_id else []
+                ops.append(ToCanonicalId(spec.ref.kind))
+                backward[:0] = [ToVendorId(spec.ref.kind, spec.ref.facet), *([AsInteger()] if number_id else [])]
+            else:
+                ops.append(ToVendorId(spec.ref.kind, spec.ref.facet))
+            known, gives = None, frozenset({Kind.TEXT})
+        return _Chain(tuple(ops), None if broken else tuple(backward), gives, known, tuple(resolving), broken)
+
+    def _fits(self, at: tuple[str | int, ...], found: Transform, kinds: list[frozenset[Kind]]) -> bool:
+        if len(found.takes) != len(kinds):
+            self.wrong(at, f"{found.name} takes {len(found.takes)} values, {len(kinds)} come in.", "Correct the paths.")
+            return False
+        for given, taken in zip(kinds, found.takes, strict=True):
+            if not flows(given, taken):
+                self.wrong(at, f"{found.name} takes {words(taken)}, {words(given)} comes in.",
+                           "Use a transform for this kind of value, or map another field.")  # fmt: skip
+                return False
+        return True
+
+    def _table(
+        self, spec: Value, at: tuple[str, ...], gives: frozenset[Kind], known: frozenset[str] | None, *, inward: bool
+    ) -> Table | None:
+        words_in = spec.enum or {}
+        if not flows(gives, _TEXTUAL):
+            self.wrong((*at, "enum"), f"an enum table takes words, here comes {words(gives)}.", "Remove `enum`.")
+            return None
+        default = spec.on_unknown.default if isinstance(spec.on_unknown, UnknownDefault) else None
+        unknown = spec.on_unknown if isinstance(spec.on_unknown, Unknown) else None
+        if known is not None and spec.on_unknown is None:
+            missing = sorted(known - set(words_in))
+            if missing:
+                self.wrong((*at, "enum"), f"the table says nothing about {', '.join(missing)}.",
+                           "Add them, or say `on_unknown: reject`, `hold`, `keep` or `{default: …}`.")  # fmt: skip
+                return None
+            unknown = Unknown.HOLD
+        elif spec.on_unknown is None:
+            unknown = self.spec.drift.new_enum if inward else None
+            if unknown is None:
+                self.wrong((*at, "enum"), "the values are not a closed list, so the table cannot be total.",
+                           "Say `on_unknown: reject`, `hold`, `keep` or `{default: …}`.")  # fmt: skip
+                return None
+        if known is not None:
+            for word in words_in:
+                if word not in known:
+                    self.wrong(
+                        (*at, "enum", word), f"{word!r} never comes in here.", f"Known: {', '.join(sorted(known))}."
+                    )
+        return Table(dict(words_in), unknown, default)
+
+    def _arrives(
+        self, at: tuple[str, ...], chain: _Chain, takes: frozenset[Kind], closed: frozenset[str] | None, name: str,
+        must_be_known: bool,
+    ) -> None:  # fmt: skip
+        gives = chain.gives
+        if Kind.ENUM in takes and chain.words is None and must_be_known:
+            self.wrong(at, f"{name} holds {', '.join(sorted(closed or ()))} only, and any text could come.",
+                       "Add an `enum` table.")  # fmt: skip
+            return
+        if not any(flows(frozenset({k}), takes) for k in gives):
+            self.wrong(at, f"{name} is {words(takes)}, {words(gives)} comes.", "Add a transform that converts it.")
+            return
+        if closed is not None and chain.words is not None:
+            strange = sorted(chain.words - closed)
+            for word in strange:
+                where = next((("enum", k) for k, v in self._enum_of(at).items() if v == word), ())
+                self.wrong((*at, *where), f"{name} cannot hold {word!r}.", f"Use one of {', '.join(sorted(closed))}.")
+        elif closed is not None and must_be_known and chain.words is None:
+            self.wrong(
+                at, f"{name} holds {', '.join(sorted(closed))} only, and any text could come.", "Add an `enum` table."
+            )
+
+    def _enum_of(self, at: tuple[str, ...]) -> dict[str, str]:
+        table = self.node.at(*at, "enum").plain()
+        return {k: v for k, v in table.items() if isinstance(v, str)} if isinstance(table, dict) else {}
+
+    def _default(self, at: tuple[str, ...], spec: Value, kind: Kind, closed: frozenset[str] | None, name: str) -> None:
+        if spec.default is None:
+            return
+        gives, _ = self._constant(spec.default)
+        if not any(flows(frozenset({k}), frozenset({kind})) for k in gives):
+            self.wrong(
+                (*at, "default"), f"{name} is {kind}, {spec.default!r} is not.", f"Write a default that is {kind}."
+            )
+        elif closed is not None and spec.default not in closed:
+            self.wrong(
+                (*at, "default"), f"{name} cannot hold {spec.default!r}.", f"Use one of {', '.join(sorted(closed))}."
+            )
+        if spec.required:
+            self.wrong((*at, "default"), "a required field has no default.", "Remove one of the two.")
+
+    @staticmethod
+    def _constant(value: str | int | bool) -> tuple[frozenset[Kind], frozenset[str] | None]:
+        if isinstance(value, bool):
+            return frozenset({Kind.BOOLEAN}), None
+        if isinstance(value, int):
+            return frozenset({Kind.INTEGER}), None
+        return frozenset({Kind.TEXT, Kind.ENUM}), frozenset({value})
+
+    # ------------------------------------------------------------------ both sides complete
+    def _all_required_read(self, entity: type[Canonical]) -> None:
+        covered = set(self.spec.fields)
+        for path in _required_leaves(entity):
+            if not any(c == path or c.startswith(f"{path}.") for c in covered):
+                self.wrong(("fields",), f"the canonical {self.spec.entity} needs {path}, and nothing is read into it.",
+                           f"Add `{path}:` to `fields`.")  # fmt: skip
+
+    def _written_once(self, targets: Iterable[str]) -> None:
+        seen: set[str] = set()
+        for target in targets:
+            clash = next(
+                (s for s in seen if s == target or s.startswith(f"{target}.") or target.startswith(f"{s}.")), None
+            )
+            if clash is not None:
+                self.wrong(("writes", target), f"{target} is written twice, also as {clash}.", "Remove one of the two.")
+            seen.add(target)
+
+    def _all_required_written(self, targets: Sequence[str]) -> None:
+        if "create" not in self.spec.operations:
+            return
+        for path, view in self.schema.fields.items():
+            covered = any(t == path or t.startswith(f"{path}.") or path.startswith(f"{t}.") for t in targets)
+            optional_parent = any(
+                not self.schema.fields[p].required for p in _ancestors(path) if p in self.schema.fields
+            )
+            if view.required and view.createable and not covered and not optional_parent:
+                self.wrong(("writes",), f"the vendor requires {self.schema.record}.{path}, and nothing is written to it.",
+                           f"Add `{path}:` to `writes`.")  # fmt: skip
+
+    def _nothing_forgotten(self, entity: type[Canonical], writes: Sequence[OutMove]) -> None:
+        """A canonical field that no write uses is lost silently, so the file has to say so under `omits`."""
+        used = {s.path.split("[", 1)[0] for w in writes for s in w.sources}
+        all_leaves = leaves(entity)
+        for path in all_leaves:
+            if path in self.spec.omits or any(path.startswith(f"{o}.") for o in self.spec.omits):
+                continue
+            if not any(u == path or path.startswith(f"{u}.") for u in used):
+                self.wrong(("writes",), f"the canonical {path} is neither written nor named under `omits`.",
+                           f"Write it, or add `{path}: <reason>` to `omits`.")  # fmt: skip
+        for path in self.spec.omits:
+            if not any(leaf == path or leaf.startswith(f"{path}.") for leaf in all_leaves):
+                self.wrong(("omits", path), f"the canonical {self.spec.entity} has no {path}.", "Remove it.")
+
+    # ------------------------------------------------------------------ one path
+    def _canonical(self, entity: type[Canonical], path: str, at: tuple[str, ...]) -> CanonicalField | None:
+        try:
+            return canonical_field(entity, path)
+        except PathError as fault:
+            self.wrong(at, f"{fault}.", f"Correct the canonical path{self._nearest(path, leaves(entity))}.")
+            return None
+
+    def _vendor(self, path: str, at: tuple[str, ...]) -> FieldView | None:
+        view = self._find(path)
+        if view is None:
+            fix = f"Correct the name{self._nearest(path, [*self.schema.fields, *self.spec.native_fields])}"
+            suffix = self.schema.open_suffix
+            if suffix is not None and path.split(".")[-1].endswith(suffix):
+                fix += f", or declare it under `native_fields` with its type, as every field that ends in {suffix}"
+            self.wrong(at, f"{self.schema.record} has no field {path}.", f"{fix}.")
+            return None
+        self.kinds[path] = VENDOR_KINDS[str(view.type)]
+        return view
+
+    def _find(self, path: str) -> FieldView | None:
+        listed = self.schema.fields.get(path)
+        if listed is not None:
+            return listed
+        declared = self.spec.native_fields.get(path)
+        if declared is not None:
+            return DeclaredField(
+                path, declared.type, declared.length, declared.required, True, declared.createable, declared.updateable,
+                frozenset(declared.values), declared.closed,
+            )  # fmt: skip
+        below = [f for p, f in self.schema.fields.items() if p.startswith(f"{path}.")]
+        if below:
+            return DeclaredField(
+                path, "object", None, any(f.required for f in below), all(f.readable for f in below),
+                any(f.createable for f in below), any(f.updateable for f in below),
+            )  # fmt: skip
+        return None
+
+    @staticmethod
+    def _nearest(name: str, names: Iterable[str]) -> str:
+        close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+        return f", for instance {close[0]}" if close else ""
+
+    def _one_source(self, at: tuple[str, ...], given: Mapping[str, Any]) -> None:
+        named = [name for name, value in given.items() if value is not None]
+        if len(named) != 1:
+            listed = ", ".join(given)
+            said = " and ".join(named) if named else "none"
+            self.wrong(at, f"a value has one source, here is {said}.", f"Give exactly one of {listed}.")
+
+    def wrong(self, at: tuple[str | int, ...], wrong: str, fix: str) -> None:
+        node = self.node.at(*at)
+        name = ".".join(str(step) for step in at)
+        self.errors.append(MappingError(node.file, node.line, name, wrong, fix))
+
+
+def _ancestors(path: str) -> list[str]:
+    steps = path.split(".")
+    return [".".join(steps[:n]) for n in range(1, len(steps))]
+
+
+def _required_leaves(entity: type[Canonical], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for path in leaves(entity):
+        resolved = canonical_field(entity, path)
+        if all(step.required for step in resolved.steps):
+            found.append(f"{prefix}{path}")
+    return found

@@ -1,0 +1,351 @@
+"""Writes two flat Python functions from a plan: the fast path of a mapping.
+
+They raise on the first thing that is wrong; what is wrong is then told by the reference. Every generated line that can
+raise names its field in a comment, so that a traceback leads to the mapping file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mappings.context import Context
+from mappings.entities import CanonicalField, Step
+from mappings.kinds import Kind
+from mappings.plan import (
+    Apply,
+    AsInteger,
+    AsText,
+    Bare,
+    InMove,
+    Limit,
+    Op,
+    OutMove,
+    Plan,
+    Table,
+    ToCanonicalId,
+    ToVendorId,
+    cut,
+)
+from mappings.registry import Refused
+from mappings.spec import TooLong, Unknown
+from oms_schema.base import Canonical
+from oms_schema.ids import canonical_id
+
+Reader = Callable[[Mapping[str, Any], str], dict[str, Any]]
+Writer = Callable[[Canonical, Context], dict[str, Any]]
+
+
+class Stopped(Refused):
+    """The fast path met something that only the reference can explain."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped", "the fast path stopped")
+
+
+_STOPPED = Stopped()
+
+
+@dataclass
+class _Source:
+    """Lines of a function and the objects they name."""
+
+    names: dict[str, Any] = field(default_factory=lambda: {"cid": canonical_id, "cut": cut, "STOP": _STOPPED})
+    lines: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def name(self, prefix: str, value: Any) -> str:
+        """A name under which the function sees an object; one name for one object."""
+        for known, held in self.names.items():
+            if held is value and known.startswith(prefix):
+                return known
+        name = f"{prefix}{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def fresh(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def add(self, depth: int, line: str) -> None:
+        self.lines.append("    " * depth + line)
+
+    def build(self, name: str, arguments: str, where: str) -> tuple[Callable[..., Any], str]:
+        text = f"def {name}({arguments}):\n" + "\n".join(f"    {line}" for line in self.lines) + "\n"
+        scope = dict(self.names)
+        exec(compile(text, f"<mapping {where}>", "exec"), scope)  # noqa: S102 - our own text, from a checked plan
+        return scope[name], text
+
+
+def reader(plan: Plan) -> tuple[Reader, str]:
+    """`(native, connection) -> nested dictionaries` for the way in, and its source text."""
+    out = _Source()
+    out.add(0, "get = native.get")
+    raws: dict[str, str] = {}
+    leaves: list[tuple[CanonicalField, str, bool]] = []
+    for move in plan.reads:
+        sources = [_fetch(out, raws, path) for path in move.paths]
+        name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
+        certain = move.required or move.default is not None or (not move.paths and not move.ops)
+        leaves.append((move.target, name, certain))
+    built = _tree(out, [(leaf.steps, name, certain) for leaf, name, certain in leaves], 0)
+    out.add(0, f"return {built}")
+    return out.build("read", "native, connection", f"{plan.name} in")
+
+
+def writer(plan: Plan, moves: tuple[OutMove, ...]) -> tuple[Writer, str]:
+    """`(entity, context) -> payload` for the way out, and its source text."""
+    out = _Source()
+    taken: dict[_Key, tuple[str, bool]] = {(): ("entity", False)}
+    root: dict[str, Any] = {}
+    for move in moves:
+        if move.sources:
+            sources = [_take(out, taken, s) for s in move.sources]
+        elif move.setting is not None:
+            sources = [out.fresh("s")]
+            out.add(0, f"{sources[0]} = context.setting({move.setting!r})")
+        elif move.context is not None:
+            sources = [out.fresh("s")]
+            facet = "context.facets" if move.context == "facets" else "context.facet or None"
+            out.add(0, f"{sources[0]} = {facet}")
+        else:
+            sources = [repr(move.const)]
+        name = _value(out, move, sources, move.const is None)
+        certain = move.required or move.default is not None or move.const is not None or move.clear
+        node = root
+        *parents, last = move.target.split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = (name, certain)
+    out.add(0, f"return {_payload(out, root)}")
+    return out.build("write", "entity, context", f"{plan.name} out")
+
+
+# ---------------------------------------------------------------- one value
+def _fetch(out: _Source, raws: dict[str, str], path: str) -> str:
+    """The variable that holds a vendor value, fetched once; shared parents are fetched once too."""
+    if path in raws:
+        return raws[path]
+    parent, _, last = path.rpartition(".")
+    name = out.fresh("r")
+    if parent:
+        above = _object(out, raws, parent)
+        out.add(0, f"{name} = None if {above} is None else {above}.get({last!r})")
+    else:
+        out.add(0, f"{name} = get({last!r})")
+    out.add(0, f"if {name} == '': {name} = None")
+    raws[path] = name
+    return name
+
+
+def _object(out: _Source, raws: dict[str, str], path: str) -> str:
+    key = f"{path}."
+    if key not in raws:
+        parent, _, last = path.rpartition(".")
+        name = out.fresh("p")
+        if parent:
+            above = _object(out, raws, parent)
+            out.add(0, f"{name} = None if {above} is None else {above}.get({last!r})")
+        else:
+            out.add(0, f"{name} = get({last!r})")
+        raws[key] = name
+    return raws[key]
+
+
+def _take(out: _Source, taken: dict[_Key, tuple[str, bool]], source: CanonicalField) -> str:
+    """The variable that holds a canonical value; objects on the way are taken once, and asked for None only where one
+    on the way can be absent."""
+    last = len(source.steps)
+    for length in range(1, last + 1):
+        key = tuple((s.name, s.keys) for s in source.steps[:length])
+        if key in taken:
+            continue
+        step = source.steps[length - 1]
+        above, above_nullable = taken[key[:-1]]
+        name = out.fresh("v")
+        value = f"{above}.{step.name}"
+        if step.keys:
+            test = " and ".join(f"e.{k} == {w!r}" for k, w in step.keys)
+            value = f"next((e for e in {value} if {test}), None)"
+        out.add(0, f"{name} = None if {above} is None else {value}" if above_nullable else f"{name} = {value}")
+        if length == last and source.kind in (Kind.TEXT, Kind.NAMES, Kind.LIST):
+            out.add(0, f"if not {name}: {name} = None")
+        taken[key] = name, above_nullable or step.optional or bool(step.keys)
+    return taken[tuple((s.name, s.keys) for s in source.steps)][0]
+
+
+_Key = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+def _value(out: _Source, move: InMove | OutMove, sources: list[str], can_be_absent: bool) -> str:
+    """Lines that compute one value from its sources; the name of the variable that holds it."""
+    target = move.target if isinstance(move, OutMove) else move.target.path
+    where = f"  # {target}"
+    if not move.ops and move.default is None and not move.required and len(sources) == 1:
+        return sources[0]
+    name = out.fresh("x")
+    ops = list(move.ops)
+    if ops and isinstance(ops[0], Apply):
+        first = ops.pop(0)
+        assert isinstance(first, Apply)
+        call = _call(out, first, sources)
+        if first.absent or not can_be_absent:
+            out.add(0, f"{name} = {call}{where}")
+        elif len(sources) == 1:
+            out.add(0, f"{name} = None if {sources[0]} is None else {call}{where}")
+        else:
+            missing = " or ".join(f"{s} is None" for s in sources)
+            out.add(0, f"{name} = None if {missing} else {call}{where}")
+    else:
+        out.add(0, f"{name} = {sources[0]}")
+    while ops:
+        if isinstance(ops[0], Apply) and ops[0].absent:
+            out.add(0, f"{name} = {_call(out, ops.pop(0), [name])}{where}")
+            continue
+        out.add(0, f"if {name} is not None:{where}")
+        while ops and not (isinstance(ops[0], Apply) and ops[0].absent):
+            op = ops.pop(0)
+            _step(out, op, name)
+            if ops and isinstance(op, Apply):
+                break  # a transform may answer None, so what follows asks again
+    if move.default is not None:
+        out.add(0, f"if {name} is None: {name} = {move.default!r}")
+    elif move.required:
+        out.add(0, f"if {name} is None: raise STOP{where}")
+    return name
+
+
+def _call(out: _Source, op: Op, values: list[str]) -> str:
+    assert isinstance(op, Apply)
+    arguments = [*values, "context"] if op.takes_context else values
+    return f"{out.name('t_', op.call)}({', '.join(arguments)})"
+
+
+def _step(out: _Source, op: Op, name: str) -> None:
+    if isinstance(op, Apply):
+        out.add(1, f"{name} = {_call(out, op, [name])}")
+    elif isinstance(op, Table):
+        words = out.name("e_", dict(op.words))
+        if op.unknown is Unknown.KEEP:
+            out.add(1, f"{name} = {words}.get({name}) or str({name})")
+        elif op.default is not None:
+            out.add(1, f"{name} = {words}.get({name}, {op.default!r})")
+        else:
+            out.add(1, f"{name} = {words}[{name}]")
+    elif isinstance(op, ToCanonicalId):
+        out.add(1, f"{name} = cid({out.name('k_', op.kind)}, connection, {name})")
+    elif isinstance(op, ToVendorId):
+        out.add(1, f"{name} = context.vendor_id({out.name('k_', op.kind)}, {name}, {op.facet!r})")
+        out.add(1, f"if {name} is None: raise STOP")
+    elif isinstance(op, AsText | Bare):
+        out.add(1, f"{name} = str({name})")
+    elif isinstance(op, AsInteger):
+        out.add(1, f"{name} = int({name})")
+    else:
+        _limit(out, op, name)
+
+
+def _limit(out: _Source, op: Limit, name: str) -> None:
+    if op.policy is TooLong.TRUNCATE_HASH:
+        out.add(1, f"if len({name}) > {op.most}: {name} = cut({name}, {op.most})")
+    else:
+        out.add(1, f"if len({name}) > {op.most}: raise STOP")
+
+
+# ---------------------------------------------------------------- trees
+_Leaf = tuple[tuple[Step, ...], str, bool]
+
+
+def _tree(out: _Source, leaves: list[_Leaf], depth: int) -> str:
+    """Lines that build the dictionary of one object; the expression or variable that holds it."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[_Leaf]] = {}
+    for leaf in leaves:
+        step = leaf[0][depth]
+        groups.setdefault((step.name, step.keys), []).append(leaf)
+    literal: list[str] = []
+    later: list[tuple[str, str]] = []
+    elements: dict[str, list[tuple[str, str]]] = {}
+    for (name, keys), members in groups.items():
+        step = members[0][0][depth]
+        if len(members[0][0]) == depth + 1:
+            value, certain = members[0][1], members[0][2]
+            if certain:
+                literal.append(f"{name!r}: {value}")
+            else:
+                later.append((f"{value} is not None", f"[{name!r}] = {value}"))
+            continue
+        condition, child = _child(out, members, depth + 1, step, bool(keys))
+        if keys:
+            pairs = "".join(f"{k!r}: {w!r}, " for k, w in keys)
+            elements.setdefault(name, []).append(
+                (condition, f"{{{pairs}**{child}}}" if child[0] != "{" else f"{{{pairs}{child[1:]}")
+            )
+        elif condition:
+            later.append((condition, f"[{name!r}] = {child}"))
+        else:
+            literal.append(f"{name!r}: {child}")
+    for name, items in elements.items():
+        held = out.fresh("l")
+        out.add(0, f"{held} = []")
+        for condition, child in items:
+            out.add(0, f"if {condition or 'True'}: {held}.append({child})")
+        later.append((held, f"[{name!r}] = {held}"))
+    if not later:
+        return "{" + ", ".join(literal) + "}"
+    node = out.fresh("d")
+    out.add(0, f"{node} = {{{', '.join(literal)}}}")
+    for condition, assignment in later:
+        out.add(0, f"if {condition}: {node}{assignment}")
+    return node
+
+
+def _child(out: _Source, members: list[_Leaf], depth: int, step: Step, is_element: bool) -> tuple[str, str]:
+    """(condition under which the object exists, expression); no condition where it always does."""
+    assert step.element is not None
+    keyed = {k for k, _ in step.keys}
+    direct = {m[0][depth].name: m for m in members if len(m[0]) == depth + 1}
+    needed = [n for n, f in step.element.model_fields.items() if f.is_required() and n not in keyed]
+    conditions: list[str] = []
+    if not step.required or is_element:
+        for name in needed:
+            member = direct.get(name)
+            if member is None:
+                if not any(m[0][depth].name == name for m in members):
+                    conditions.append("False")
+            elif not member[2]:
+                conditions.append(f"{member[1]} is not None")
+    simple = set(direct) == {m[0][depth].name for m in members}
+    if simple and all(m[2] or (m[0][depth].name in needed and not step.required) for m in members):
+        expression = "{" + ", ".join(f"{n!r}: {m[1]}" for n, m in direct.items()) + "}"
+        return " and ".join(conditions), expression
+    child = _tree(out, members, depth)
+    if not step.required or is_element:
+        nested = [n for n in needed if n not in direct]
+        conditions += [f"{n!r} in {child}" for n in nested if any(m[0][depth].name == n for m in members)]
+        if not needed:
+            conditions.append(child)
+    return " and ".join(conditions), child
+
+
+def _payload(out: _Source, node: dict[str, Any]) -> str:
+    literal: list[str] = []
+    later: list[tuple[str, str]] = []
+    for key, entry in node.items():
+        if isinstance(entry, dict):
+            child = _payload(out, entry)
+            if child.startswith("{"):
+                literal.append(f"{key!r}: {child}")
+            else:
+                later.append((child, f"[{key!r}] = {child}"))
+        elif entry[1]:
+            literal.append(f"{key!r}: {entry[0]}")
+        else:
+            later.append((f"{entry[0]} is not None", f"[{key!r}] = {entry[0]}"))
+    if not later:
+        return "{" + ", ".join(literal) + "}"
+    held = out.fresh("o")
+    out.add(0, f"{held} = {{{', '.join(literal)}}}")
+    for condition, assignment in later:
+        out.add(0, f"if {condition}: {held}{assignment}")
+    return held

@@ -1,0 +1,1 @@
+"""Mappings between Google Ad Manager records and canonical entities, and the transforms they name."""

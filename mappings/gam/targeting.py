@@ -1,0 +1,182 @@
+"""What of a line's targeting Ad Manager can express: places by Geo_Target, people by custom key-values, the rest by note.
+
+Ad Manager ors the places of one list, while the criteria of a canonical line are and-ed [S: GeoTargeting]. So the
+narrowest kind of place that resolves is targeted, its country is the scope in which it was looked up, and the other
+kinds are listed as losses rather than widening the audience. Custom criteria take the three levels that the vendor
+prescribes: OR of one AND of criteria [S: Targeting.customTargeting].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mappings.context import Context, Lookup
+from mappings.registry import Loss
+from oms_schema.targeting import Criterion, Dimension, Operator
+
+_NARROWEST_FIRST = (
+    Dimension.POSTAL_CODE,
+    Dimension.CITY,
+    Dimension.ELECTORAL_DISTRICT,
+    Dimension.METRO,
+    Dimension.REGION,
+)
+_KEY_TABLE = "CustomTargetingKey"
+_VALUE_TABLE = "CustomTargetingValue"
+_INCLUDE = Operator.INCLUDE
+
+
+@dataclass(frozen=True, slots=True)
+class Expressed:
+    """The parts of a targeting that Ad Manager can hold, as vendor ids, and the values it cannot."""
+
+    targeted: list[str]
+    excluded: list[str]
+    custom: list[dict[str, Any]]
+    losses: tuple[Loss, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """How dimensions are expressed: `geo` by type of Geo_Target (`region: REGION`), `custom` by targeting key."""
+
+    geo: Mapping[str, str]
+    custom: Mapping[str, str]
+
+    def lookups(self, criteria: Sequence[Criterion]) -> frozenset[Lookup]:
+        """Every name that `express` may ask for."""
+        scope = _scope(criteria)
+        wanted: set[Lookup] = set()
+        for criterion in criteria:
+            place = self.geo.get(criterion.dimension)
+            key = self.custom.get(criterion.dimension)
+            if place is not None:
+                wanted.update(
+                    Lookup(f"Geo_Target:{place}", v, _place_scope(criterion, scope)) for v in criterion.values
+                )
+            elif key is not None:
+                wanted.add(Lookup(_KEY_TABLE, key))
+                wanted.update(Lookup(_VALUE_TABLE, v, key) for v in criterion.values)
+        return frozenset(wanted)
+
+    def express(self, criteria: Sequence[Criterion], context: Context) -> Expressed:
+        """Ids for what can be expressed, one Loss for each value that cannot."""
+        losses: list[Loss] = []
+        custom: list[dict[str, Any]] = []
+        places: list[Criterion] = []
+        for criterion in criteria:
+            if criterion.dimension in self.geo:
+                places.append(criterion)
+            elif criterion.dimension in self.custom:
+                self._custom(criterion, context, custom, losses)
+            else:
+                losses += _lost(criterion, criterion.values, f"Ad Manager has no targeting by {_words(criterion)}")
+        targeted, excluded = self._places(places, context, losses)
+        return Expressed(targeted, excluded, custom, tuple(losses))
+
+    def _custom(self, criterion: Criterion, context: Context, custom: list[dict[str, Any]], losses: list[Loss]) -> None:
+        key = self.custom[criterion.dimension]
+        key_id = context.lookup(Lookup(_KEY_TABLE, key))
+        if key_id is None:
+            losses += _lost(criterion, criterion.values, f"the network has no targeting key {key}")
+            return
+        ids: list[str] = []
+        for value in criterion.values:
+            found = context.lookup(Lookup(_VALUE_TABLE, value, key))
+            if found is None:
+                losses += _lost(criterion, (value,), f"the targeting key {key} has no such value")
+            else:
+                ids.append(found)
+        if ids:
+            custom.append(
+                {
+                    "xsi_type": "CustomCriteria",
+                    "keyId": key_id,
+                    "valueIds": list(dict.fromkeys(ids)),
+                    "operator": "IS" if criterion.operator is _INCLUDE else "IS_NOT",
+                }
+            )
+
+    def _places(
+        self, criteria: Sequence[Criterion], context: Context, losses: list[Loss]
+    ) -> tuple[list[str], list[str]]:
+        scope = _scope(criteria)
+        excluded: list[str] = []
+        found: dict[Dimension, tuple[Criterion, list[str]]] = {}
+        for criterion in criteria:
+            ids: list[str] = []
+            table = f"Geo_Target:{self.geo[criterion.dimension]}"
+            place_scope = _place_scope(criterion, scope)
+            unknown: list[str] = []
+            for value in criterion.values:
+                place = context.lookup(Lookup(table, value, place_scope))
+                if place is None:
+                    unknown.append(value)
+                else:
+                    ids.append(place)
+            if criterion.operator is _INCLUDE:
+                found[criterion.dimension] = criterion, ids
+            else:
+                excluded += ids
+            implied = criterion.dimension is Dimension.COUNTRY and criterion.operator is _INCLUDE
+            if unknown and not implied:
+                losses += _lost(criterion, unknown, "Geo_Target knows no such place, or several")
+            elif unknown:
+                found[criterion.dimension] = (
+                    Criterion(
+                        dimension=criterion.dimension, values=tuple(v for v in criterion.values if v not in unknown)
+                    ),
+                    ids,
+                )
+                losses += _lost(criterion, unknown, "Geo_Target knows no such country")
+        return list(dict.fromkeys(_chosen(found, losses))), list(dict.fromkeys(excluded))
+
+
+def _chosen(found: Mapping[Dimension, tuple[Criterion, list[str]]], losses: list[Loss]) -> list[str]:
+    """The places to target: the narrowest kind that resolved. The known values of the other kinds become losses."""
+    narrow = next((d for d in _NARROWEST_FIRST if d in found and found[d][1]), None)
+    if narrow is None:
+        return found[Dimension.COUNTRY][1] if Dimension.COUNTRY in found else []
+    for dimension, (criterion, ids) in found.items():
+        if dimension is narrow or not ids:
+            continue
+        if dimension is Dimension.COUNTRY:
+            if len(criterion.values) > 1:
+                why = f"the places of kind {_word(narrow)} stand for their countries, and several countries were asked for"
+                losses += _lost(criterion, criterion.values, why)
+            continue
+        known = {loss.value for loss in losses if loss.path == _path(criterion)}
+        why = f"Ad Manager ors places, so only the narrower ones ({_word(narrow)}) are targeted"
+        losses += _lost(criterion, tuple(v for v in criterion.values if v not in known), why)
+    return found[narrow][1]
+
+
+def _scope(criteria: Sequence[Criterion]) -> str:
+    """The one country that places are looked up in, empty when the line names none or several."""
+    for criterion in criteria:
+        if criterion.dimension is Dimension.COUNTRY and criterion.operator is _INCLUDE:
+            return criterion.values[0] if len(criterion.values) == 1 else ""
+    return ""
+
+
+def _place_scope(criterion: Criterion, scope: str) -> str:
+    return "" if criterion.dimension is Dimension.COUNTRY else scope
+
+
+def _lost(criterion: Criterion, values: Sequence[str], why: str) -> list[Loss]:
+    path = _path(criterion)
+    return [Loss(path, value, why) for value in values]
+
+
+def _path(criterion: Criterion) -> str:
+    return f"targeting.{criterion.dimension}.{criterion.operator}"
+
+
+def _word(dimension: Dimension) -> str:
+    return dimension.replace("_", " ")
+
+
+def _words(criterion: Criterion) -> str:
+    return _word(criterion.dimension)

@@ -1,0 +1,1 @@
+"""Mappings between Salesforce records and canonical entities, and the transforms they name."""

@@ -1,0 +1,219 @@
+"""Transforms that belong to no vendor: text, lists, numbers and money, the shape of a flight."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from mappings.kinds import ANY, Kind
+from mappings.registry import Pair, Refused, transform
+from oms_schema.problems import Reason
+
+MICROS = 1_000_000
+_JOINERS = frozenset("\u200c\u200d")  # Persian and Indic spelling needs them between letters
+_LARGEST = 2**63
+
+
+@transform(
+    "visible_text", takes=Kind.TEXT, gives=Kind.TEXT, lossy="invisible characters at the ends are not brought back"
+)
+def visible_text(four_byte: str = "refuse", line_breaks: str = "refuse") -> Pair:
+    """Text without spaces or invisible characters at its ends; inside, they are refused.
+
+    A zero-width space inside a name makes two accounts that look like one. `four_byte: keep` lets characters beyond
+    U+FFFF pass (rare ideographs, emoji), `line_breaks: keep` lets line feeds and tabs pass.
+    """
+    for argument in (four_byte, line_breaks):
+        if argument not in ("refuse", "keep"):
+            raise ValueError(f"visible_text: an argument is {argument!r}, it has to be refuse or keep")
+    keeps_four_byte = four_byte == "keep"
+    allowed = _JOINERS | frozenset("\n\r\t") if line_breaks == "keep" else _JOINERS
+
+    def forward(value: str) -> str | None:
+        if value.isascii() and value.isprintable():
+            return value.strip() or None
+        start, end = 0, len(value)
+        while start < end and _hidden(value[start]):
+            start += 1
+        while end > start and _hidden(value[end - 1]):
+            end -= 1
+        text = value[start:end]
+        for character in text:
+            if character not in allowed and unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp"):
+                raise Refused(
+                    "invisible_character",
+                    f"it holds the invisible character U+{ord(character):04X}",
+                    fix="retype the value without it",
+                )
+            if not keeps_four_byte and ord(character) > 0xFFFF:
+                raise Refused(
+                    "four_byte_character",
+                    f"it holds U+{ord(character):X}, a character of four bytes that not every system stores",
+                    fix="replace the character",
+                )
+        return text or None
+
+    return Pair(forward, lambda value: value)
+
+
+def _hidden(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp")
+
+
+@transform("comma_list", takes=Kind.TEXT, gives=Kind.NAMES, lossy="spaces around the commas are not brought back")
+def comma_list() -> Pair:
+    """Comma-separated values, trimmed, in order; a comma inside parentheses does not split.
+
+    `Income ($1,000-$24,999)` is one value. A parenthesis that is never closed is refused: nobody can tell how many
+    values were meant.
+    """
+    return Pair(_split, ",".join)
+
+
+def _split(value: str) -> tuple[str, ...] | None:
+    if "(" not in value and ")" not in value:
+        return tuple([part for raw in value.split(",") if (part := raw.strip())]) or None
+    parts: list[str] = []
+    depth = begin = 0
+    for position, character in enumerate(value):
+        if character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+            if depth < 0:
+                break
+        elif character == "," and not depth:
+            parts.append(value[begin:position])
+            begin = position + 1
+    if depth:
+        raise Refused("unbalanced_parentheses", "its parentheses do not match", fix="close each parenthesis")
+    parts.append(value[begin:])
+    return tuple([part for raw in parts if (part := raw.strip())]) or None
+
+
+@transform("joined", takes=Kind.NAMES, gives=Kind.TEXT)
+def joined(separator: str = ", ") -> Pair:
+    """Several values as one text; nothing when there are none."""
+    return Pair(lambda values: separator.join(values) or None)
+
+
+@transform("micros", takes=Kind.DECIMAL, gives=Kind.INTEGER)
+def micros(negative: str = "refuse") -> Pair:
+    """Major units of a currency to integer micros, exactly: more than six decimals is refused, never rounded."""
+    if negative not in ("refuse", "keep"):
+        raise ValueError(f"micros: the argument negative is {negative!r}, it has to be refuse or keep")
+    lowest = 0 if negative == "refuse" else -_LARGEST
+
+    def forward(value: Decimal | int) -> int:
+        exact = _number(value) * MICROS
+        whole = int(exact)
+        if whole != exact:
+            raise Refused("fractional_micros", "money has at most six decimals", fix="round the amount to six decimals")
+        if whole < lowest:
+            raise Refused("negative_amount", "it is negative", fix="enter an amount of zero or more")
+        if not -_LARGEST <= whole < _LARGEST:
+            raise Refused("amount_too_large", "it is larger than any amount of money here can be")
+        return whole
+
+    return Pair(forward, lambda value: Decimal(value).scaleb(-6))
+
+
+@transform("whole_number", takes=Kind.DECIMAL, gives=Kind.INTEGER)
+def whole_number(negative: str = "refuse") -> Pair:
+    """A number without fraction; JSON may write the vendor's 100000 as 100000.0."""
+    if negative not in ("refuse", "keep"):
+        raise ValueError(f"whole_number: the argument negative is {negative!r}, it has to be refuse or keep")
+
+    def forward(value: Decimal | int) -> int:
+        exact = _number(value)
+        whole = int(exact)
+        if whole != exact:
+            raise Refused("fractional_number", "it has to be a whole number", fix="remove the fraction")
+        if whole < 0 and negative == "refuse":
+            raise Refused("negative_number", "it is negative", fix="enter zero or more")
+        return whole
+
+    return Pair(forward, lambda value: value)
+
+
+def _number(value: Decimal | int) -> Decimal | int:
+    """An exact number; a binary float is refused, because it has lost digits before anyone looked."""
+    kind = type(value)
+    if kind is int:
+        return value
+    if kind is Decimal:
+        if value.is_finite():  # type: ignore[union-attr]
+            return value
+        raise Refused("not_a_number", "it is not a finite number")
+    raise Refused("not_a_number", f"it is a {kind.__name__}, not an exact number")
+
+
+@transform("inclusive_end", takes=Kind.LOCAL, gives=Kind.LOCAL)
+def inclusive_end() -> Pair:
+    """An end at hh:mm:59 means the whole last minute, so it becomes the next second: flights are half-open.
+
+    Traffickers, and most CRM exports, write the last second that still serves (03:59:59 for midnight in New York).
+    """
+
+    def forward(value: datetime) -> datetime:
+        return value + _SECOND if value.second == 59 else value
+
+    return Pair(forward, lambda value: value)
+
+
+_SECOND = timedelta(seconds=1)
+
+
+@transform("presence", takes=[ANY], gives=frozenset({Kind.TEXT, Kind.ENUM}), absent=True)
+def presence(present: str, absent: str) -> Pair:
+    """One word when there is a value, another when there is none."""
+    return Pair(lambda value: absent if value is None else present, None, frozenset({present, absent}))
+
+
+@transform("is_absent", takes=[ANY], gives=Kind.BOOLEAN, absent=True)
+def is_absent() -> Pair:
+    """True when there is no value."""
+    return Pair(lambda value: value is None)
+
+
+@transform("address_text", takes=[Kind.TEXT] * 5, gives=Kind.TEXT, absent=True)
+def address_text() -> Pair:
+    """Five parts of a postal address on one line, in the order given; parts that are absent leave no trace."""
+
+    def forward(*parts: str | None) -> str | None:
+        return ", ".join(" ".join(part.split()) for part in parts if part and part.strip()) or None
+
+    return Pair(forward)
+
+
+@transform("labelled", takes=[Kind.TEXT], gives=Kind.TEXT)
+def labelled(label: str) -> Pair:
+    """A text behind a label and a colon."""
+    return Pair(lambda value: f"{label}: {value}")
+
+
+@transform("word", takes=frozenset({Kind.ENUM, Kind.TEXT}), gives=Kind.TEXT)
+def word(words: Mapping[str, str]) -> Pair:
+    """A word by table, the value itself where the table has none: labels for people, never for states."""
+    return Pair(lambda value: words.get(value, str(value)))
+
+
+@transform("one_of", takes=frozenset({Kind.TEXT, Kind.ENUM}), gives=Kind.BOOLEAN)
+def one_of(words: Sequence[str], others: Sequence[str]) -> Pair:
+    """True for the words named, false for the others named; a word that is in neither list is refused."""
+    answers = {**dict.fromkeys(others, False), **dict.fromkeys(words, True)}
+
+    def forward(value: str) -> bool:
+        answer = answers.get(value)
+        if answer is None:
+            raise Refused(
+                "unknown_value_held",
+                f"the mapping knows only {', '.join(sorted(answers))}",
+                reason=Reason.PICKLIST,
+                fix="add the value to the mapping",
+            )
+        return answer
+
+    return Pair(forward)
