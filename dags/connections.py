@@ -58,7 +58,15 @@ class ClockedConnection:
 def clocked_connections() -> tuple[ClockedConnection, ...]:
     """All connections of the configuration in use. Raises ConfigurationError when the file as a whole is unusable."""
     configuration = load()
-    return tuple(_clocked(configuration, name) for name in configuration.hub.connections)
+    names = list(configuration.hub.connections)
+    known = {identifier(name): name for name in names}
+    if len(known) < len(names):
+        alike = sorted(set(names) - set(known.values()))
+        raise ConfigurationError(
+            f"The names of the connections {', '.join(alike)} differ from others only in characters that Airflow does not "
+            "allow in ids. No flow is loaded. Whoever edits the configuration renames them."
+        )
+    return tuple(_clocked(configuration, name) for name in names)
 
 
 def connections_with(flow: Flow) -> Iterator[ClockedConnection]:
@@ -81,7 +89,8 @@ def _clocked(configuration: Configuration, name: str) -> ClockedConnection:
     if _can(kind, ReadsChanges) and _serves(directions, lambda _entity, way: way in {"in", "both"}):
         flows.add(Flow.INTAKE)
     if _can(kind, PushesRecords) and _serves(directions, lambda _entity, way: way in {"out", "both"}):
-        mirrors = bool(PROJECTIONS & set(directions)) if directions else Flow.INTAKE in flows
+        projects = bool(PROJECTIONS & set(directions))
+        mirrors = projects or (not directions and not _can(kind, ObservesRecords))
         flows |= {Flow.MIRROR if mirrors else Flow.PUSH, Flow.SETTLE}
     if _can(kind, ObservesRecords) and Flow.PUSH in flows:
         flows.add(Flow.OBSERVE)

@@ -150,8 +150,9 @@ class AirflowApi:
     # ---- assets
     def asset_event(self, uri: str, extra: Mapping[str, Any] | None = None) -> None:
         """Say that an asset changed, so that the DAGs scheduled by it run. Raises AirflowApiError when it is unknown."""
-        page = self._send("GET", "/assets", uri_pattern=uri, limit=100).json()
-        ids = [asset["id"] for asset in page["assets"] if asset["uri"] == uri]
+        page = self._send("GET", "/assets", uri_pattern=uri.rstrip("/"), limit=100).json()
+        # Airflow writes an address without a path with a slash at its end.
+        ids = [asset["id"] for asset in page["assets"] if asset["uri"].rstrip("/") == uri.rstrip("/")]
         if not ids:
             raise AirflowApiError(
                 f"Airflow knows no asset {uri}, so no DAG was started. Check the DAGs' import errors."

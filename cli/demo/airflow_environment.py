@@ -143,8 +143,9 @@ class AirflowEnvironment:
         return Program(name, [sys.executable, "-m", "airflow", *arguments], self.environment(), self.home)
 
     def migrate(self, supervisor: Supervisor) -> None:
-        """Bring Airflow's metadata to this version's schema. Raises SupervisionError."""
-        supervisor.run(self.program("airflow-db-migrate", "db", "migrate"), MIGRATION_SECONDS)
+        """Bring Airflow's metadata to this version's schema and create the connections' pools. Raises SupervisionError."""
+        command = [sys.executable, "-m", "plugins.metadata"]
+        supervisor.run(Program("airflow-metadata", command, self.environment(), self.home), MIGRATION_SECONDS)
 
     def start(self, supervisor: Supervisor) -> AirflowApi:
         """Start Airflow's four processes and return its API once all of them are healthy. Raises SupervisionError."""

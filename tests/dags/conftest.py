@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -115,9 +114,9 @@ def airflow_database() -> None:
 
 
 @pytest.fixture
-def scripted_hub(monkeypatch: pytest.MonkeyPatch, configuration_file: Path) -> Iterator[ScriptedHub]:
+def scripted_hub(monkeypatch: pytest.MonkeyPatch, configuration_file: Path) -> ScriptedHub:
     """The hub every task of this test opens."""
     scripted = ScriptedHub()
     monkeypatch.setattr(hub, "open_hub", lambda: scripted, raising=False)
     monkeypatch.setenv("ORDERHUB_CONFIG", str(configuration_file))
-    yield scripted
+    return scripted
