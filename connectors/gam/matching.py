@@ -1,19 +1,28 @@
 """The policy by which a name that people wrote is matched to a row of the vendor's look-up table. Pure.
 
-A wrong place costs money, so a name that fits two rows fits none. In this order, the first step with a hit decides:
-the same name; the same name without a trailing state (`Philadelphia` and `Philadelphia, PA`); the same without a remark in
-brackets (`Southern Scotland (Edinburgh and Glasgow)`). Case, accents' encoding and white space never matter.
+A wrong place costs money, so a name that fits two rows fits none. The first step with a hit decides: the same name; for
+metros also the city part without the state (`Philadelphia` is `Philadelphia, PA`, but `Philadelphia, NJ` is not), then the
+same without a remark in brackets (`Southern Scotland (Edinburgh and Glasgow)`). Case, encoding of accents and white space
+never matter.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-_STATE = re.compile(r",\s*[a-z]{2}(?:\s*-\s*[a-z]{2})*$")
+_CITY_AND_STATE = re.compile(r"^(?P<city>.+?),\s*(?P<state>[a-z]{2}\b.*)$")
 _REMARK = re.compile(r"\s*\([^()]*\)")
+
+
+class Policy(StrEnum):
+    """How freely a name is matched."""
+
+    EXACT = "exact"
+    CITY_PART = "city_part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +34,43 @@ class Row:
     rank: int = 0
 
 
-def matched(names: Sequence[str], rows: Iterable[Row]) -> dict[str, str]:
+@dataclass(slots=True)
+class _Hits:
+    """The rows of one key: ids by state, by rank."""
+
+    by_rank: dict[int, dict[str, set[str]]] = field(default_factory=dict)
+
+    def add(self, row: Row, state: str) -> None:
+        self.by_rank.setdefault(row.rank, {}).setdefault(state, set()).add(row.id)
+
+    def one(self, state: str) -> str | None:
+        """The only id of the best rank; a name with a state fits rows of that state only."""
+        for rank in sorted(self.by_rank):
+            states = self.by_rank[rank]
+            ids = states.get(state, set()) if state else set().union(*states.values())
+            if ids:
+                return next(iter(ids)) if len(ids) == 1 else None
+        return None
+
+
+def matched(names: Sequence[str], rows: Iterable[Row], policy: Policy = Policy.EXACT) -> dict[str, str]:
     """Ids by name as asked for; unknown and ambiguous names are absent."""
-    tables: list[dict[str, dict[int, set[str]]]] = [{} for _ in _STEPS]
+    exact: dict[str, _Hits] = {}
+    cities: dict[str, _Hits] = {}
     for row in rows:
-        for step, table in zip(_STEPS, tables, strict=True):
-            table.setdefault(step(row.name), {}).setdefault(row.rank, set()).add(row.id)
+        exact.setdefault(folded(row.name), _Hits()).add(row, "")
+        if policy is Policy.CITY_PART:
+            for key, state in dict.fromkeys(_parts(row.name)):
+                cities.setdefault(key, _Hits()).add(row, state)
     found: dict[str, str] = {}
     for name in names:
-        for step, table in zip(_STEPS, tables, strict=True):
-            hits = table.get(step(name))
-            if hits:
-                best = hits[min(hits)]
-                if len(best) == 1:
-                    found[name] = next(iter(best))
-                break
+        if folded(name) in exact:
+            hit = exact[folded(name)].one("")
+        else:
+            asked = [(key, state) for key, state in _parts(name) if key in cities]
+            hit = cities[asked[0][0]].one(asked[0][1]) if asked else None
+        if hit is not None:
+            found[name] = hit
     return found
 
 
@@ -48,15 +79,13 @@ def folded(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-def _without_state(name: str) -> str:
-    return _STATE.sub("", folded(name))
-
-
-def _without_remark(name: str) -> str:
-    return _REMARK.sub("", _without_state(name)).strip()
-
-
-_STEPS: tuple[Callable[[str], str], ...] = (folded, _without_state, _without_remark)
+def _parts(name: str) -> list[tuple[str, str]]:
+    """City part and state of a name, first with its remarks, then without."""
+    parts = []
+    for text in (folded(name), _REMARK.sub("", folded(name)).strip()):
+        split = _CITY_AND_STATE.match(text)
+        parts.append((split["city"], split["state"]) if split else (text, ""))
+    return parts
 
 
 def spellings(names: Sequence[str]) -> list[str]:
@@ -64,7 +93,7 @@ def spellings(names: Sequence[str]) -> list[str]:
     asked: dict[str, None] = {}
     for name in names:
         composed = " ".join(unicodedata.normalize("NFKC", name).split())
-        for spelling in (composed, composed.upper(), composed.title()):
+        for spelling in (composed, composed.upper(), composed.title(), composed.lower()):
             if spelling:
                 asked.setdefault(spelling)
     return list(asked)

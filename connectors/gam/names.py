@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.errors import Misconfigured, RetryLater
-from connectors.gam.matching import GEO_TYPES, READ_WHOLE, Row, folded, matched, spellings
+from connectors.gam.matching import GEO_TYPES, READ_WHOLE, Policy, Row, folded, matched, spellings
 from connectors.gam.objects import Objects
 from connectors.gam.plain import plain
 from connectors.gam.settings import GamSettings
@@ -51,7 +51,8 @@ class Names:
         if country is None:
             return {}
         if kind in READ_WHOLE:
-            return matched(names, self._whole(kind, country))
+            policy = Policy.CITY_PART if kind == "METRO" else Policy.EXACT
+            return matched(names, self._whole(kind, country), policy)
         rows: list[Row] = []
         for some in chunks(spellings(names), self._settings.names_per_query):
             rows.extend(self._rows(kind, country, some))
@@ -119,12 +120,13 @@ class Names:
         if key is None:
             return {}
         found: list[Row] = []
-        for some in chunks(names, self._settings.names_per_query):
+        # each name is asked for in up to four spellings
+        for some in chunks(names, max(1, self._settings.names_per_query // 4)):
             found.extend(self._named("CustomTargetingValue", Where().equals("customTargetingKeyId", int(key)), some))
         return matched(names, found)
 
     def _named(self, record: str, where: Where, names: Sequence[str]) -> Iterator[Row]:
-        asked = where.among("name", spellings(names) + [n.lower() for n in names if n.lower() not in spellings(names)])
+        asked = where.among("name", spellings(names))
         for native in self._objects.every(record, asked):
             if native.get("status", "ACTIVE") == "ACTIVE":
                 yield Row(str(native["id"]), str(native["name"]))

@@ -101,7 +101,7 @@ class Vendor:
                 parsed = binding.get(operation).input.body.parse(element, client.wsdl.types)
                 arguments = [
                     plain(getattr(parsed, name), element.type.qname.localname)
-                    for name, element in parsed._xsd_type.elements
+                    for name, element in (parsed._xsd_type.elements if parsed is not None else ())
                 ]
                 vendor.calls.append((operation, arguments))
                 answer = vendor.answer(operation, arguments)
@@ -111,7 +111,7 @@ class Vendor:
                 elif isinstance(answer, Raw):
                     self._send(answer)
                 elif isinstance(answer, Fault):
-                    self._send(Raw(500, _fault(service, answer), {"Content-Type": "text/xml"}))
+                    self._send(Raw(500, _fault(answer), {"Content-Type": "text/xml"}))
                 else:
                     self._send(Raw(200, _reply(service, operation, answer), {"Content-Type": "text/xml"}))
 
@@ -181,8 +181,7 @@ def _reply(service: str, operation: str, value: Any) -> bytes:
     return bytes(etree.tostring(envelope))
 
 
-def _fault(service: str, fault: Fault) -> bytes:
-    client, _ = _server_side(service)
+def _fault(fault: Fault) -> bytes:
     space = namespace(VERSION)
     envelope, body = _envelope()
     node = etree.SubElement(body, f"{{{_SOAP}}}Fault")
