@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from hub.results import (
     DeliverySummary,
     IntakeResult,
     ObserveSummary,
+    ParkedItem,
     PlanResult,
     PushSummary,
     SettleSummary,
@@ -30,7 +31,7 @@ from hub.results import (
     TraceResult,
 )
 from hub.session import Session
-from hub.store import database, entities, journal, lanes, parking
+from hub.store import database, entities, facts, journal, lanes, parking
 from hub.sync import intake, observe, plan, push, settle, targets
 from hub.sync.vendor import reading, take_tokens
 from oms_schema.ids import EntityKind
@@ -135,6 +136,19 @@ class Hub:
     def trace(self, text: str) -> TraceResult:
         """Everything about the order that `text` names."""
         return trace_page.trace(self.session, text)
+
+    def parked(
+        self, reason: str | None = None, code: str | None = None, connection: str | None = None
+    ) -> Sequence[ParkedItem]:
+        """Every open parked item that matches, oldest first."""
+        with self.session.database.transaction() as cur:
+            rows = parking.items(cur, reason=reason, code=code, connection=connection)
+        return [ParkedItem(row[1], *row[5:]) for row in rows]
+
+    def delivered(self, line_ids: Sequence[str]) -> Mapping[str, int]:
+        """Impressions delivered so far by canonical line id; a line without any is absent."""
+        with self.session.database.transaction() as cur:
+            return facts.totals(cur, line_ids)
 
     def replay(self, reason: str | None = None, code: str | None = None, connection: str | None = None) -> int:
         """Put parked work back, all of it or what matches; returns how many records and changes got another try."""

@@ -152,6 +152,24 @@ class ParkedGroup(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class ParkedItem(Result):
+    """One parked piece of work: an entity at a connection, the field that is wrong, and who does what. `since` is UTC."""
+
+    connection: str
+    kind: str
+    entity_id: str
+    order_id: str | None
+    reason: str
+    code: str
+    path: str
+    value: str
+    sentence: str
+    fix: str
+    owner: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StatusResult(Result):
     """The whole hub on one page."""
 
