@@ -28,7 +28,7 @@ from sandbox.salesforce.soql.syntax import (
     malformed,
     pointer,
 )
-from sandbox.salesforce.tables import Row, Table, lookup_key
+from sandbox.salesforce.tables import Row, Table
 from sandbox.salesforce.values import parse_date, parse_datetime, stamp
 
 Predicate = Callable[[Row], bool]
@@ -106,9 +106,10 @@ class Conditions:
 
     def _included(self, condition: Included) -> Predicate:
         operand = self._operand(condition.path)
-        values = {lookup_key(operand.field, self._value(operand.field, literal)) for literal in condition.values}
         get = operand.get
-        fold = operand.field.is_text and not operand.field.caseSensitive
+        fold = operand.field.is_text and not operand.field.caseSensitive  # ids and dates are compared as they are
+        found = [self._value(operand.field, literal) for literal in condition.values]
+        values = {value.casefold() if fold and value is not None else value for value in found}
 
         def test(row: Row) -> bool:
             value = get(row)

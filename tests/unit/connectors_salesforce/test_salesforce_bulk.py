@@ -150,7 +150,6 @@ def test_before_closing_every_error_is_not_applied_and_closing_itself_is_in_doub
     org: responses.RequestsMock, connect: Connect
 ) -> None:
     slow = requests.exceptions.ReadTimeout("slow")
-    job(org)
     connector = connect(**SMALL)
     for method, url, expected in (
         ("POST", JOBS, RetryLater),

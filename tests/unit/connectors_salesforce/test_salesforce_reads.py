@@ -140,7 +140,7 @@ def test_an_empty_stream_has_a_cursor_that_can_be_given_back(org: responses.Requ
 
 
 def test_a_record_holds_what_was_asked_and_not_its_stamp(org: responses.RequestsMock, connect: Connect) -> None:
-    serve(org, Rows([row(1, START, Amount=Decimal, Account={"attributes": {}, "Name": "A"}) | {"Amount": 10.25}]))
+    serve(org, Rows([row(1, START, Amount=10.25, Account={"attributes": {}, "Name": "A"})]))
     (page,) = connect().read("Opportunity", ["Name", "Amount", "Account.Name"], None)
     (record,) = page.records
     assert record.modified_at == START

@@ -306,7 +306,7 @@ def test_every_request_goes_to_the_endpoint_when_there_is_one(connect: Connect) 
         )
         mock.get("http://127.0.0.1:9/base/services/data/v68.0/query/", json={"done": True, "records": []})
         read(connect(endpoint="http://127.0.0.1:9/base"))
-        assert mock.calls[1].request.headers["Host"] == "x.y"
+        assert mock.calls[1].request.headers["X-Forwarded-Host"] == "x.y"
 
 
 def test_numbers_are_exact_and_hostile_ones_are_no_numbers() -> None:
