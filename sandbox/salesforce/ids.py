@@ -1,6 +1,6 @@
 """Record ids: 15 characters (key prefix, instance, number in base 62) and a suffix of 3 that guards their case.
 
-Base 62 runs 0-9, A-Z, a-z, so ids of one object sort by age, as recorded ids do.
+Base 62 runs 0-9, A-Z, a-z, as in recorded ids.
 """
 
 from __future__ import annotations
@@ -21,8 +21,16 @@ def suffix_of(id15: str) -> str:
     )
 
 
-def make_id(key_prefix: str, number: int) -> str:
-    """The 18-character id of the n-th record of an object."""
+BLOCK = 62**6
+
+
+def make_id(key_prefix: str, number: int, block: int = 0) -> str:
+    """The 18-character id of the n-th record of an object in a block.
+
+    The vendor's servers draw ids from blocks of their own: recorded contacts made later have lower ids. So neither ids
+    nor unordered queries tell the order of creation.
+    """
+    number += block * BLOCK
     signs = []
     for _ in range(9):
         number, digit = divmod(number, 62)

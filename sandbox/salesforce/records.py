@@ -61,7 +61,8 @@ class Unit:
 
     Args:
         view: what the user sees; `schema.full` for people in Setup.
-        counters: next record number per object, shared by all calls.
+        counters: last record number per object and block of ids, shared by all calls.
+        block: the block of ids this call draws from.
         check: the org's validation rules.
     """
 
@@ -72,6 +73,7 @@ class Unit:
     user_id: str
     view: View
     check: Check
+    block: int = 0
     created: list[tuple[str, str]] = field(default_factory=list)
     _journal: list[tuple[str, str, Row | None]] = field(default_factory=list)
     _touched: dict[str, bool] = field(default_factory=dict)
@@ -158,11 +160,12 @@ class Unit:
         changed = {name: value for name, value in self._settled(full, payload).items() if value is not None}
         row |= changed
         given = set(changed)
-        row["Id"] = make_id(full.keyPrefix, self.counters.get(full.name, 0) + 1)
+        counter = f"{full.name}/{self.block}"
+        row["Id"] = make_id(full.keyPrefix, self.counters.get(counter, 0) + 1, self.block)
         save = rules.Save(self, full, None, row, given, payload.values)
         rules.before_save(save)
         self._finish_record(full, None, save.row, given)
-        self.counters[full.name] = self.counters.get(full.name, 0) + 1
+        self.counters[counter] = self.counters.get(counter, 0) + 1
         self.created.append((full.name, row["Id"]))
         rules.after_save(save)
         return str(row["Id"])

@@ -37,6 +37,8 @@ class View:
         self._children: dict[str, list[ChildRelationship]] = {}
         for sobject in objects.values():
             for field in sobject.fields:
+                if field.name == "MasterRecordId":
+                    continue  # merged-away records are no children: describe does not list them
                 for parent in field.referenceTo:
                     relationship = ChildRelationship(field.childRelationshipName, parent, sobject.name, field)
                     self._children.setdefault(parent, []).append(relationship)

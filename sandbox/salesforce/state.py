@@ -86,7 +86,8 @@ class SalesforceOrg:
 
     def _plant(self, object_name: str, values: Mapping[str, Any], now: str, by: str) -> str:
         sobject = self.schema.full.objects[object_name]
-        number = self.counters[object_name] = self.counters.get(object_name, 0) + 1
+        counter = f"{object_name}/0"
+        number = self.counters[counter] = self.counters.get(counter, 0) + 1
         row: Row = {f.name: f.default for f in sobject.fields if f.default is not None}
         row |= values
         row |= {"Id": make_id(sobject.keyPrefix, number), "CreatedById": by, "LastModifiedById": by}
@@ -100,7 +101,9 @@ class SalesforceOrg:
 
     def unit(self, user_id: str, view: View) -> Unit:
         """A call that writes, at this moment."""
-        return Unit(self.schema, self.tables, self.counters, self.clock.now(), user_id, view, self._violated)
+        self.counters["calls"] = calls = self.counters.get("calls", 0) + 1
+        now = self.clock.now()
+        return Unit(self.schema, self.tables, self.counters, now, user_id, view, self._violated, block=calls % 2)
 
     @contextmanager
     def as_person(self) -> Iterator[Unit]:

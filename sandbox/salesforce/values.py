@@ -19,6 +19,7 @@ from sandbox.salesforce.ids import normalise
 _DATETIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE | re.ASCII
 )
+_JAVA_SPACE = "".join(map(chr, range(33)))  # what Java's String.trim takes off; a no-break space stays
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _XSD = {"double": "double", "currency": "double", "percent": "double", "int": "int"}
 
@@ -122,7 +123,7 @@ def read_json(field: Field, value: object) -> Any:
         if (read := parse_datetime(value)) is None:
             raise _not_a("datetime", value)
         return read
-    return value.strip() or None
+    return value.strip(_JAVA_SPACE) or None
 
 
 def _read_number(field: Field, value: object) -> Decimal | None:
@@ -187,7 +188,8 @@ def settle(field: Field, value: Any, errors: list[RecordError]) -> Any:
         return id_
     if field.is_text:
         _check_text(field, value, errors)
-    return value
+    # Recorded: an e-mail address comes back in lower case.
+    return value.lower() if field.type == "email" else value
 
 
 def _check_text(field: Field, value: str, errors: list[RecordError]) -> None:

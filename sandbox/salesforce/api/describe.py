@@ -59,7 +59,8 @@ def describe_field(field: Field) -> dict[str, Any]:
         "autoNumber": False,
         "byteLength": field.length * bytes_per_unit if text else 0,
         "calculated": field.calculated,
-        "cascadeDelete": field.cascadeDelete,
+        # Recorded: a standard look-up shows false here even where its child relationship cascades.
+        "cascadeDelete": field.custom and field.cascadeDelete,
         "caseSensitive": field.caseSensitive,
         "compoundFieldName": field.compoundFieldName,
         "createable": field.createable,

@@ -71,7 +71,8 @@ class Rows:
     def _describe(self, call: Call, name: str | None) -> Reply:
         with self._service.org.lock:
             modified = self._service.org.schema_changed_at
-            headers = {"Last-Modified": format_datetime(modified, usegmt=True)}
+            tag = f'"{self._service.org.schema.changed:08x}"'
+            headers = {"ETag": tag, "Last-Modified": format_datetime(modified, usegmt=True)}
             if (since := call.headers.get("if-modified-since")) and _not_modified(modified, since):
                 return Reply(304, headers=headers)
             view = self._service.view

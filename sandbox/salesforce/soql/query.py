@@ -153,6 +153,8 @@ class _Query:
         ]
 
     def sort(self, rows: list[Row]) -> list[Row]:
+        """By ORDER BY; without it and among equals by id, which is no order of creation."""
+        rows = sorted(rows, key=lambda row: str(row["Id"]))
         for ordering in reversed(self.select.order):
             operand = self.resolve(ordering.operand)
             if not operand.field.sortable:
