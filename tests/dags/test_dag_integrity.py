@@ -56,9 +56,9 @@ def test_each_dag_has_tags_docs_pool_retries_and_one_run_at_a_time(dagbag: Any) 
 
 def test_assets_tie_the_flows_into_a_line_that_ends_at_the_mirror(dagbag: Any) -> None:
     listens = {
-        dag_id: {asset.uri.rstrip("/") for _key, asset in dag.timetable.asset_condition.iter_assets()}
+        dag_id: {asset.uri.rstrip("/") for asset in dag.timetable.asset_condition.objects}
         for dag_id, dag in dagbag.dags.items()
-        if hasattr(dag.timetable, "asset_condition")
+        if dag.timetable.asset_condition is not None
     }
     tells = {
         dag_id: {asset.uri.rstrip("/") for task in dag.tasks for asset in task.outlets}
@@ -90,18 +90,18 @@ def test_schedules_come_from_the_connection_and_the_environment(
     from dags.schedules import timetable
     from hub.errors import ConfigurationError
 
-    assert dagbag.dags["intake__sfdc"].timetable._delta.total_seconds() == 45
+    assert dagbag.dags["intake__sfdc"].timetable.delta.total_seconds() == 45
     monkeypatch.setenv("ORDERHUB_CONFIG", str(configuration_file))
     sfdc = clocked_connections()[0]
     monkeypatch.setenv("ORDERHUB_SCHEDULE_SETTLE", "7s")
-    assert timetable(Flow.SETTLE, sfdc)._delta.total_seconds() == 7
+    assert timetable(Flow.SETTLE, sfdc).delta.total_seconds() == 7
     monkeypatch.setenv("ORDERHUB_SCHEDULE_DELIVERY", "0 4 * * 1")
-    assert timetable(Flow.DELIVERY, sfdc)._expression == "0 4 * * 1"
+    assert timetable(Flow.DELIVERY, sfdc).expression == "0 4 * * 1"
     monkeypatch.setenv("ORDERHUB_SCHEDULE_INTAKE", "never")
     assert timetable(Flow.INTAKE, sfdc) is None
     for wrong in ("soon", "0s", "* * *"):
         monkeypatch.setenv("ORDERHUB_SCHEDULE_SETTLE", wrong)
-        with pytest.raises(ConfigurationError, match=r"ORDERHUB_SCHEDULE_SETTLE is .*whoever"):
+        with pytest.raises(ConfigurationError, match=r"ORDERHUB_SCHEDULE_SETTLE is .*Whoever"):
             timetable(Flow.SETTLE, sfdc)
 
 
