@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from oms_schema.base import Canonical
 from oms_schema.billing_terms import BillingTerms
 from oms_schema.creative import CreativePlaceholder
-from oms_schema.local_time import offset_and_fold, zone
+from oms_schema.local_time import LocalDateTime, offset_and_fold, zone
 from oms_schema.money import CurrencyCode, Micros, Money
 from oms_schema.party import ID, Name
 from oms_schema.targeting import Targeting
@@ -97,8 +97,8 @@ class Flight(Canonical):
     repeated they are 0. An hour that a clock change skips is refused.
     """
 
-    start: datetime
-    end: datetime | None = None
+    start: LocalDateTime
+    end: LocalDateTime | None = None
     zone: str
     goal: Goal | None = None
     start_fold: Fold = 0
@@ -117,6 +117,19 @@ class Flight(Canonical):
             goal=goal,
         )
 
+    # These two stand apart from the check of the whole so that an error names the field it is about.
+    @field_validator("start", "end")
+    @classmethod
+    def _is_local(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is not None:
+            raise ValueError("a flight holds local times; the zone stands beside them")
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_is_known(cls, value: str) -> str:
+        return zone(value).key
+
     @model_validator(mode="after")
     def _is_a_span_of_existing_local_time(self) -> Self:
         there = zone(self.zone)
@@ -134,8 +147,6 @@ class Flight(Canonical):
         return self
 
     def _settle(self, name: str, local: datetime, fold: int, there: ZoneInfo) -> tuple[datetime, timedelta]:
-        if local.tzinfo is not None:
-            raise ValueError("a flight holds local times; the zone stands beside them")
         if fold and not local.fold:
             local = local.replace(fold=1)
         offset, fold = offset_and_fold(local, there)

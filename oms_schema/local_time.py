@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import WithJsonSchema
+
+LocalDateTime = Annotated[
+    datetime,
+    # Not "format": "date-time", which is RFC 3339 and demands an offset.
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?$"}
+    ),
+]
+"""A date and time of day as a clock on the wall shows it; in which zone stands beside it."""
 
 
 class NoSuchZone(ValueError):  # noqa: N818 - named after what is wrong, like the other errors of this package

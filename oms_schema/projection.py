@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from oms_schema.base import Canonical
 from oms_schema.instant import Instant
@@ -32,6 +32,7 @@ Percentage = Annotated[
     BeforeValidator(_no_float),
     Field(ge=0, le=Decimal("999999999.99"), allow_inf_nan=False),
     AfterValidator(_two_places),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}\.[0-9]{2}$"}),
 ]
 """A share in percent, exactly two decimals, at least 0; above 100 when more than the goal was delivered."""
 
