@@ -55,11 +55,12 @@ class CrmRefusal:
 
 @dataclass(frozen=True)
 class Seeded:
-    """What the CRM holds of the book: ids of opportunities by order, of line items by ADID.
+    """What the CRM holds of the book: ids of accounts by name, of opportunities by order, of line items by ADID.
 
     `unplaced` are (ADID, column, value) for which the CRM has no field; they never reach the hub.
     """
 
+    accounts: Mapping[str, str]
     opportunities: Mapping[OrderKey, str]
     lines: Mapping[str, str]
     refused: tuple[CrmRefusal, ...] = ()
@@ -102,7 +103,7 @@ def seed_crm(client: CrmClient, book: OrderBook) -> Seeded:
         for column, value in line.targeting.items()
         if column not in TARGETING_FIELDS
     )
-    return Seeded(opportunities, lines, tuple(refused.lines.values()), unplaced)
+    return Seeded(accounts, opportunities, lines, tuple(refused.lines.values()), unplaced)
 
 
 def opportunity_names(orders: Iterable[BookOrder]) -> dict[OrderKey, str]:

@@ -1,0 +1,156 @@
+"""What a person can let the hub do without Airflow: read sources, bring delivery, write until everything is at rest.
+
+The same calls as the DAGs make, one after the other in this process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hub import ConnectionInfo, Hub
+from hub.errors import NotFound, VendorUnavailable
+from hub.results import DeliverySummary, IntakeResult, PushSummary, SettleSummary
+
+LONGEST_NAP = 5.0
+"""Seconds between two looks at work that is not due yet."""
+REPORT_PATIENCE = 300.0
+"""Seconds a delivery report may take before the pull gives up; the next pull takes up the same job."""
+
+Sleep = Callable[[float], None]
+
+
+@dataclass
+class AppliedConnection:
+    """What apply did at one connection, all rounds together."""
+
+    calls: int = 0
+    records: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    adopted: int = 0
+    resent: int = 0
+    parked: int = 0
+    in_doubt: int = 0
+    waiting: int = 0
+
+
+@dataclass
+class Applied:
+    """What apply did. `at_rest` is False when time ran out before the last due write was settled."""
+
+    connections: dict[str, AppliedConnection]
+    at_rest: bool
+    rounds: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def chosen(hub: Hub, names: Iterable[str], can: Callable[[ConnectionInfo], bool], verb: str) -> list[ConnectionInfo]:
+    """The named connections, or all that can do this and are not broken.
+
+    Raises NotFound for a name the configuration does not have or that cannot do this. A broken connection that was
+    named is returned: using it raises the sentence that says what is wrong with it.
+    """
+    wanted = list(names)
+    if not wanted:
+        return [info for info in hub.connections.values() if can(info) and info.broken is None]
+    known = ", ".join(hub.connections) or "none"
+    for name in wanted:
+        if name not in hub.connections:
+            raise NotFound(f"There is no connection {name}. Nothing is done. The configuration has: {known}.")
+        info = hub.connections[name]
+        if info.broken is None and not can(info):
+            raise NotFound(f"Connection {name} ({info.connector}) cannot {verb}. Nothing is done. Name another one.")
+    return [hub.connections[name] for name in wanted]
+
+
+def pull_changes(hub: Hub, names: Iterable[str] = ()) -> Iterator[IntakeResult]:
+    """Read the named sources, or all, to the present; one result per connection."""
+    for info in chosen(hub, names, lambda info: info.reads, "be read"):
+        yield hub.intake(info.name)
+
+
+def pull_delivery(hub: Hub, names: Iterable[str] = (), sleep: Sleep = time.sleep) -> Iterator[DeliverySummary]:
+    """Bring the delivered numbers of the named connections, or all. A report not ready in time is left running."""
+    for info in chosen(hub, names, lambda info: info.reports_delivery, "report delivery"):
+        summary = hub.start_delivery(info.name)
+        patience = time.monotonic() + REPORT_PATIENCE
+        nap = 0.2
+        while summary.state == "running" and time.monotonic() < patience:
+            sleep(nap)
+            nap = min(nap * 2, LONGEST_NAP)
+            summary = hub.poll_delivery(info.name, summary.job)
+        yield hub.load_delivery(info.name, summary.job) if summary.state == "ready" else summary
+
+
+def apply(
+    hub: Hub,
+    names: Iterable[str] = (),
+    *,
+    patience: float = 300.0,
+    sleep: Sleep = time.sleep,
+    heard: Callable[[PushSummary | SettleSummary], None] = lambda summary: None,
+) -> Applied:
+    """Push and settle until nothing is due any more or `patience` seconds (machine time) are over.
+
+    Ad servers go first, and the CRM's mirror when they have nothing due: it then shows where things stand in one write.
+    Work that waits for a settle time, a quota or a vendor that does not answer is waited for; parked work is not.
+    `heard` is told of every push and settle.
+    """
+    infos = chosen(hub, names, lambda info: info.pushes or info.mirrors, "be written to")
+    applied = Applied({info.name: AppliedConnection() for info in infos}, at_rest=False, rounds=0)
+    groups = [[info for info in infos if not info.mirrors], [info for info in infos if info.mirrors]]
+    until = time.monotonic() + patience
+    while True:
+        applied.rounds += 1
+        due: list[datetime] = []
+        moved = False
+        for group in groups:
+            while sum(_work(hub, info.name, applied.connections[info.name], due, heard) for info in group):
+                moved = True
+                if time.monotonic() > until:
+                    return applied
+        if moved:
+            continue
+        if not due:
+            applied.at_rest = True
+            return applied
+        nap = min(max((min(due) - datetime.now(UTC)).total_seconds(), 0.05), LONGEST_NAP)
+        if time.monotonic() + nap > until:
+            return applied
+        sleep(nap)
+
+
+def _work(
+    hub: Hub,
+    name: str,
+    tally: AppliedConnection,
+    due: list[datetime],
+    heard: Callable[[PushSummary | SettleSummary], None],
+) -> bool:
+    """One push and one settle; whether anything moved. When the rest falls due goes to `due`."""
+    try:
+        pushed = hub.push(name)
+        heard(pushed)
+        settled = hub.settle(name)
+        heard(settled)
+    except VendorUnavailable as unavailable:
+        due.append(datetime.now(UTC) + timedelta(seconds=unavailable.after))
+        return False
+    tally.calls += pushed.calls
+    tally.records += pushed.records
+    tally.outcomes.update(pushed.outcomes)
+    tally.adopted += settled.adopted
+    tally.resent += settled.resent
+    tally.waiting, tally.parked, tally.in_doubt = pushed.waiting, pushed.parked, pushed.in_doubt
+    due += [when for when in (pushed.next_due, settled.next_due) if when is not None]
+    if pushed.outcomes.get("postponed"):
+        due.append(datetime.now(UTC) + timedelta(seconds=1))
+    done = sum(count for outcome, count in pushed.outcomes.items() if outcome != "postponed")
+    return bool(pushed.records or done or settled.adopted or settled.resent)

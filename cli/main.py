@@ -1,0 +1,42 @@
+"""The command `orderhub`: which verbs there are. Each verb lives in the module of its kind."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli import look, mapping_trial, work
+from cli.demo.run import demo
+from cli.exit_codes import EPILOG, ExitCode
+
+app = typer.Typer(
+    name="orderhub",
+    help="Orders travel: CRM → canonical order → ad server → delivery → CRM.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+map_app = typer.Typer(help="Work on mapping files.", no_args_is_help=True)
+
+app.command()(demo)
+app.command()(look.check)
+app.command()(work.pull)
+app.command()(look.plan)
+app.command()(work.apply)
+app.command()(look.status)
+app.command()(look.trace)
+app.command()(look.parked)
+app.command()(work.replay)
+map_app.command("try")(mapping_trial.try_mapping)
+app.add_typer(map_app, name="map")
+
+
+def run() -> None:
+    """The console entry point; ends the process with a documented exit code."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,211 @@
+"""The tables a person sees: one function per answer of the hub, each returning what rich can print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from cli.flows import Applied
+from hub.results import (
+    CheckResult,
+    DeliverySummary,
+    IntakeResult,
+    ParkedGroup,
+    PlanItem,
+    PlanResult,
+    StatusResult,
+    TraceResult,
+)
+
+_SEVERITY_STYLE = {"ok": "green", "warning": "yellow", "error": "red"}
+_ACTION_STYLE = {"create": "green", "update": "cyan", "act": "cyan", "waiting": "yellow", "blocked": "red"}
+LONGEST_CELL = 60
+PLAN_ROWS = 50
+"""Rows of the plan shown before the rest is only counted; `--all` shows every one."""
+
+
+def connections_checked(results: Sequence[CheckResult], unusable: Mapping[str, str]) -> RenderableType:
+    """Findings of every connection; `unusable` are the sentences of those that could not be asked at all."""
+    table = _table("Connection", "Account", "Finding")
+    for result in results:
+        verdict = Text("usable", "green") if result.usable else Text("not usable", "red")
+        table.add_row(result.connection, result.account, verdict)
+        for severity, subject, sentence in result.findings:
+            table.add_row("", "", Text(f"{subject}: {sentence}", _SEVERITY_STYLE.get(severity, "")))
+    for name, sentence in unusable.items():
+        table.add_row(name, "", Text(sentence, "red"))
+    return table
+
+
+def pulled(intakes: Sequence[IntakeResult], deliveries: Sequence[DeliverySummary]) -> RenderableType:
+    """What was read, and what was delivered."""
+    parts: list[RenderableType] = []
+    if intakes:
+        read = _table("Source", "read", "accepted", "unchanged", "refused", "held", "lanes touched")
+        for r in intakes:
+            read.add_row(r.connection, *_counts(r.read, r.accepted, r.unchanged, r.rejected, r.held, r.lanes_touched))
+        parts.append(read)
+    if deliveries:
+        rows = _table("Delivery", "state", "rows", "new facts", "restated", "unknown lines", "lanes touched")
+        for d in deliveries:
+            counts = _counts(d.rows, d.facts_new, d.facts_restated, d.quarantined, d.lanes_touched)
+            rows.add_row(d.connection, d.state, *counts)
+        parts.append(rows)
+    return Group(*parts)
+
+
+def planned(plan: PlanResult, *, everything: bool) -> RenderableType:
+    """What would be written, what cannot be, and what the vendor cannot express."""
+    items = [item for item in plan.items if item.action != "unchanged"]
+    shown = items if everything else items[:PLAN_ROWS]
+    table = _table("Connection", "Action", "What", "Name", "Difference")
+    for item in shown:
+        action = Text(item.action, _ACTION_STYLE.get(item.action, ""))
+        table.add_row(item.connection, action, _what(item), _cut(item.name), _difference(item))
+    lines: list[RenderableType] = [table] if items else [Text("Nothing to write: every lane holds what it should.")]
+    if len(shown) < len(items):
+        lines.append(Text(f"… and {len(items) - len(shown)} more (--all shows them)."))
+    lost = [(item, loss) for item in items for loss in item.losses]
+    if lost:
+        losses = _table("Line", "Field", "Value the vendor cannot hold", "Why")
+        for item, (path, value, why) in lost if everything else lost[:PLAN_ROWS]:
+            losses.add_row(_cut(item.name), path, _cut(value), why)
+        lines.append(losses)
+    counted = ", ".join(f"{count} {action}" for action, count in _tally(item.action for item in plan.items).items())
+    lines.append(Text(f"{counted or '0 items'}; {plan.blocked} blocked."))
+    lines.append(
+        Text(
+            f"Targeting values: {plan.values_asked} asked = {plan.values_expressed} expressed + {plan.values_lost} "
+            "listed in the notes."
+        )
+    )
+    lines.append(Text(f"Plan hash: {plan.plan_hash}"))
+    return Group(*lines)
+
+
+def applied_tables(applied: Applied) -> RenderableType:
+    """What was written where."""
+    table = _table("Connection", "calls", "records", "outcomes", "adopted", "resent", "waiting", "parked", "in doubt")
+    for name, done in applied.connections.items():
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(done.outcomes.items())) or "nothing due"
+        table.add_row(
+            name,
+            *_counts(done.calls, done.records),
+            outcomes,
+            *_counts(done.adopted, done.resent, done.waiting, done.parked, done.in_doubt),
+        )
+    rest = (
+        "Everything is at rest."
+        if applied.at_rest
+        else "Not at rest yet: some writes wait for their time. Run it again."
+    )
+    return Group(table, Text(rest, "green" if applied.at_rest else "yellow"))
+
+
+def status_tables(status: StatusResult) -> RenderableType:
+    """The whole hub on one page."""
+    table = _table("Connection", "Connector", "State", "Lanes", "in doubt", "parked", "last read", "last pushed")
+    for c in status.connections:
+        lanes = ", ".join(f"{count} {state}" for state, count in sorted(c.lanes.items())) or "none"
+        state = Text(c.state if not c.message else f"{c.state}: {c.message}")
+        counts = _counts(c.in_doubt, c.parked)
+        table.add_row(c.name, c.connector, state, lanes, *counts, _when(c.last_read), _when(c.last_pushed))
+    totals = _table("", "by state", "in sum")
+    for name, counts_by_state in (("orders", status.orders), ("lines", status.lines)):
+        by_state = ", ".join(f"{count} {state}" for state, count in sorted(counts_by_state.items()))
+        totals.add_row(name, by_state or "none", f"{sum(counts_by_state.values()):,}")
+    totals.add_row("delivered impressions", "", f"{status.delivered:,}")
+    totals.add_row("business time", "", _when(status.business_time))
+    parts: list[RenderableType] = [table, totals]
+    if status.parked:
+        parts.append(parked_table(status.parked))
+    return Group(*parts)
+
+
+def parked_table(groups: Sequence[ParkedGroup]) -> RenderableType:
+    """What waits for a person, by cause."""
+    if not groups:
+        return Text("Nothing is parked.", "green")
+    table = _table("Parked", "Reason", "Connection", "Who", "What happened – effect – who does what", "Sample", "Since")
+    for g in groups:
+        cause = f"{g.reason}\n{g.code}"
+        table.add_row(f"{g.count:,}", cause, g.connection, g.owner, Text(g.sentence), g.sample, _when(g.since))
+    return table
+
+
+def trace_tables(trace: TraceResult) -> RenderableType:
+    """One order: its sentence, where it stands, its ids, and everything that happened, oldest first."""
+    head = _table("Order", "Version", "Stands", "Next step")
+    head.add_row(
+        f"{escape(trace.name)}\n{trace.order_id}", str(trace.version), Text(trace.sentence), Text(trace.next_step)
+    )
+    systems = _table("System", "State")
+    for name, state in trace.systems:
+        systems.add_row(name, Text(state))
+    ids = _table("Connection", "Record", "Vendor id")
+    for connection, record, vendor_id in trace.vendor_ids[:PLAN_ROWS]:
+        ids.add_row(connection, record, vendor_id)
+    if len(trace.vendor_ids) > PLAN_ROWS:
+        ids.add_row("…", f"and {len(trace.vendor_ids) - PLAN_ROWS} more", "")
+    events = _table("Time (UTC)", "Where", "Subject", "What", "Evidence")
+    for event in trace.events:
+        what = Text(_cut(event.what, 100))
+        events.add_row(_when(event.at), event.where, _cut(event.subject), what, Text(_cut(event.detail, 100)))
+    return Group(head, systems, ids, events)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        numeric = column in _NUMERIC
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    return table
+
+
+_NUMERIC = {
+    "read", "accepted", "unchanged", "refused", "held", "lanes touched", "rows", "new facts", "restated",
+    "unknown lines", "calls", "records", "adopted", "resent", "waiting", "parked", "in doubt", "in sum", "Parked",
+}  # fmt: skip
+
+
+def _counts(*numbers: int) -> list[str]:
+    return [f"{number:,}" for number in numbers]
+
+
+def _when(instant: datetime | None) -> str:
+    return "never" if instant is None else instant.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _cut(value: Any, most: int = LONGEST_CELL) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return escape(text if len(text) <= most else text[: most - 1] + "…")
+
+
+def _what(item: PlanItem) -> str:
+    return f"{item.kind} {item.facet}".strip()
+
+
+def _difference(item: PlanItem) -> RenderableType:
+    if item.problems:
+        return Text("\n".join(item.problems), "red")
+    if item.action == "create":
+        return Text(f"{len(item.changes)} fields")
+    return Text("\n".join(f"{field}: {_plain(before)} → {_plain(after)}" for field, before, after in item.changes))
+
+
+def _plain(value: object) -> str:
+    text = "absent" if value is None else str(value)
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+
+
+def _tally(words: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    return counts

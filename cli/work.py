@@ -1,0 +1,78 @@
+"""The verbs that work: pull reads sources and delivery, apply writes what is due, replay puts parked work back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import tables
+from cli.desk import ConfigOption, JsonOption, opened
+from cli.exit_codes import ExitCode
+from cli.flows import apply as apply_until_rest
+from cli.flows import pull_changes, pull_delivery
+from cli.look import Names
+from hub.errors import PlanMoved
+
+
+def pull(
+    connections: Names = None,
+    delivery: Annotated[bool, typer.Option("--delivery", help="Bring delivered numbers instead of changes")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Bring changes, then delivered numbers")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read what changed at the sources, or what was delivered at the ad servers. Writes only to the hub's own store."""
+    with opened(config, as_json) as (desk, hub):
+        names = connections or ()
+        intakes = list(pull_changes(hub, names)) if everything or not delivery else []
+        deliveries = list(pull_delivery(hub, names)) if everything or delivery else []
+        data = {
+            "intake": [result.as_dict() for result in intakes],
+            "delivery": [result.as_dict() for result in deliveries],
+        }
+        desk.answer(data, tables.pulled(intakes, deliveries))
+    if any(r.rejected or r.held for r in intakes) or any(d.state != "loaded" or d.quarantined for d in deliveries):
+        raise typer.Exit(ExitCode.ATTENTION)
+
+
+def apply(
+    connections: Names = None,
+    plan_hash: Annotated[
+        str | None, typer.Option("--plan-hash", metavar="HASH", help="Refuse if anything moved since this plan")
+    ] = None,
+    patience: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for writes that are not due yet")
+    ] = 300.0,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write everything that is due, settle what is in doubt, until all is at rest."""
+    with opened(config, as_json) as (desk, hub):
+        if plan_hash is not None:
+            present = hub.plan(connections[0] if connections and len(connections) == 1 else None).plan_hash
+            if present != plan_hash:
+                raise PlanMoved(
+                    f"The plan {plan_hash} is no longer true (it is {present} now). Nothing was written. "
+                    "Look at `orderhub plan` again and apply that one."
+                )
+        applied = apply_until_rest(hub, connections or (), patience=patience)
+        desk.answer(applied.as_dict(), tables.applied_tables(applied))
+    done = applied.connections.values()
+    if not applied.at_rest or any(each.parked or each.in_doubt for each in done):
+        raise typer.Exit(ExitCode.ATTENTION)
+
+
+def replay(
+    reason: Annotated[
+        str | None, typer.Option(help="Only work parked for this reason, as `orderhub parked` names it")
+    ] = None,
+    code: Annotated[str | None, typer.Option(help="Only work parked with this code")] = None,
+    connection: Annotated[str | None, typer.Option(help="Only work parked at this connection")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put parked work back, after its cause was removed. What is still wrong is parked again."""
+    with opened(config, as_json) as (desk, hub):
+        replayed = hub.replay(reason=reason, code=code, connection=connection)
+        desk.answer({"replayed": replayed}, f"{replayed} put back.")
