@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -139,9 +138,3 @@ def control(org: RunningServer) -> Callable[..., Any]:
         return reply.json()
 
     return post
-
-
-@pytest.fixture
-def tools_folder_is_ignored() -> None:
-    """The download must not end up in a commit."""
-    assert shutil.which("git") is None or ".tools/" in (ROOT / ".gitignore").read_text("utf-8")

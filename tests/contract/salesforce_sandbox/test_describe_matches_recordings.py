@@ -16,14 +16,60 @@ from sandbox.salesforce.schema import View
 RECORDED = ("Account", "Contact", "Opportunity")
 # byteLength is not compared: the recorded org gives Fiscal 6 bytes for 6 characters and every other text 3 per character.
 FIELD_FACTS = (
-    "type soapType label length precision scale digits nillable createable updateable filterable sortable groupable "
-    "aggregatable defaultedOnCreate unique externalId idLookup caseSensitive calculated nameField restrictedPicklist "
-    "referenceTo relationshipName compoundFieldName custom defaultValue cascadeDelete autoNumber namePointing"
-).split()
+    "type",
+    "soapType",
+    "label",
+    "length",
+    "precision",
+    "scale",
+    "digits",
+    "nillable",
+    "createable",
+    "updateable",
+    "filterable",
+    "sortable",
+    "groupable",
+    "aggregatable",
+    "defaultedOnCreate",
+    "unique",
+    "externalId",
+    "idLookup",
+    "caseSensitive",
+    "calculated",
+    "nameField",
+    "restrictedPicklist",
+    "referenceTo",
+    "relationshipName",
+    "compoundFieldName",
+    "custom",
+    "defaultValue",
+    "cascadeDelete",
+    "autoNumber",
+    "namePointing",
+)
 OBJECT_FACTS = (
-    "activateable createable custom customSetting deletable deprecatedAndHidden feedEnabled keyPrefix label labelPlural "
-    "layoutable mergeable mruEnabled name queryable replicateable retrieveable searchable triggerable undeletable updateable"
-).split()
+    "activateable",
+    "createable",
+    "custom",
+    "customSetting",
+    "deletable",
+    "deprecatedAndHidden",
+    "feedEnabled",
+    "keyPrefix",
+    "label",
+    "labelPlural",
+    "layoutable",
+    "mergeable",
+    "mruEnabled",
+    "name",
+    "queryable",
+    "replicateable",
+    "retrieveable",
+    "searchable",
+    "triggerable",
+    "undeletable",
+    "updateable",
+)
 Recordings = Callable[[str], Any]
 
 
