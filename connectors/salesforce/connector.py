@@ -123,7 +123,8 @@ class SalesforceConnector(Connector):
         written: Mapping[str, Sequence[str]] | None = None,
     ) -> CheckReport:
         """As the contract says. `written` names the fields that will be written, so that a missing right is an error."""
-        return preflight.run(self._session, self._describes, self._settings, used or {}, written or {})
+        with self._session.into_reserve():
+            return preflight.run(self._session, self._describes, self._settings, used or {}, written or {})
 
     def close(self) -> None:
         """Give back sockets and forget the token."""

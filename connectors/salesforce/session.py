@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -72,6 +73,7 @@ class OrgSession:
         self._org: Salesforce | None = None
         self._usage: tuple[int, int] | None = None
         self._usage_seen_at = 0.0
+        self._reserve = settings.daily_call_reserve
 
     def __repr__(self) -> str:
         return f"OrgSession({self._settings.domain})"
@@ -80,6 +82,15 @@ class OrgSession:
     def usage(self) -> tuple[int, int] | None:
         """API calls used and allowed in 24 hours, as the newest reply said; None before the first."""
         return self._usage
+
+    @contextmanager
+    def into_reserve(self) -> Iterator[None]:
+        """For a person's own question, such as a check: calls that are reserved for others may be used."""
+        kept, self._reserve = self._reserve, 0
+        try:
+            yield
+        finally:
+            self._reserve = kept
 
     def close(self) -> None:
         """Give back sockets and forget the token."""
@@ -245,11 +256,11 @@ class OrgSession:
         used, limit = self._usage
         pause = self._settings.quota_pause_seconds
         waited = time.monotonic() - self._usage_seen_at
-        if used < limit - min(self._settings.daily_call_reserve, limit - 1) or waited >= pause:
+        if used < limit - min(self._reserve, limit - 1) or waited >= pause:
             return
         raise QuotaExhausted(
             "DAILY-RESERVE",
-            f"{used} of the org's {limit} API calls in 24 hours are used, the last {self._settings.daily_call_reserve} "
+            f"{used} of the org's {limit} API calls in 24 hours are used, the last {self._reserve} "
             "are reserved for others. Nothing was sent. The hub waits; an administrator may lower daily_call_reserve.",
             after=pause - waited,
             limit=DAILY_CALLS,

@@ -62,7 +62,9 @@ class BoundedAdapter(HTTPAdapter):
         if self._endpoint is not None and request.url is not None:
             # simple-salesforce writes https://<instance> into every URL; only here all of them can be turned round.
             wanted = urlsplit(request.url)
-            request.headers["X-Forwarded-Host"] = wanted.netloc  # the Host is the endpoint's own, as gateways route by it
+            request.headers["X-Forwarded-Host"] = (
+                wanted.netloc
+            )  # the Host is the endpoint's own, as gateways route by it
             path = self._endpoint.path + wanted.path
             request.url = urlunsplit((self._endpoint.scheme, self._endpoint.netloc, path, wanted.query, ""))
         until = time.monotonic() + self._timeouts[1]

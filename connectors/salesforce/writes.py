@@ -23,7 +23,7 @@ from connectors.errors import (
     RetryLater,
     SchemaDrift,
 )
-from connectors.salesforce.error_table import Effect, refused, vendor_error
+from connectors.salesforce.error_table import Effect, Fate, VendorError, missing_field, refused, vendor_error
 from connectors.salesforce.session import Call
 from connectors.salesforce.soql import is_id, same_id
 from connectors.salesforce.transport import Unwritable, encoded, written
@@ -150,11 +150,16 @@ def _collection(target: Target, group: Sequence[Row]) -> Iterator[Native]:
 
 
 def collection_results(target: Target, group: Sequence[Row], answer: object, *, pause: float) -> list[PushResult]:
-    """One result per row. Raises OutcomeUnknown when the answer cannot belong to these rows."""
+    """One result per row.
+
+    Raises OutcomeUnknown when the answer cannot belong to these rows, and SchemaDrift when every record was refused for
+    a field or object that is not there: then the mapping is at fault, not the records.
+    """
     if not isinstance(answer, list) or len(answer) != len(group):
         what = f"{len(answer)} results" if isinstance(answer, list) else "no list of results"
         raise _foreign_answer(f"{what} for {len(group)} records")
     results: list[PushResult] = []
+    drifts: list[VendorError] = []
     ids: set[str] = set()
     for row, entry in zip(group, answer, strict=True):
         if not isinstance(entry, Mapping) or not isinstance(entry.get("success"), bool):
@@ -167,6 +172,7 @@ def collection_results(target: Target, group: Sequence[Row], answer: object, *, 
         if not entry["success"]:
             found = [e for e in map(vendor_error, errors) if e is not None]
             found = found if len(found) == len(errors) else []
+            drifts += [e for e in found if e.facts is not None and e.facts.fate is Fate.DRIFT][:1]
             results.append(refused(row.item.key, found, pause=pause, marker=target.external_id))
             continue
         if vendor_id is None or errors or str(vendor_id)[:15] in ids:
@@ -179,6 +185,8 @@ def collection_results(target: Target, group: Sequence[Row], answer: object, *, 
         results.append(
             PushResult(row.item.key, outcome, vendor_id=str(vendor_id), evidence={"id": vendor_id, "success": True})
         )
+    if drifts and len(drifts) == len(group):
+        raise SchemaDrift(drifts[0].code, drifts[0].sentence(), field=missing_field(drifts[0]) or target.record)
     return results
 
 
