@@ -67,7 +67,11 @@ def _planned(channel: Channel, item: Prepared) -> PlanItem:
     elif item.lane.state == lanes.IN_DOUBT:
         action = "waiting"
     before: Mapping[str, Any] = decode(item.lane.acked_payload) if item.lane.acked_payload else {}
-    changes = differences(before, item.payload) if item.operation is not Operation.ACT else [("do", None, item.action)]
+    changes = (
+        differences(before, decode(item.payload_bytes))
+        if item.operation is not Operation.ACT
+        else [("do", None, item.action)]
+    )
     return PlanItem(
         connection=channel.name,
         kind=item.lane.kind,

@@ -106,7 +106,8 @@ def desired_lanes(
         if line.id in cancelled:
             wanted.append(Desired("line_status", line.id, "1", parts[line.id], line.version, b"cancelled"))
     for part in names:
-        members = ",".join(sorted(line_id for line_id, p in parts.items() if p == part and line_id not in cancelled))
+        # A line that goes does not change the status of the others; a line that comes needs its order approved again.
+        members = ",".join(sorted(line_id for line_id, p in parts.items() if p == part))
         content = f"{contract.status}|{members}".encode()
         wanted.append(Desired("order_status", order.id, part, part, order.version, content))
     return wanted

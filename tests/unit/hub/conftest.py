@@ -1,0 +1,383 @@
+"""Two vendors that live in memory and can be told to misbehave, on a real PostgreSQL, with clocks that only tests move."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from connectors.base import (
+    Capabilities,
+    CheckReport,
+    Connector,
+    CreateProtocol,
+    DeliveryQuery,
+    DeliveryRow,
+    JobState,
+    Native,
+    Operation,
+    Outcome,
+    Page,
+    PushItem,
+    PushResult,
+    Rate,
+    ReadRecord,
+    RecordCapability,
+    RecordSchema,
+    StreamCapability,
+)
+from connectors.errors import OutcomeUnknown
+from connectors.gam import GamConnector
+from connectors.salesforce import SalesforceConnector
+from hub import Hub
+from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSettings
+from hub.session import Session
+from hub.store import database
+
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+class HandClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+class NoSettings(BaseModel):
+    """The fakes need none."""
+
+
+Misbehaviour = Callable[[str, Operation, Sequence[PushItem]], Sequence[PushResult] | None]
+
+
+@dataclass
+class Call:
+    """One write that reached the vendor."""
+
+    record: str
+    operation: Operation
+    items: list[PushItem]
+
+
+class FakeAdServer(Connector):
+    """Google Ad Manager's shape and rules that matter to the engine: unique names, one verb, true state."""
+
+    name = "gam"
+    title = "Google Ad Manager"
+    config = NoSettings
+
+    def __init__(self, settings: BaseModel | None = None) -> None:
+        self.objects: dict[str, dict[str, dict[str, Any]]] = {"Company": {}, "Order": {}, "LineItem": {}}
+        self.calls: list[Call] = []
+        self.finds = 0
+        self.ids = itertools.count(1001)
+        self.misbehave: list[Misbehaviour] = []
+        self.report: list[DeliveryRow] = []
+        self.lines_per_order = 450
+        self.batch = 50
+        self.rates: tuple[Rate, ...] = ()
+        self.names: dict[tuple[str, str], str] = {}
+        self.line_protocol = CreateProtocol.PROBE
+
+    @property
+    def capabilities(self) -> Capabilities:
+        every = frozenset(Operation)
+
+        def record(create: CreateProtocol, marker: str, mark: str | None, **more: Any) -> RecordCapability:
+            return RecordCapability(
+                batch=self.batch,
+                operations=every,
+                create=create,
+                marker=marker,
+                mark=mark,
+                index_lag=5,
+                max_in_flight=60,
+                **more,
+            )
+
+        return Capabilities(
+            records={
+                "Company": record(CreateProtocol.UNIQUE_FIELD, "name", "externalId"),
+                "Order": record(
+                    CreateProtocol.UNIQUE_FIELD,
+                    "name",
+                    None,
+                    children={"LineItem": self.lines_per_order},
+                    actions=frozenset({"ApproveOrders", "PauseOrders", "ArchiveOrders"}),
+                ),
+                "LineItem": record(
+                    self.line_protocol, "externalId", "externalId", actions=frozenset({"ArchiveLineItems"})
+                ),
+            },
+            rates=self.rates,
+        )
+
+    @classmethod
+    def record_schemas(cls) -> Mapping[str, RecordSchema]:
+        return GamConnector.record_schemas()
+
+    def check(self, used: Mapping[str, Sequence[str]] | None = None) -> CheckReport:
+        return CheckReport("network 123")
+
+    def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        self.calls.append(Call(record, operation, list(items)))
+        if self.misbehave:
+            answer = self.misbehave.pop(0)(record, operation, items)
+            if answer is not None:
+                return answer
+        return [self.apply(record, operation, item) for item in items]
+
+    def apply(self, record: str, operation: Operation, item: PushItem) -> PushResult:
+        """Do what was asked, with the vendor's own uniqueness rule."""
+        table = self.objects[record]
+        if operation is Operation.CREATE:
+            twins = [o for o in table.values() if record != "LineItem" and self._same(record, o, item.payload)]
+            if twins:
+                return PushResult(item.key, Outcome.IN_DOUBT, code="UniqueError.NOT_UNIQUE")
+            vendor_id = str(next(self.ids))
+            table[vendor_id] = {**item.payload, "id": vendor_id, "status": "DRAFT"}
+            return PushResult(item.key, Outcome.CREATED, vendor_id)
+        assert item.vendor_id is not None
+        if operation is Operation.UPDATE:
+            table[item.vendor_id].update(item.payload)
+        elif item.action == "ApproveOrders":
+            table[item.vendor_id]["status"] = "APPROVED"
+            for line in self.objects["LineItem"].values():
+                if str(line["orderId"]) == item.vendor_id:
+                    line["status"] = "READY"
+        else:
+            table[item.vendor_id]["status"] = str(item.action)
+        return PushResult(item.key, Outcome.UPDATED, item.vendor_id)
+
+    @staticmethod
+    def _same(record: str, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+        return known["name"] == wanted["name"] and (record != "Company" or known["type"] == wanted["type"])
+
+    def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
+        self.finds += 1
+        marker = "externalId" if record == "LineItem" else "name"
+        return [
+            next(
+                (
+                    (vendor_id, known)
+                    for vendor_id, known in self.objects[record].items()
+                    if known.get(marker) == item.payload[marker]
+                    and (record != "Company" or known["type"] == item.payload["type"])
+                ),
+                None,
+            )
+            for item in items
+        ]
+
+    def observe(self, record: str, vendor_ids: Sequence[str]) -> Mapping[str, Native]:
+        return {
+            vendor_id: {"isArchived": False, "isMissingCreatives": False, **self.objects[record][vendor_id]}
+            for vendor_id in vendor_ids
+            if vendor_id in self.objects[record]
+        }
+
+    def resolve(self, table: str, names: Sequence[str], scope: str = "") -> Mapping[str, str]:
+        return {name: self.names[table, name] for name in names if (table, name) in self.names}
+
+    def delivery_zone(self) -> str:
+        return "America/New_York"
+
+    def start_delivery(self, query: DeliveryQuery) -> str:
+        return f"job-{query.since}-{query.until}-{next(self.ids)}"
+
+    def delivery_state(self, job: str) -> JobState:
+        return JobState.READY
+
+    def read_delivery(self, job: str) -> Iterator[DeliveryRow]:
+        yield from self.report
+
+    def live(self, record: str) -> list[dict[str, Any]]:
+        """All objects of a type that exist."""
+        return list(self.objects[record].values())
+
+    def lose_reply(self) -> None:
+        """Apply the next write, then lose the answer."""
+
+        def lost(record: str, operation: Operation, items: Sequence[PushItem]) -> None:
+            for item in items:
+                self.apply(record, operation, item)
+            raise OutcomeUnknown("TIMEOUT", "no answer")
+
+        self.misbehave.append(lost)
+
+    def lose_request(self) -> None:
+        """Lose the next write on its way."""
+
+        def lost(record: str, operation: Operation, items: Sequence[PushItem]) -> None:
+            raise OutcomeUnknown("TIMEOUT", "no answer")
+
+        self.misbehave.append(lost)
+
+
+class FakeCrm(Connector):
+    """Salesforce's shape: three streams of records that a test edits, and updates by id."""
+
+    name = "salesforce"
+    title = "Salesforce"
+    config = NoSettings
+
+    def __init__(self, clock: HandClock) -> None:
+        self.clock = clock
+        self.records: dict[str, dict[str, ReadRecord]] = {"Account": {}, "Opportunity": {}, "OpportunityLineItem": {}}
+        self.mirror: dict[str, dict[str, Any]] = {}
+        self.calls: list[Call] = []
+
+    @property
+    def capabilities(self) -> Capabilities:
+        update = frozenset({Operation.UPDATE})
+        return Capabilities(
+            streams={
+                "Account": StreamCapability("Account", 0, True),
+                "Opportunity": StreamCapability("Opportunity", 0, True, ("Account",)),
+                "OpportunityLineItem": StreamCapability("OpportunityLineItem", 0, True, ("Opportunity",)),
+            },
+            records={
+                "Opportunity": RecordCapability(batch=200, operations=update),
+                "OpportunityLineItem": RecordCapability(batch=200, operations=update),
+            },
+        )
+
+    @classmethod
+    def record_schemas(cls) -> Mapping[str, RecordSchema]:
+        return SalesforceConnector.record_schemas()
+
+    def check(self, used: Mapping[str, Sequence[str]] | None = None) -> CheckReport:
+        return CheckReport("org 00D")
+
+    def read(self, stream: str, fields: Sequence[str], cursor: str | None) -> Iterator[Page]:
+        yield Page(list(self.records[stream].values()), self.clock.now().isoformat(), last=True)
+
+    def fetch(self, record: str, fields: Sequence[str], native_ids: Sequence[str]) -> Mapping[str, Native]:
+        return {i: self.records[record][i].native for i in native_ids if i in self.records[record]}
+
+    def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        self.calls.append(Call(record, operation, list(items)))
+        for item in items:
+            assert item.vendor_id is not None
+            self.mirror.setdefault(item.vendor_id, {}).update(item.payload)
+        return [PushResult(item.key, Outcome.UPDATED, item.vendor_id) for item in items]
+
+    def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
+        return [None for _ in items]
+
+    def put(self, record: str, native_id: str, deleted: bool = False, **fields: Any) -> None:
+        """Write a record as a CRM user would; fields not named keep their values."""
+        known = dict(self.records[record][native_id].native) if native_id in self.records[record] else {}
+        native = {**known, **fields, "Id": native_id}
+        self.records[record][native_id] = ReadRecord(native_id, self.clock.now(), native, deleted)
+
+    def account(self, native_id: str, name: str, **fields: Any) -> None:
+        self.put("Account", native_id, Name=name, **fields)
+
+    def opportunity(self, native_id: str, name: str, account: str | None, **fields: Any) -> None:
+        won = {"StageName": "Closed Won", "IsWon": True, "IsClosed": True, "CurrencyIsoCode": "USD"}
+        self.put("Opportunity", native_id, **{"Name": name, "AccountId": account, **won, **fields})
+
+    def line(self, native_id: str, opportunity: str, **fields: Any) -> None:
+        usual = {
+            "Name": f"Line {native_id}",
+            "OpportunityId": opportunity,
+            "External_Line_Id__c": f"ad-{native_id}",
+            "Flight_Start__c": "2026-02-01T00:00:00.000+0000",
+            "Flight_End__c": "2026-02-28T23:59:59.000+0000",
+            "CPM__c": Decimal("12.5"),
+            "Goal_Impressions__c": Decimal(1000000),
+            "Cost_Type__c": "CPM",
+            "CurrencyIsoCode": "USD",
+            "Product2Id": "01t000000000001AAA",
+            "TotalPrice": Decimal("12500"),
+        }
+        self.put("OpportunityLineItem", native_id, **{**usual, **fields})
+
+
+@dataclass
+class World:
+    """A hub between the two fakes."""
+
+    hub: Hub
+    crm: FakeCrm
+    ads: FakeAdServer
+    machine: HandClock
+    business: HandClock
+    slept: list[float] = field(default_factory=list)
+
+    def book(self, lines: int = 2, order: str = "006A") -> None:
+        """One won deal with some lines."""
+        if "001A" not in self.crm.records["Account"]:
+            self.crm.account("001A", "Acme")
+        self.crm.opportunity(order, f"Acme spring {order}", "001A")
+        for number in range(lines):
+            self.crm.line(f"00k{order}{number:04}", order)
+
+    def travel(self) -> None:
+        """Read, send, settle and mirror until nothing is due."""
+        self.hub.intake("sfdc")
+        self.rest()
+
+    def rest(self, rounds: int = 12) -> None:
+        """Send and settle, letting machine time pass, until nothing waits."""
+        for _ in range(rounds):
+            pushed, settled = self.hub.push("gam-main"), self.hub.settle("gam-main")
+            self.hub.push("sfdc")
+            if not pushed.calls and not settled.examined and not pushed.waiting:
+                return
+            self.machine.advance(61)
+        raise AssertionError("the hub did not come to rest")
+
+
+def make_world(url: str, ads: FakeAdServer | None = None, **gam: Any) -> World:
+    """A hub on an empty store; the store's schema is migrated."""
+    database.migrate(url)
+    machine, business = HandClock(), HandClock()
+    crm, ad_server = FakeCrm(business), ads or FakeAdServer()
+    settings = {"trafficker_id": "7", "root_ad_unit_id": "1"}
+    connections = {
+        "sfdc": ConnectionSettings(connector="salesforce"),
+        "gam-main": ConnectionSettings(connector="gam", mapping_settings=settings, **gam),
+    }
+    configuration = Configuration(Path("test.yaml"), HubSettings(store=StoreSettings(url=url)), connections, {})
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        machine.advance(seconds)
+
+    session = Session(
+        configuration,
+        database.Database(url),
+        machine,
+        business,
+        sleep,
+        connect=lambda name, _: crm if name == "sfdc" else ad_server,
+    )
+    return World(Hub(session), crm, ad_server, machine, business, slept)
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    """A hub between two vendors in memory."""
+    made = make_world(database_url)
+    with made.hub:
+        yield made
+
+
+__all__ = ["Call", "FakeAdServer", "FakeCrm", "HandClock", "World", "date", "make_world"]

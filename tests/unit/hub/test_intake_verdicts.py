@@ -1,0 +1,181 @@
+"""Every change of a source becomes a version, is held for what it points to, or is parked with a sentence. Nothing is lost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import World
+
+
+def parked(world: World) -> list[tuple[str, str]]:
+    return [(group.reason, group.code) for group in world.hub.status().parked]
+
+
+def test_a_line_that_comes_before_its_order_waits_and_then_goes_on(world: World) -> None:
+    world.crm.account("001A", "Acme")
+    world.crm.line("00k1", "006A")
+    result = world.hub.intake("sfdc")
+    assert (result.held, result.accepted) == (1, 1)
+    assert parked(world) == [("reference_missing", "REFERENCE-NOT-ACCEPTED")]
+    world.crm.opportunity("006A", "Acme spring", "001A")
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 1
+    assert parked(world) == []
+
+
+def test_an_order_without_an_advertiser_is_parked_until_sales_names_one(world: World) -> None:
+    world.crm.account("001A", "Acme")
+    world.crm.opportunity("006A", "Acme spring", None)
+    world.crm.line("00k1", "006A")
+    world.travel()
+    assert world.ads.calls == []
+    assert ("validation", "ORDER-NO-ADVERTISER") in parked(world) or any(
+        "AccountId" in g.sentence for g in world.hub.status().parked
+    )
+    world.crm.put("Opportunity", "006A", AccountId="001A")
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 1
+    assert parked(world) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        (
+            {"Flight_Start__c": "2026-03-01T00:00:00.000+0000", "Flight_End__c": "2026-02-01T00:00:00.000+0000"},
+            "Flight",
+        ),
+        ({"CPM__c": None}, "CPM__c"),
+        ({"CPM__c": Decimal("-1")}, "CPM__c"),
+        ({"CPM__c": Decimal("1.1234567")}, "CPM__c"),
+        ({"Cost_Type__c": "CPX"}, "Cost_Type__c"),
+        ({"Name": ""}, "Name"),
+        ({"Name": "zero\u200bwidth"}, "Name"),
+        ({"CurrencyIsoCode": "EUR"}, ""),
+    ],
+    ids=[
+        "ends-before-start",
+        "no-price",
+        "negative",
+        "fraction-of-a-micro",
+        "unknown-picklist",
+        "empty",
+        "zero-width",
+        "currency",
+    ],
+)
+def test_a_bad_line_is_parked_with_its_field_and_the_rest_goes_on(
+    world: World, fields: dict[str, object], path: str
+) -> None:
+    world.book(lines=2)
+    world.crm.line("00kBAD", "006A", **fields)
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 2
+    groups = world.hub.status().parked
+    assert len(groups) == 1
+    assert path in groups[0].sentence
+    assert groups[0].sentence.count(".") >= 2, "what happened, the effect, who does what"
+    usual = dict(world.crm.records["OpportunityLineItem"]["00k006A0000"].native)
+    usual.pop("Id")
+    world.crm.put("OpportunityLineItem", "00kBAD", **{**usual, "Name": "Mended"})
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 3
+    assert parked(world) == []
+
+
+def test_a_price_of_zero_is_a_price(world: World) -> None:
+    world.book(lines=0)
+    world.crm.line("00k0", "006A", CPM__c=Decimal(0))
+    world.travel()
+    assert [line["costPerUnit"]["microAmount"] for line in world.ads.live("LineItem")] == [0]
+
+
+def test_two_accounts_of_one_name_are_not_merged_silently(world: World) -> None:
+    world.book(lines=1)
+    world.crm.account("001B", "Acme")
+    world.crm.opportunity("006B", "Acme autumn", "001B")
+    world.crm.line("00kB", "006B")
+    world.travel()
+    assert len(world.ads.live("Company")) == 1
+    assert ("duplicate", "PARTY-TWO-OF-ONE-NAME") in parked(world)
+    world.crm.put("Account", "001B", Name="Acme Europe")
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 2
+    assert parked(world) == []
+
+
+def test_names_that_differ_only_in_case_are_two_accounts_and_reported(world: World) -> None:
+    world.crm.account("001A", "Acme")
+    world.crm.account("001B", "ACME")
+    world.crm.opportunity("006A", "One", "001A", Agency__c="001B")
+    world.crm.line("00k1", "006A")
+    world.travel()
+    assert sorted(c["name"] for c in world.ads.live("Company")) == ["ACME", "Acme"]
+    assert any("differs from" in event.what for event in world.hub.trace("006A").events)
+
+
+def test_one_account_may_be_agency_and_advertiser(world: World) -> None:
+    world.crm.account("001A", "Acme")
+    world.crm.opportunity("006A", "One", "001A", Agency__c="001A")
+    world.crm.line("00k1", "006A")
+    world.travel()
+    assert sorted(c["type"] for c in world.ads.live("Company")) == ["ADVERTISER", "AGENCY"]
+
+
+def test_an_order_whose_account_was_deleted_keeps_its_last_version(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("Account", "001A", deleted=True, IsDeleted=True)
+    world.hub.intake("sfdc")
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-1")
+    world.travel()
+    assert parked(world) == [("reference_missing", "ORDER-PARTY-DELETED")]
+    assert world.ads.live("Order")[0].get("poNumber") is None
+
+
+def test_a_booked_order_cannot_go_back_to_a_draft(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("Opportunity", "006A", StageName="Prospecting", IsWon=False, IsClosed=False)
+    world.travel()
+    assert parked(world) == [("validation", "ORDER-ILLEGAL-MOVE")]
+    assert world.hub.status().orders == {"booked": 1}
+
+
+def test_a_deal_that_is_won_later_goes_out_with_the_lines_it_had_before(world: World) -> None:
+    world.crm.account("001A", "Acme")
+    world.crm.opportunity("006A", "Acme spring", "001A", StageName="Prospecting", IsWon=False, IsClosed=False)
+    world.crm.line("00k1", "006A")
+    world.travel()
+    assert world.ads.calls == []
+    world.crm.put("Opportunity", "006A", StageName="Closed Won", IsWon=True, IsClosed=True)
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 1
+
+
+def test_a_lost_deal_that_was_live_is_archived_at_the_ad_server(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("Opportunity", "006A", deleted=True, IsDeleted=True)
+    world.travel()
+    assert world.ads.live("Order")[0]["status"] == "ArchiveOrders"
+
+
+def test_a_deleted_line_is_archived_and_not_counted_again(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0001", deleted=True, IsDeleted=True)
+    world.travel()
+    statuses = sorted(line["status"] for line in world.ads.live("LineItem"))
+    assert statuses == ["ArchiveLineItems", "READY"]
+
+
+def test_what_was_read_twice_is_one_change(world: World) -> None:
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+    again = world.hub.intake("sfdc")
+    assert (again.accepted, again.unchanged) == (0, again.read)

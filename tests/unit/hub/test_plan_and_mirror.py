@@ -1,0 +1,154 @@
+"""Plan shows everything and writes nothing; the CRM sees one true sentence."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from connectors.base import DeliveryRow
+from hub.errors import ConnectionBroken, NotFound
+
+if TYPE_CHECKING:
+    from conftest import World
+
+TABLES = ("lane", "attempt", "reference", "lookup", "parked", "journal", "entity", "change", "projection", "bucket")
+
+
+def counts(world: World) -> list[int]:
+    return [world.hub.session.database.rows(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]
+
+
+def test_plan_lists_every_difference_and_every_problem_and_writes_nothing(world: World) -> None:
+    world.book(lines=2)
+    world.crm.line("00kBAD", "006A", CPM__c=None, Name="", Cost_Type__c="CPX")
+    world.hub.intake("sfdc")
+    before = counts(world)
+    plan = world.hub.plan()
+    assert counts(world) == before
+    assert world.ads.calls == []
+    actions = sorted((item.kind, item.action) for item in plan.items if item.connection == "gam-main")
+    assert actions == [
+        ("line", "create"),
+        ("line", "create"),
+        ("order", "create"),
+        ("order_status", "act"),
+        ("party", "create"),
+    ]
+    (blocked,) = [item for item in plan.items if item.action == "blocked"]
+    assert len(blocked.problems) >= 3, "all at once, not one by one"
+    assert world.hub.plan().plan_hash == plan.plan_hash
+
+
+def test_plan_after_apply_is_empty(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    assert world.hub.plan().items == []
+
+
+def test_plan_shows_what_changes_field_by_field(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=Decimal("13.75"))
+    world.hub.intake("sfdc")
+    (item,) = world.hub.plan("gam-main").items
+    assert item.action == "update"
+    assert [change[0] for change in item.changes] == ["costPerUnit"]
+
+
+def test_values_in_are_expressed_plus_listed(world: World) -> None:
+    world.ads.names = {("Geo_Target:COUNTRY", "united states"): "2840", ("Geo_Target:REGION", "Texas"): "21176"}
+    world.book(lines=0)
+    world.crm.line(
+        "00k1", "006A", Geo_Countries__c="united states", Geo_Regions__c="Texas,Atlantis", Interests__c="Music Fans"
+    )
+    world.hub.intake("sfdc")
+    plan = world.hub.plan("gam-main")
+    assert (plan.values_asked, plan.values_lost) == (4, 2)
+    assert plan.values_expressed + plan.values_lost == plan.values_asked
+    lost = [loss for item in plan.items for loss in item.losses]
+    assert sorted(value for _, value, _ in lost) == ["Atlantis", "Music Fans"]
+    world.rest()
+    (line,) = world.ads.live("LineItem")
+    assert "Atlantis" in line["notes"]
+    assert "Music Fans" in line["notes"]
+
+
+def test_the_crm_sees_where_the_order_stands(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    world.hub.observe("gam-main")
+    world.rest()
+    mirror = world.crm.mirror["006A"]
+    assert mirror["Hub_Status__c"] == "Scheduled"
+    assert mirror["Hub_Status_Text__c"] == "Scheduled in Google Ad Manager: 2 of 2 lines; 0.00 % delivered."
+    assert world.crm.mirror["00k006A0000"]["Hub_Status__c"] == "Scheduled"
+
+
+def test_the_crm_sees_why_a_record_never_became_an_order(world: World) -> None:
+    world.book(lines=1)
+    world.crm.line("00kBAD", "006A", CPM__c=None)
+    world.travel()
+    assert world.crm.mirror["00kBAD"]["Hub_Status__c"] == "Needs attention"
+    assert "CPM__c" in world.crm.mirror["00kBAD"]["Hub_Status_Text__c"]
+    assert "1 line needs" in world.crm.mirror["006A"]["Hub_Status_Text__c"]
+
+
+def deliver(world: World, rows: list[tuple[date, int]], line: str | None = None) -> tuple[int, int, int]:
+    vendor_id = line or next(iter(world.ads.objects["LineItem"]))
+    world.ads.report = [DeliveryRow(day, vendor_id, "1", impressions) for day, impressions in rows]
+    job = world.hub.start_delivery("gam-main").job
+    assert world.hub.poll_delivery("gam-main", job).state == "ready"
+    loaded = world.hub.load_delivery("gam-main", job)
+    return loaded.facts_new, loaded.facts_restated, loaded.quarantined
+
+
+def test_delivery_is_mirrored_and_a_restatement_keeps_the_old_number(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.business.time = world.business.time.replace(month=2, day=10)
+    days = [(date(2026, 2, 1), 1000), (date(2026, 2, 2), 500)]
+    assert deliver(world, days) == (2, 0, 0)
+    world.business.advance(86400)
+    assert deliver(world, [*days[:1], (date(2026, 2, 2), 450)]) == (0, 1, 0)
+    assert world.hub.status().delivered == 1450
+    facts = world.hub.session.database.rows("SELECT impressions FROM delivery_fact ORDER BY as_of, day")
+    assert [row[0] for row in facts] == [1000, 500, 450]
+    world.rest()
+    assert world.crm.mirror["006A"]["Hub_Delivered__c"] == 1450
+    world.business.advance(86400)
+    assert deliver(world, [*days[:1], (date(2026, 2, 2), 450)]) == (0, 0, 0), "nothing new, nothing written"
+
+
+def test_delivery_for_a_line_nobody_knows_is_shown_not_dropped(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.business.time = world.business.time.replace(month=2, day=10)
+    assert deliver(world, [(date(2026, 2, 1), 7)], line="999999") == (0, 0, 1)
+    assert world.hub.status().delivered == 0
+
+
+@pytest.mark.parametrize("rows", [[(date(2026, 2, 1), -5)], [(date(2031, 2, 1), 5)]], ids=["negative", "foreign day"])
+def test_a_report_that_cannot_be_is_refused_whole(world: World, rows: list[tuple[date, int]]) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.business.time = world.business.time.replace(month=2, day=10)
+    with pytest.raises(ConnectionBroken, match="Nothing of it was loaded"):
+        deliver(world, [(date(2026, 2, 1), 100), *rows])
+    assert world.hub.status().delivered == 0
+
+
+@pytest.mark.parametrize("name", ["006A", "Acme spring 006A", "ad-00k006A0000", "00k006A0000"])
+def test_an_order_is_found_by_any_of_its_ids(world: World, name: str) -> None:
+    world.book(lines=1)
+    world.travel()
+    trace = world.hub.trace(name)
+    assert trace.name == "Acme spring 006A"
+    assert any(event.what == "answer: created" for event in trace.events)
+
+
+def test_a_trace_of_nothing_says_so(world: World) -> None:
+    with pytest.raises(NotFound, match="No order answers"):
+        world.hub.trace("nonsense")

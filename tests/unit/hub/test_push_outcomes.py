@@ -1,0 +1,268 @@
+"""The engine's promise: at least one attempt, at most one live vendor object, every outcome known or in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from connectors.base import CreateProtocol, Operation, Outcome, PushItem, PushResult, Rate
+from connectors.errors import AuthFailed, QuotaExhausted, RetryLater
+from hub.errors import ConnectionBroken
+
+if TYPE_CHECKING:
+    from conftest import World
+
+
+def test_a_won_deal_becomes_company_order_lines_and_an_approval(world: World) -> None:
+    world.book(lines=3)
+    world.travel()
+    assert [o["status"] for o in world.ads.live("Order")] == ["APPROVED"]
+    assert len(world.ads.live("LineItem")) == 3
+    assert [(c["name"], c["type"]) for c in world.ads.live("Company")] == [("Acme", "ADVERTISER")]
+    verbs = [(call.record, call.operation) for call in world.ads.calls]
+    assert verbs == [
+        ("Company", Operation.CREATE),
+        ("Order", Operation.CREATE),
+        ("LineItem", Operation.CREATE),
+        ("Order", Operation.ACT),
+    ]
+
+
+def test_doing_the_same_work_again_writes_nothing(world: World) -> None:
+    world.book()
+    world.travel()
+    calls, mirrored = len(world.ads.calls), len(world.crm.calls)
+    world.travel()
+    assert (len(world.ads.calls), len(world.crm.calls)) == (calls, mirrored)
+
+
+@pytest.mark.parametrize("step", range(4), ids=["company", "order", "lines", "approval"])
+def test_a_lost_reply_never_creates_a_second_object(world: World, step: int) -> None:
+    world.book(lines=3)
+    world.ads.misbehave = [lambda *_: None] * step
+    world.ads.lose_reply()
+    world.travel()
+    assert [len(world.ads.live(record)) for record in ("Company", "Order", "LineItem")] == [1, 1, 3]
+    assert world.ads.live("Order")[0]["status"] == "APPROVED"
+
+
+@pytest.mark.parametrize("step", range(4), ids=["company", "order", "lines", "approval"])
+def test_a_lost_request_is_sent_again(world: World, step: int) -> None:
+    world.book(lines=3)
+    world.ads.misbehave = [lambda *_: None] * step
+    world.ads.lose_request()
+    world.travel()
+    assert [len(world.ads.live(record)) for record in ("Company", "Order", "LineItem")] == [1, 1, 3]
+    assert world.ads.live("Order")[0]["status"] == "APPROVED"
+
+
+def test_in_doubt_is_not_resent_before_the_settle_window_is_over(world: World) -> None:
+    world.book(lines=1)
+    world.ads.misbehave = [lambda *_: None] * 2
+    world.ads.lose_request()
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    sent = len(world.ads.calls)
+    for _ in range(6):
+        world.machine.advance(10)
+        world.hub.settle("gam-main")
+        world.hub.push("gam-main")
+    assert len(world.ads.calls) == sent, "60 s after the send the request may still be under way"
+    world.machine.advance(10)
+    world.hub.settle("gam-main")
+    world.machine.advance(3)
+    world.hub.settle("gam-main")
+    world.hub.push("gam-main")
+    assert len(world.ads.live("LineItem")) == 1
+
+
+def test_a_record_that_cannot_be_looked_up_waits_for_a_person(world: World) -> None:
+    world.ads.line_protocol = CreateProtocol.NONE
+    world.book(lines=1)
+    world.ads.misbehave = [lambda *_: None] * 2
+    world.ads.lose_reply()
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 1
+    assert [group.reason for group in world.hub.status().parked] == ["ambiguous"]
+
+
+@pytest.mark.parametrize("fault", ["shorter", "longer", "out of order"])
+def test_answers_that_do_not_match_the_batch_put_all_of_it_in_doubt(world: World, fault: str) -> None:
+    world.book(lines=3)
+
+    def answer(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        results = [world.ads.apply(record, operation, item) for item in items]
+        return {"shorter": results[:-1], "longer": [*results, results[0]], "out of order": results[::-1]}[fault]
+
+    world.ads.misbehave = [lambda *_: None, lambda *_: None, answer]
+    world.hub.intake("sfdc")
+    assert world.hub.push("gam-main").in_doubt == 3
+    world.machine.advance(70)
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 3
+
+
+def test_a_success_without_an_id_is_in_doubt(world: World) -> None:
+    world.book(lines=1)
+    world.ads.misbehave = [lambda r, o, items: [PushResult(item.key, Outcome.CREATED) for item in items]]
+    world.hub.intake("sfdc")
+    assert world.hub.push("gam-main").in_doubt == 1
+
+
+def test_a_refused_line_is_parked_and_the_others_go_on(world: World) -> None:
+    world.book(lines=3)
+
+    def refuse_second(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        return [
+            PushResult(item.key, Outcome.REJECTED, code="LineItemError.X", message="no")
+            if n == 1
+            else world.ads.apply(record, operation, item)
+            for n, item in enumerate(items)
+        ]
+
+    world.ads.misbehave = [lambda *_: None, lambda *_: None, refuse_second]
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 2
+    assert world.ads.live("Order")[0]["status"] == "APPROVED"
+    (group,) = world.hub.status().parked
+    assert (group.code, group.count) == ("LineItemError.X", 1)
+    assert world.hub.replay() == 1
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 3
+    assert not world.hub.status().parked
+
+
+def test_batches_are_filled_to_what_the_vendor_takes(world: World) -> None:
+    world.book(lines=120)
+    world.travel()
+    sizes = [len(call.items) for call in world.ads.calls if call.record == "LineItem"]
+    assert sizes == [50, 50, 20]
+
+
+def test_refused_credentials_stop_this_connection_and_lose_nothing(world: World) -> None:
+    world.book(lines=2)
+
+    def refuse(*_: object) -> None:
+        raise AuthFailed("401", "token expired")
+
+    world.ads.misbehave = [refuse]
+    world.hub.intake("sfdc")
+    with pytest.raises(ConnectionBroken, match="Whoever owns the credentials"):
+        world.hub.push("gam-main")
+    assert world.hub.push("sfdc").calls, "the CRM's work goes on"
+    world.machine.advance(61)
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 2
+
+
+def test_a_retry_waits_as_long_as_the_vendor_says(world: World) -> None:
+    world.book(lines=1)
+
+    def busy(*_: object) -> None:
+        raise RetryLater("SERVER_BUSY", "later", after=30)
+
+    world.ads.misbehave = [busy]
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    world.machine.advance(29)
+    assert world.hub.push("gam-main").calls == 0
+    world.machine.advance(2)
+    assert world.hub.push("gam-main").calls > 0
+
+
+def test_a_used_up_quota_closes_the_bucket_for_all_workers(world: World) -> None:
+    world.ads.rates = (Rate("requests", 100, 1, 100),)
+    world.book(lines=1)
+
+    def quota(*_: object) -> None:
+        raise QuotaExhausted("QuotaError.EXCEEDED_QUOTA", "slow down", after=20)
+
+    world.ads.misbehave = [quota]
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    assert len(world.ads.calls) == 1
+    world.machine.advance(10)
+    world.hub.push("gam-main")
+    assert len(world.ads.calls) == 1, "the bucket is closed"
+    world.machine.advance(11)
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 1
+
+
+def test_the_known_rate_is_held_before_sending(world: World) -> None:
+    world.ads.rates = (Rate("requests", 2, 1, 1),)
+    world.book(lines=1)
+    world.travel()
+    assert sum(world.slept) == pytest.approx(1.5, abs=0.01), "four writes at two a second, one at once"
+
+
+def test_what_a_dead_worker_left_in_flight_is_looked_up(world: World) -> None:
+    world.book(lines=2)
+
+    def die(record: str, operation: Operation, items: Sequence[PushItem]) -> None:
+        for item in items:
+            world.ads.apply(record, operation, item)
+        raise KeyboardInterrupt
+
+    world.ads.misbehave = [lambda *_: None, die]
+    world.hub.intake("sfdc")
+    with pytest.raises(KeyboardInterrupt):
+        world.hub.push("gam-main")
+    assert world.hub.settle("gam-main").examined == 0, "its lease is not over"
+    world.machine.advance(601)
+    assert world.hub.settle("gam-main").adopted == 1
+    world.rest()
+    assert [len(world.ads.live(record)) for record in ("Company", "Order", "LineItem")] == [1, 1, 2]
+
+
+def test_an_order_beyond_the_vendors_limit_becomes_several(world: World) -> None:
+    world.ads.lines_per_order = 3
+    world.book(lines=7)
+    world.travel()
+    orders = world.ads.live("Order")
+    assert sorted(o["name"].split()[-1] for o in orders) == ["1/3]", "2/3]", "3/3]"]
+    held = [sum(str(line["orderId"]) == o["id"] for line in world.ads.live("LineItem")) for o in orders]
+    assert held == [3, 3, 1]
+    assert {o["status"] for o in orders} == {"APPROVED"}
+
+
+def test_a_line_added_later_keeps_the_others_where_they_are(world: World) -> None:
+    world.ads.lines_per_order = 2
+    world.book(lines=2)
+    world.travel()
+    before = {line["externalId"]: line["orderId"] for line in world.ads.live("LineItem")}
+    world.crm.line("00kNEW", "006A")
+    world.travel()
+    after = {line["externalId"]: line["orderId"] for line in world.ads.live("LineItem")}
+    assert after.items() >= before.items()
+    assert len(world.ads.live("Order")) == 2
+
+
+def test_a_change_goes_out_as_an_update_of_the_same_object(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=2000000)
+    world.travel()
+    (line,) = world.ads.live("LineItem")
+    assert line["primaryGoal"]["units"] == 2000000
+    assert world.ads.calls[-1].operation is Operation.UPDATE
+    assert "orderId" not in world.ads.calls[-1].items[0].payload
+
+
+def test_a_company_somebody_else_marked_is_not_touched(world: World) -> None:
+    world.ads.objects["Company"]["5"] = {"id": "5", "name": "Acme", "type": "ADVERTISER", "externalId": "pty_other"}
+    world.book(lines=1)
+    world.travel()
+    assert len(world.ads.live("Company")) == 1
+    assert [group.reason for group in world.hub.status().parked] == ["duplicate"]
+
+
+def test_a_company_nobody_marked_is_adopted_and_marked(world: World) -> None:
+    world.ads.objects["Company"]["5"] = {"id": "5", "name": "Acme", "type": "ADVERTISER", "externalId": None}
+    world.book(lines=1)
+    world.travel()
+    (company,) = world.ads.live("Company")
+    assert company["externalId"].startswith("pty_")
+    assert len(world.ads.live("LineItem")) == 1
