@@ -86,14 +86,20 @@ class GamConnector(Connector):
             records={
                 # names are unique per type [I]; externalId cannot be filtered on [S], so the name is the mark
                 "Company": RecordCapability(
-                    s.batch_size, _CREATE_UPDATE, CreateProtocol.UNIQUE_FIELD, "name", atomic=True, **waits
+                    s.batch_size,
+                    _CREATE_UPDATE,
+                    CreateProtocol.UNIQUE_FIELD,
+                    marker="name",
+                    mark="externalId",
+                    atomic=True,
+                    **waits,
                 ),
                 # unique in the network, even against archived orders [I]
                 "Order": RecordCapability(
                     s.batch_size,
                     acting,
                     CreateProtocol.UNIQUE_FIELD,
-                    "name",
+                    marker="name",
                     atomic=True,
                     children={"LineItem": s.lines_per_order},
                     actions=frozenset(actions("Order")),
@@ -104,7 +110,7 @@ class GamConnector(Connector):
                     s.batch_size,
                     acting,
                     CreateProtocol.PROBE,
-                    "externalId",
+                    marker="externalId",
                     atomic=True,
                     actions=frozenset(actions("LineItem")),
                     **waits,

@@ -75,12 +75,16 @@ class Objects:
                 found[str(native["id"])] = native
         return found
 
-    def lines_of(self, order_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-        """The line items of each order, archived ones included."""
+    def lines_of(self, order_ids: Sequence[str], statuses: Sequence[str] = ()) -> dict[str, list[dict[str, Any]]]:
+        """The line items of each order that are not archived, only those in `statuses` when any are named."""
         lines: dict[str, list[dict[str, Any]]] = {order_id: [] for order_id in order_ids}
         for some in chunks([int(i) for i in order_ids], self._settings.names_per_query):
-            for native in self.every("LineItem", Where().among("orderId", some)):
-                lines[str(native["orderId"])].append(native)
+            where = Where().among("orderId", some)
+            if statuses:
+                where.among("status", statuses)
+            for native in self.every("LineItem", where):
+                if not native.get("isArchived"):
+                    lines[str(native["orderId"])].append(native)
         return lines
 
     def associations_of(self, line_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -53,11 +53,12 @@ def overlaid(present: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, A
 def shows(present: Any, wanted: Any) -> bool:
     """Whether the present value already holds what is wanted.
 
-    Fields that we do not name do not count, nor does the order of lists; date-times are compared as instants, because the
-    vendor answers in the network's zone whatever zone it was told; numbers and their decimal text are the same.
+    Absent, empty and false are one: the vendor answers now this, now that. Fields that we do not name do not count, nor
+    does the order of lists; date-times are compared as instants, because the vendor answers in the network's zone
+    whatever zone it was told; numbers and their decimal text are the same.
     """
-    if wanted is None or wanted == [] or wanted == {}:
-        return present in (None, [], {})
+    if wanted is None or wanted is False or wanted in ("", [], {}):
+        return present is None or present is False or present in ("", [], {})
     if isinstance(wanted, Mapping):
         if not isinstance(present, Mapping):
             return False

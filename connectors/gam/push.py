@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors.base import Operation, Outcome, PushItem, PushResult
@@ -91,11 +92,12 @@ class Push:
         """One action call for each distinct verb among the items, its effect read back.
 
         The vendor answers with a count only, so the statuses before and after decide: items that already showed the
-        wanted state are UNCHANGED and not sent.
+        wanted state are UNCHANGED and not sent. Of a payload only the arguments that the action takes are sent.
         """
         groups: dict[str, list[int]] = {}
         for at, item in enumerate(items):
-            groups.setdefault(json.dumps([item.action, item.payload], sort_keys=True, default=str), []).append(at)
+            verb = [item.action, self._arguments(record, item)]
+            groups.setdefault(json.dumps(verb, sort_keys=True, default=str), []).append(at)
         results: dict[int, PushResult] = {}
         stopped: ConnectorError | None = None
         for group in groups.values():
@@ -206,7 +208,7 @@ class Push:
         changes: int | None = None
         try:
             answer = self._soap.write(
-                place.service, place.act, {"xsi_type": action, **dict(items[0].payload)}, statement
+                place.service, place.act, {"xsi_type": action, **self._arguments(record, items[0])}, statement
             )
             count = getattr(answer, "numChanges", None)
             changes = int(count) if count is not None else None
@@ -215,7 +217,7 @@ class Push:
                 _rejected(item, "PAYLOAD-INVALID", "mapping", f"{action} cannot be written: {error}.") for item in items
             ]
         except Refused as refused:
-            refusal = refused
+            refusal = refused = _of_objects(record, refused)
             if of_whole_call(refused.errors, self._judge) and not _only_waits(refused, self._judge):
                 raise self._soap.fate(refused, record, writes=True) from refused
         try:
@@ -239,6 +241,12 @@ class Push:
             results.setdefault(item.key, _not_reached(item, action, changes, after[item.key].seen))
         return [results[item.key] for item in items]
 
+    def _arguments(self, record: str, item: PushItem) -> dict[str, Any]:
+        """The arguments that the action takes; whatever else the caller keeps in the payload stays here."""
+        takes = actions(record).get(item.action or "", {}).get("takes", ())
+        defaults = {"skipInventoryCheck": True} if self._settings.skip_inventory_check else {}
+        return {name: value for name, value in {**defaults, **item.payload}.items() if name in takes}
+
     def _explained(self, record: str, refusal: Refused, items: Sequence[PushItem]) -> dict[str, PushResult]:
         if of_whole_call(refusal.errors, self._judge):
             error = self._soap.fate(refusal, record, writes=True)
@@ -251,7 +259,13 @@ class Push:
     def _shown(self, record: str, items: Sequence[PushItem], wanted: Mapping[str, Any]) -> dict[str, _Shown]:
         ids = [str(item.vendor_id) for item in items]
         natives = self._objects.by_id(record, ids)
-        lines = self._objects.lines_of([i for i in ids if i in natives]) if "lines" in wanted else {}
+        lines: Mapping[str, Sequence[Mapping[str, Any]]] = {}
+        if "lines" in wanted:
+            lines = self._objects.lines_of(sorted(natives))
+        elif "lines_left" in wanted:
+            # only where the order itself looks done: before an approval all its lines wait, and there may be hundreds
+            done = sorted(i for i, native in natives.items() if native.get("status") in wanted["status"])
+            lines = self._objects.lines_of(done, wanted["lines_left"]) if done else {}
         return {
             item.key: _Shown(natives.get(str(item.vendor_id)), lines.get(str(item.vendor_id), [])) for item in items
         }
@@ -278,6 +292,8 @@ class _Shown:
         if "field" in wanted:
             found = native.get(wanted["field"], False)
             return bool(found == wanted["is"])
+        if "lines_left" in wanted and self._lines:
+            return False
         return native.get("status") in wanted.get("status", ())
 
 
@@ -304,6 +320,15 @@ def _written(operation: Operation, call: str, items: Sequence[PushItem], answer:
         }
         results.append(PushResult(item.key, outcome, str(vendor_id), evidence=evidence))
     return results
+
+
+def _of_objects(record: str, refusal: Refused) -> Refused:
+    """The refusal without positions that do not count the action's objects: approving orders blames `lineItem[7]`."""
+    errors = [
+        error if error.root.casefold().rstrip("s") in ("", record.casefold()) else replace(error, index=None)
+        for error in refusal.errors
+    ]
+    return Refused(errors, refusal.message)
 
 
 def _only_waits(refusal: Refused, judge: Callable[[str], Verdict]) -> bool:

@@ -72,6 +72,9 @@ class GamSettings(BaseModel):
     max_concurrency: int = Field(
         2, ge=1, le=8, description="Calls at once. Parallel writes of one order answer CONCURRENT_MODIFICATION [I]."
     )
+    skip_inventory_check: bool = Field(
+        False, description="Whether actions that may skip the inventory check do so where the caller says nothing [S]."
+    )
     lines_per_order: int = Field(450, ge=1, description="Line items an order may hold; help page on limits [D].")
 
     # ------------------------------------------------------------ waits

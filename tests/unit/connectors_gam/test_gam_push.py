@@ -230,12 +230,15 @@ class Orders:
 
     def __init__(self, vendor: Any, statuses: dict[int, str], perform: Callable[[dict[int, str]], Any]) -> None:
         self.statuses = statuses
+        self.waiting: list[dict[str, Any]] = []
         self._perform = perform
         vendor.answer = self._answer
 
     def _answer(self, operation: str, arguments: list[Any]) -> Any:
         if operation == "performOrderAction":
             return self._perform(self.statuses)
+        if operation == "getLineItemsByStatement":
+            return page(*self.waiting)
         return page(*({"id": i, "status": s} for i, s in self.statuses.items()))
 
 
@@ -262,6 +265,18 @@ def test_an_action_is_believed_only_where_the_status_shows_it(vendor: Any, gam: 
     assert [value["value"]["value"] for value in statement["values"]] == ["1", "2"]
 
 
+def test_what_the_engine_keeps_in_an_action_is_not_sent(vendor: Any, gam: GamConnector) -> None:
+    def perform(statuses: dict[int, str]) -> Any:
+        statuses.update(dict.fromkeys(statuses, "APPROVED"))
+        return {"numChanges": 2}
+
+    Orders(vendor, {1: "DRAFT", 2: "DRAFT"}, perform)
+    items = [PushItem(f"k{i}", {"status": "booked", "members": str(i)}, str(i), "ApproveOrders") for i in (1, 2)]
+    assert outcomes(gam.push("Order", ACT, items)) == ["updated", "updated"]
+    [(action, _)] = [arguments for name, arguments in vendor.calls if name == "performOrderAction"]
+    assert action == {"xsi_type": "ApproveOrders"}
+
+
 def test_no_forecast_yet_is_a_wait_and_never_a_rejection(vendor: Any, gam: GamConnector) -> None:
     Orders(vendor, {1: "DRAFT"}, lambda _: vendor.fault(("ForecastError", "NO_FORECAST_YET", "lineItem[0]", "")))
     [result] = gam.push("Order", ACT, approve(1))
@@ -285,6 +300,26 @@ def test_approved_orders_are_not_approved_again(vendor: Any, gam: GamConnector) 
     Orders(vendor, {1: "APPROVED"}, lambda _: vendor.fault(("OrderActionError", "NOT_APPLICABLE", "", "")))
     assert outcomes(gam.push("Order", ACT, approve(1))) == ["unchanged"]
     assert "performOrderAction" not in vendor.names()
+
+
+def test_an_approved_order_with_a_new_line_is_approved_again(vendor: Any, gam: GamConnector) -> None:
+    def perform(_: dict[int, str]) -> Any:
+        orders.waiting = []
+        return {"numChanges": 1}
+
+    orders = Orders(vendor, {1: "APPROVED"}, perform)
+    orders.waiting = [{"id": 5, "orderId": 1, "status": "DRAFT"}]
+    assert outcomes(gam.push("Order", ACT, approve(1))) == ["updated"]
+    assert outcomes(gam.push("Order", ACT, approve(1))) == ["unchanged"]
+
+
+def test_a_line_without_a_forecast_blames_no_order_by_its_position(vendor: Any, gam: GamConnector) -> None:
+    Orders(
+        vendor,
+        {1: "DRAFT", 2: "DRAFT"},
+        lambda _: vendor.fault(("ForecastError", "NO_FORECAST_YET", "lineItem[1]", "")),
+    )
+    assert outcomes(gam.push("Order", ACT, approve(1, 2))) == ["retry:ForecastError.NO_FORECAST_YET"] * 2
 
 
 def test_an_archived_order_refuses_actions_with_its_reason(vendor: Any, gam: GamConnector) -> None:
