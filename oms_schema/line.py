@@ -158,12 +158,12 @@ class Flight(Canonical):
         return local, offset
 
     def start_instant(self) -> datetime:
-        """The start as an aware instant."""
-        return self.start.replace(tzinfo=zone(self.zone))
+        """The start in UTC. OverflowError in the first hours of year 1, where UTC has no date."""
+        return self.start.replace(tzinfo=zone(self.zone)).astimezone(UTC)
 
     def end_instant(self) -> datetime | None:
-        """The end (exclusive) as an aware instant; None when open."""
-        return None if self.end is None else self.end.replace(tzinfo=zone(self.zone))
+        """The end (exclusive) in UTC; None when open. OverflowError in the last hours of year 9999."""
+        return None if self.end is None else self.end.replace(tzinfo=zone(self.zone)).astimezone(UTC)
 
 
 class Commitment(StrEnum):
@@ -215,9 +215,7 @@ class Line(Canonical):
 
 
 def _span(flight: Flight) -> tuple[datetime, datetime | None]:
-    # In UTC: aware times of two zones never compare equal when one of them is ambiguous (PEP 495).
-    end = flight.end_instant()
-    return flight.start_instant().astimezone(UTC), None if end is None else end.astimezone(UTC)
+    return flight.start_instant(), flight.end_instant()
 
 
 def _tile(line: tuple[datetime, datetime | None], flights: list[tuple[datetime, datetime | None]]) -> None:
