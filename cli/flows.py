@@ -6,7 +6,6 @@ The same calls as the DAGs make, one after the other in this process.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,9 @@ LONGEST_NAP = 5.0
 REPORT_PATIENCE = 300.0
 """Seconds a delivery report may take before the pull gives up; the next pull takes up the same job."""
 
+DELIVERED_STATES = frozenset({"loaded", "nothing booked", "nothing flown"})
+"""How a pull of delivery ends when all is well."""
+
 Sleep = Callable[[float], None]
 
 
@@ -30,7 +32,7 @@ class AppliedConnection:
 
     calls: int = 0
     records: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[str, int] = field(default_factory=dict)
     adopted: int = 0
     resent: int = 0
     parked: int = 0
@@ -145,7 +147,8 @@ def _work(
         return False
     tally.calls += pushed.calls
     tally.records += pushed.records
-    tally.outcomes.update(pushed.outcomes)
+    for outcome, count in pushed.outcomes.items():
+        tally.outcomes[outcome] = tally.outcomes.get(outcome, 0) + count
     tally.adopted += settled.adopted
     tally.resent += settled.resent
     tally.waiting, tally.parked, tally.in_doubt = pushed.waiting, pushed.parked, pushed.in_doubt

@@ -10,7 +10,7 @@ from cli import tables
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
 from cli.flows import apply as apply_until_rest
-from cli.flows import pull_changes, pull_delivery
+from cli.flows import DELIVERED_STATES, pull_changes, pull_delivery
 from cli.look import Names
 from hub.errors import PlanMoved
 
@@ -32,7 +32,9 @@ def pull(
             "delivery": [result.as_dict() for result in deliveries],
         }
         desk.answer(data, tables.pulled(intakes, deliveries))
-    if any(r.rejected or r.held for r in intakes) or any(d.state != "loaded" or d.quarantined for d in deliveries):
+    if any(r.rejected or r.held for r in intakes) or any(
+        d.state not in DELIVERED_STATES or d.quarantined for d in deliveries
+    ):
         raise typer.Exit(ExitCode.ATTENTION)
 
 

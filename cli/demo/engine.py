@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from cli.demo.airflow_api import AirflowApi
-from cli.flows import apply, pull_changes, pull_delivery
+from cli.flows import DELIVERED_STATES, apply, pull_changes, pull_delivery
 from hub import Hub
 from hub.results import StatusResult
 
@@ -50,7 +50,7 @@ class DirectEngine:
         """See `Engine`."""
         self._hub.observe(AD_SERVER)
         for summary in pull_delivery(self._hub, [AD_SERVER]):
-            if summary.state != "loaded":
+            if summary.state not in DELIVERED_STATES:
                 raise EngineError(f"The delivery report {summary.job} is {summary.state}. Look at the ad server.")
         self._rest()
 
