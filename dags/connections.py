@@ -8,7 +8,7 @@ connector is unknown keeps its check.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,8 +23,8 @@ from hub.errors import ConfigurationError
 from hub.mapping_files import mapping_paths
 from plugins.names import identifier
 
-PROJECTIONS = frozenset({"order_projection", "line_projection"})
-"""Entities that tell a CRM how its order fares; who has a mapping for them is a mirror."""
+PROJECTION = "order_projection"
+"""The entity that tells a CRM how its order fares; who has a mapping for it is read from and mirrored to, as `hub` does."""
 
 DEFAULT_INTAKE_SECONDS = 60
 
@@ -84,15 +84,14 @@ def _clocked(configuration: Configuration, name: str) -> ClockedConnection:
         kind = load_connector(connector)
     except Misconfigured:
         return ClockedConnection(name, connector or "unknown", frozenset({Flow.CHECK}))
-    directions = _directions(connector, settings)
+    carried = _carried(connector, settings)
+    mirrors = not _can(kind, ObservesRecords) if carried is None else PROJECTION in carried
     flows = {Flow.CHECK}
-    if _can(kind, ReadsChanges) and _serves(directions, lambda _entity, way: way in {"in", "both"}):
+    if _can(kind, ReadsChanges) and mirrors:
         flows.add(Flow.INTAKE)
-    if _can(kind, PushesRecords) and _serves(directions, lambda _entity, way: way in {"out", "both"}):
-        projects = bool(PROJECTIONS & set(directions))
-        mirrors = projects or (not directions and not _can(kind, ObservesRecords))
+    if _can(kind, PushesRecords):
         flows |= {Flow.MIRROR if mirrors else Flow.PUSH, Flow.SETTLE}
-    if _can(kind, ObservesRecords) and Flow.PUSH in flows:
+    if _can(kind, ObservesRecords) and not mirrors:
         flows.add(Flow.OBSERVE)
     if _can(kind, ReportsDelivery):
         flows.add(Flow.DELIVERY)
@@ -110,26 +109,12 @@ def _can(kind: type[Connector], protocol: type) -> bool:
     return issubclass(kind, protocol)
 
 
-def _serves(directions: dict[str, str], fits: Callable[[str, str], bool]) -> bool:
-    """Whether a mapping fits; without readable mappings the connection keeps its flows, and they tell what is wrong."""
-    return not directions or any(fits(entity, way) for entity, way in directions.items())
-
-
-def _directions(connector: str, settings: ConnectionSettings | None) -> dict[str, str]:
-    """Direction (`in`, `out`, `both`) of each mapped entity; empty when a mapping cannot be read."""
-    own = settings.mapping if settings is not None else None
-    found: dict[str, str] = {}
+def _carried(connector: str, settings: ConnectionSettings | None) -> set[str] | None:
+    """Entities the connection has mappings for; None when that cannot be told, and its runs will tell why."""
     try:
-        for entity, (path, _overlays) in mapping_paths(connector, own).items():
-            head = yaml.load(path.read_bytes(), Loader=_fastest_loader())  # noqa: S506 - both are safe loaders
-            found[entity] = str(head["direction"])
-    except (ConfigurationError, OSError, yaml.YAMLError, KeyError, TypeError):
-        return {}
-    return found
-
-
-def _fastest_loader() -> type[yaml.SafeLoader] | type[yaml.CSafeLoader]:
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return set(mapping_paths(connector, settings.mapping if settings is not None else None))
+    except (ConfigurationError, OSError, yaml.YAMLError):
+        return None
 
 
 def configuration_name() -> str:

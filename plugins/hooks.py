@@ -1,21 +1,18 @@
 """Airflow's connection forms of the hub's vendors: what the fields mean, and the button "Test".
 
 A connection of Airflow is where credentials are kept; the hub's configuration file refers to them (`airflow:CONNECTION`).
-The test makes a configuration for this one connection in a private folder, asks `hub.check`, and removes it.
+The test asks the connector itself what `hub.check` would ask it, with every field the shipped mappings use. It needs no
+store and leaves no trace there. References (`file:`, `env:`) are not resolved here: who may edit a connection must not be
+able to make the API server read its own files and send them to an address of his choice.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
 from airflow.sdk import BaseHook
-
-TESTED = "tested"
-"""Name of the connection in the temporary configuration."""
+from pydantic import ValidationError
 
 
 class VendorHook(BaseHook):
@@ -37,32 +34,31 @@ class VendorHook(BaseHook):
         return self._fields(self.plain)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether the account can be used, and what was found. Writes nothing at the vendor or in the store."""
-        from hub import open_hub
-        from hub.config import load
-        from hub.errors import HubError
+        """Whether the account can be used, and what was found. Writes nothing at the vendor."""
+        from connectors.base import Severity
+        from connectors.discovery import load
+        from connectors.errors import ConnectorError
+        from hub.mapping_files import load_mappings
 
-        with tempfile.TemporaryDirectory(prefix="orderhub-check-") as folder:  # mode 700
-            path = Path(folder)
-            settings = self.get_conn()
-            for setting, value in self._fields(self.secret).items():
-                kept = path / setting
-                kept.touch(mode=0o600)
-                kept.write_text(value, encoding="utf-8")
-                settings[setting] = f"file:{kept}"
-            try:
-                body = {
-                    "store": {"url": load().hub.store.url},
-                    "connections": {TESTED: {"connector": self.connector, "settings": settings}},
-                }
-                configuration = path / "orderhub.yaml"
-                configuration.write_text(yaml.safe_dump(body), encoding="utf-8")
-                with open_hub(configuration) as hub:
-                    result = hub.check(TESTED)
-            except HubError as error:
-                return False, str(error)
-        said = " ".join(sentence for severity, _subject, sentence in result.findings if severity != "ok")
-        return result.usable, said or f"The account {result.account} can be used."
+        try:
+            kind = load(self.connector)
+            connector = kind(kind.config.model_validate({**self.get_conn(), **self._fields(self.secret)}))
+        except ConnectorError as error:
+            return False, error.message
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'settings'}: {one['msg']}" for one in error.errors())
+            return False, f"The settings cannot work: {wrong}. Nothing was asked. Correct the form."
+        used: dict[str, set[str]] = {}
+        for mapping in load_mappings(self.connector, connector.record_schemas(), None).values():
+            used.setdefault(mapping.record, set()).update(mapping.native_fields)
+        try:
+            report = connector.check({record: sorted(fields) for record, fields in used.items()})
+        except ConnectorError as error:
+            return False, error.message
+        finally:
+            connector.close()
+        said = " ".join(finding.sentence for finding in report.findings if finding.severity is not Severity.OK)
+        return report.usable, said or f"The account {report.account} can be used."
 
     def _fields(self, wanted: Mapping[str, str]) -> dict[str, Any]:
         connection = self.get_connection(self.orderhub_conn_id)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hub.results import CheckResult, DeliverySummary
+from hub.results import DeliverySummary
 from hub.secrets import SecretMissing, resolve
 
 LOAD = """
@@ -117,35 +117,60 @@ def test_a_reference_that_leads_nowhere_is_a_sentence(monkeypatch: pytest.Monkey
         resolve("airflow:nowhere")
 
 
-def test_the_test_button_asks_the_hub_with_a_configuration_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, scripted_hub: Any
-) -> None:
-    import hub
-    from hub.config import load
-    from hub.secrets import resolve_all
+def test_the_test_button_asks_the_connector_for_every_field_the_mappings_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    from connectors.base import CheckReport, Finding, Severity
+    from connectors.errors import AuthFailed
+    from connectors.gam import GamConnector
     from plugins.hooks import GamHook
 
-    seen: dict[str, Any] = {}
-
-    def opened(path: Path) -> Any:
-        settings = load(path).connections["tested"]
-        seen.update(
-            path=path, text=path.read_text(), settings=resolve_all(settings.settings), connector=settings.connector
-        )
-        return scripted_hub
-
-    monkeypatch.setattr(hub, "open_hub", opened, raising=False)
-    plant(monkeypatch, "network", extra={"network_code": "123", "access_token": SECRET})
-    scripted_hub.answers["check"] = [
-        CheckResult("tested", False, "123", [("error", "login", "The token was refused."), ("ok", "a", "fine")]),
-        CheckResult("tested", True, "123"),
+    asked: list[Any] = []
+    answers: list[Any] = [
+        CheckReport(
+            "123", (Finding(Severity.ERROR, "login", "The token was refused."), Finding(Severity.OK, "a", "fine"))
+        ),
+        CheckReport("123"),
+        AuthFailed("AUTH", "The login was refused."),
     ]
+
+    def check(self: GamConnector, used: Any = None) -> CheckReport:
+        asked.append(used)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, CheckReport)
+        return answer
+
+    monkeypatch.setattr(GamConnector, "check", check)
+    plant(monkeypatch, "network", extra={"network_code": "123", "access_token": SECRET})
     assert GamHook("network").test_connection() == (False, "The token was refused.")
-    assert seen["settings"] == {"network_code": "123", "access_token": SECRET}
-    assert seen["connector"] == "gam"
-    assert SECRET not in seen["text"]
-    assert not seen["path"].exists()
     assert GamHook("network").test_connection() == (True, "The account 123 can be used.")
+    assert GamHook("network").test_connection() == (False, "The login was refused.")
+    assert "name" in asked[0]["LineItem"]
+
+
+def test_the_test_button_tells_wrong_settings_without_secrets_and_reads_no_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from connectors.gam import GamConnector
+    from plugins.hooks import GamHook
+
+    plant(monkeypatch, "network", extra={"network_code": "one two", "access_token": SECRET})
+    usable, sentence = GamHook("network").test_connection()
+    assert not usable
+    assert "network_code" in sentence
+    assert SECRET not in sentence
+    (tmp_path / "key").write_text("content of a file")
+    plant(monkeypatch, "thief", extra={"network_code": "123", "access_token": f"file:{tmp_path}/key"})
+    seen: list[str] = []
+
+    def construct(self: GamConnector, settings: Any) -> None:
+        seen.append(settings.access_token.get_secret_value())
+        raise RuntimeError("far enough")
+
+    monkeypatch.setattr(GamConnector, "__init__", construct)
+    with pytest.raises(RuntimeError, match="far enough"):
+        GamHook("thief").test_connection()
+    assert seen == [f"file:{tmp_path}/key"]
 
 
 async def events(trigger: Any) -> list[Any]:
