@@ -86,6 +86,7 @@ class _Checker:
         moves = [m for m, _ in reads]
         if spec.direction is not Direction.OUT:
             self._all_required_read(entity)
+            self._restored_once(reads)
         if spec.direction is not Direction.IN:
             targets = [w.target for w in writes]
             if spec.direction is Direction.BOTH:
@@ -444,6 +445,17 @@ class _Checker:
             if not any(c == path or c.startswith(f"{path}.") for c in covered):
                 self.wrong(("fields",), f"the canonical {self.spec.entity} needs {path}, and nothing is read into it.",
                            f"Add `{path}:` to `fields`.")  # fmt: skip
+
+    def _restored_once(self, reads: Sequence[tuple[InMove, OutMove | None]]) -> None:
+        """Two canonical fields that restore one vendor field could disagree; all but one are derived."""
+        first: dict[str, str] = {}
+        for move, restore in reads:
+            if restore is None:
+                continue
+            other = first.setdefault(restore.target, move.target.path)
+            if other != move.target.path:
+                self.wrong(("fields", move.target.path), f"{restore.target} is also read into {other}, and both would restore it.",
+                           f"Add `derived: from {other}` to one of the two.")  # fmt: skip
 
     def _written_once(self, targets: Iterable[str]) -> None:
         seen: set[str] = set()

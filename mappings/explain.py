@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mappings.entities import CanonicalField
 from mappings.kinds import Kind
@@ -68,7 +68,7 @@ def out_problem(plan: Plan, move: OutMove, value: Any, fault: Exception) -> Prob
         code=refused.code,
         reason=refused.reason,
         path=move.sources[0].path if move.sources else f"{plan.record}.{move.target}",
-        value=shown_value(value),
+        value="" if refused.reason is Reason.MAPPING else shown_value(value),
         happened=_happened(subject, value, refused),
         effect=NOT_WRITTEN,
         fix=f"{_capital(person)}: {fix}; it is then sent by itself.",
@@ -117,7 +117,7 @@ def shown_value(value: Any) -> str:
         return shown(", ".join(shown_value(v) for v in value))
     if isinstance(value, (str, int)):
         return shown(str(value))
-    return shown(str(value) if not hasattr(value, "model_fields") else type(value).__name__)
+    return shown(type(value).__name__ if isinstance(value, BaseModel) else str(value))
 
 
 def _refused(fault: Exception, value: Any, kinds: list[Kind | None]) -> Refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 
 from mappings.kinds import ANY, Kind
 from mappings.registry import Pair, Refused, transform
@@ -14,6 +14,8 @@ from oms_schema.problems import Reason
 MICROS = 1_000_000
 _JOINERS = frozenset("\u200c\u200d")  # Persian and Indic spelling needs them between letters
 _LARGEST = 2**63
+_LARGEST_AMOUNT = Decimal(_LARGEST - 1).scaleb(-6)
+_EXACT = Context(prec=60, traps=[Inexact])
 
 
 @transform(
@@ -107,17 +109,25 @@ def micros(negative: str = "refuse") -> Pair:
     lowest = 0 if negative == "refuse" else -_LARGEST
 
     def forward(value: Decimal | int) -> int:
-        exact = _number(value) * MICROS
+        number = _number(value)
+        if not -_LARGEST_AMOUNT <= number <= _LARGEST_AMOUNT:
+            raise Refused("amount_too_large", "it is larger than any amount of money here can be")
+        try:
+            exact = _EXACT.multiply(number, MICROS)
+        except Inexact:
+            raise _fractional_micros() from None
         whole = int(exact)
         if whole != exact:
-            raise Refused("fractional_micros", "money has at most six decimals", fix="round the amount to six decimals")
+            raise _fractional_micros()
         if whole < lowest:
             raise Refused("negative_amount", "it is negative", fix="enter an amount of zero or more")
-        if not -_LARGEST <= whole < _LARGEST:
-            raise Refused("amount_too_large", "it is larger than any amount of money here can be")
         return whole
 
     return Pair(forward, lambda value: Decimal(value).scaleb(-6))
+
+
+def _fractional_micros() -> Refused:
+    return Refused("fractional_micros", "money has at most six decimals", fix="round the amount to six decimals")
 
 
 @transform("whole_number", takes=Kind.DECIMAL, gives=Kind.INTEGER)
@@ -128,6 +138,8 @@ def whole_number(negative: str = "refuse") -> Pair:
 
     def forward(value: Decimal | int) -> int:
         exact = _number(value)
+        if not -_LARGEST <= exact < _LARGEST:
+            raise Refused("number_too_large", "it is larger than any count here can be")
         whole = int(exact)
         if whole != exact:
             raise Refused("fractional_number", "it has to be a whole number", fix="remove the fraction")

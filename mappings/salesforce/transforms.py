@@ -38,7 +38,7 @@ def salesforce_utc_time() -> Pair:
     """A Salesforce date-time as UTC time of day without offset, for flights whose zone is UTC; whole seconds only."""
 
     def forward(value: str) -> datetime:
-        if value[-9:] == ".000+0000":
+        if len(value) == 28 and value[-9:] == ".000+0000":
             return datetime.fromisoformat(value[:-9])
         instant = datetime.fromisoformat(value)
         if instant.tzinfo is None:
