@@ -9,8 +9,8 @@ import typer
 from cli import tables
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
-from cli.flows import apply as apply_until_rest
 from cli.flows import DELIVERED_STATES, pull_changes, pull_delivery
+from cli.flows import apply as apply_until_rest
 from cli.look import Names
 from hub.errors import PlanMoved
 

@@ -103,7 +103,7 @@ class AirflowEnvironment:
             "CORE__LOAD_EXAMPLES": "False",
             "CORE__DAGS_FOLDER": str(dags_folder()),
             "CORE__PLUGINS_FOLDER": str(empty),
-            "CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+            "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "CORE__TEST_CONNECTION": "Enabled",
             "CORE__FERNET_KEY": self._secret("fernet-key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()),
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
