@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from tenacity import RetryCallState, Retrying, retry_if_result
+
+from connectors.base import Rate
 from connectors.errors import (
     AuthFailed,
     ConnectorError,
@@ -29,31 +32,47 @@ LONGEST_WAIT = 5.0
 def take_tokens(session: Session, channel: Channel, operation: str) -> None:
     """Wait for a token of every rate that covers this operation. Raises VendorUnavailable when the wait is long."""
     for rate in channel.capabilities.rates:
-        if rate.operations and operation not in rate.operations:
-            continue
-        waited = 0.0
-        while True:
-            with session.database.transaction() as cur:
-                wait = limits.take(
-                    cur,
-                    channel.credential,
-                    rate.name,
-                    limit=rate.limit,
-                    per=rate.per,
-                    burst=rate.burst,
-                    now=session.machine.now(),
-                )
-            if wait <= 0:
-                break
-            if waited + wait > LONGEST_WAIT:
-                raise VendorUnavailable(
-                    channel.name,
-                    f"The limit {rate.name!r} of {channel.name} is used up for {wait:.0f} s. The work stays due. "
-                    "Nobody needs to act.",
-                    wait,
-                )
-            session.sleep(wait)
-            waited += wait
+        if not rate.operations or operation in rate.operations:
+            _take_token(session, channel, rate)
+
+
+def _take_token(session: Session, channel: Channel, rate: Rate) -> None:
+    """One token of one rate. The wait is as long as the bucket says, the whole of it bounded."""
+
+    def take() -> float:
+        with session.database.transaction() as cur:
+            return limits.take(
+                cur,
+                channel.credential,
+                rate.name,
+                limit=rate.limit,
+                per=rate.per,
+                burst=rate.burst,
+                now=session.machine.now(),
+            )
+
+    def wait(state: RetryCallState) -> float:
+        assert state.outcome is not None
+        return float(state.outcome.result())
+
+    def too_long(state: RetryCallState) -> bool:
+        return state.idle_for + wait(state) > LONGEST_WAIT
+
+    def give_up(state: RetryCallState) -> float:
+        raise VendorUnavailable(
+            channel.name,
+            f"The limit {rate.name!r} of {channel.name} is used up for {wait(state):.0f} s. The work stays due. "
+            "Nobody needs to act.",
+            wait(state),
+        )
+
+    Retrying(
+        retry=retry_if_result(lambda seconds: seconds > 0),
+        wait=wait,
+        stop=too_long,
+        sleep=session.sleep,
+        retry_error_callback=give_up,
+    )(take)
 
 
 def close_bucket(session: Session, channel: Channel, error: QuotaExhausted) -> None:
