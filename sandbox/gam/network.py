@@ -74,6 +74,8 @@ class Network:
             self.deleted_lines: dict[int, int] = {}
             self.service_accounts: dict[str, str] = {}
             self.auto_attach = False
+            # Impressions that reserved lines need, by ISO day of the network (module reservations).
+            self.reserved: dict[str, int] = {}
             self._hidden: dict[tuple[str, int], float] = {}
             now = self.now()
             for name, email, role, service in (
@@ -130,6 +132,7 @@ class Network:
                 "deleted_lines": [list(item) for item in self.deleted_lines.items()],
                 "service_accounts": self.service_accounts,
                 "auto_attach": self.auto_attach,
+                "reserved": self.reserved,
             }
 
     def restore(self, dumped: Mapping[str, Any]) -> None:
@@ -142,3 +145,4 @@ class Network:
             self.deleted_lines = dict(dumped["deleted_lines"])
             self.service_accounts = dict(dumped["service_accounts"])
             self.auto_attach = bool(dumped["auto_attach"])
+            self.reserved = dict(dumped["reserved"])
