@@ -31,7 +31,7 @@ from connectors.salesforce.error_table import (
     vendor_errors,
 )
 from connectors.salesforce.settings import Auth, SalesforceSettings
-from connectors.salesforce.transport import Reply, Unreadable, http_session
+from connectors.salesforce.transport import Reply, ReplyTooLarge, Unreadable, http_session
 
 if TYPE_CHECKING:
     from simple_salesforce import Salesforce
@@ -338,6 +338,12 @@ def failed_request(error: requests.RequestException, effect: Effect) -> Connecto
         return RetryLater(
             "NOT-CONNECTED",
             f"No connection to Salesforce could be made ({name}). Nothing was sent. The hub tries again by itself.",
+        )
+    if effect is Effect.READ and isinstance(error, ReplyTooLarge):  # asking again would bring the same
+        return Misconfigured(
+            "REPLY-TOO-LARGE",
+            f"Of a reply, {error}. It was not read to its end, and nothing was taken over. The hub's administrator lowers "
+            "page_size or raises max_reply_bytes.",
         )
     if effect is Effect.WRITE:
         return OutcomeUnknown(

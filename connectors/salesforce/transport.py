@@ -88,9 +88,9 @@ class BoundedAdapter(HTTPAdapter):
         for chunk in response.iter_content(_CHUNK):
             body += chunk
             if len(body) > self._max_bytes:
-                raise ReplyTooLarge(f"the reply is longer than {self._max_bytes} bytes", response=response)
+                raise ReplyTooLarge(f"it is longer than {self._max_bytes} bytes", response=response)
             if time.monotonic() > until:
-                raise ReplyTooSlow("the reply began but did not end in time", response=response)
+                raise ReplyTooSlow("it began but did not end in time", response=response)
         return bytes(body)
 
 

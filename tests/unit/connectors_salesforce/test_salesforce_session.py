@@ -199,6 +199,9 @@ def test_a_reply_is_read_up_to_its_bound_even_when_packed(org: responses.Request
     org.patch(WRITE, body=bomb, headers={"Content-Encoding": "gzip"}, content_type="application/json")
     with pytest.raises(OutcomeUnknown, match="ReplyTooLarge"):
         write(connect(max_reply_bytes=65_536))
+    org.get(f"{DATA}/query/", body=bomb, headers={"Content-Encoding": "gzip"}, content_type="application/json")
+    with pytest.raises(Misconfigured, match="page_size"):
+        read(connect(max_reply_bytes=65_536))
 
 
 @pytest.mark.parametrize(
