@@ -13,6 +13,9 @@ TIMEOUT = 30.0
 """Seconds for one request; the API server answers in milliseconds but shares the machine with everything else."""
 
 
+POOL = "Tasks of one connection at a time"
+
+
 class AirflowApiError(Exception):
     """Airflow refused a request or did not come to an end in time; the message quotes its words."""
 
@@ -35,15 +38,9 @@ class AirflowApi:
     def create_pools(self, sizes: Mapping[str, int]) -> None:
         """Create pools, or set the size of those that are there."""
         for name, slots in sizes.items():
-            body = {
-                "name": name,
-                "slots": slots,
-                "description": "Tasks of one connection at a time",
-                "include_deferred": False,
-            }
-            reply = self._send("POST", "/pools", body, accept={409})
-            if reply.status_code == 409:
-                self._send("PATCH", f"/pools/{name}", {"name": name, "slots": slots}, update_mask="slots")
+            body = {"name": name, "slots": slots, "description": POOL, "include_deferred": False}
+            if self._send("POST", "/pools", body, accept={409}).status_code == 409:
+                self._send("PATCH", f"/pools/{name}", body)
 
     def dags(self) -> dict[str, bool]:
         """Whether each DAG of the hub is paused, by id."""
