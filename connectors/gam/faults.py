@@ -18,8 +18,9 @@ _FACTS = Path(__file__).parent / "facts"
 _XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _INDEX = re.compile(r"^([A-Za-z]*)\[(\d+)\]")
 _ERROR_STRING = re.compile(r"^[A-Za-z]+Error\.[A-Z0-9_]+$")
-_IN_MESSAGE = re.compile(r"\[(?P<code>[A-Za-z]+Error(?:\.[A-Z0-9_]+)?) @ (?P<path>[^;\]]*(?:\[\d+\][^;\]]*)?)"
-                         r"(?:; trigger:'(?P<trigger>[^']*)')?\]")  # fmt: skip
+_IN_MESSAGE = re.compile(
+    r"\[(?P<code>[A-Za-z]+Error(?:\.[A-Z0-9_]+)?) @ (?P<path>(?:[^;\[\]]|\[\d+\])*)(?:; trigger:'(?P<trigger>.*?)')?\]"
+)
 
 
 class Fate(StrEnum):
