@@ -18,6 +18,8 @@ CRM_SECRET = "ORDERHUB_SFDC_SECRET"  # noqa: S105 - the name of a variable, not 
 AD_SERVER_TOKEN = "ORDERHUB_GAM_TOKEN"  # noqa: S105 - the name of a variable, not a secret
 CONSUMER_KEY = "orderhub"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - the sandbox's own static token, good for nothing else
+ROOT_AD_UNIT = "21700000001"
+"""The simulated network's root ad unit: lines run on the whole inventory."""
 SETTLE_SECONDS = 3.0
 """How long a sandbox may still apply what it dropped; its late commits come after one second. Vendors need minutes."""
 
@@ -74,7 +76,7 @@ def configuration(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[
                     "quota_wait_seconds": 1.0,
                     "forecast_wait_seconds": 1.0,
                 },
-                "mapping_settings": {"trafficker_id": trafficker},
+                "mapping_settings": {"trafficker_id": trafficker, "root_ad_unit_id": ROOT_AD_UNIT},
             },
         },
     }

@@ -178,8 +178,8 @@ class Cause:
     code: str
 
 
-BAD_INPUT = frozenset({"validation", "picklist", "length", "reference_missing", "duplicate", "ambiguous", "mapping"})
-"""Reasons that lie in what the source says; anything else is trouble of ours or of a vendor."""
+BAD_INPUT = frozenset({"validation", "picklist", "length", "reference_missing", "duplicate", "ambiguous"})
+"""Reasons that lie in what the source says; anything else is trouble of ours, of the configuration or of a vendor."""
 
 
 def first_cause(causes: Mapping[str, Cause], suspects: Sequence[str]) -> Cause | None:

@@ -56,7 +56,7 @@ class People:
     def prepare_vendors(self, book: OrderBook) -> None:
         """What administrators did before the first deal: currencies, custom targeting keys and values."""
         self.crm.post("currencies", {"currencies": list(book.currencies)})
-        self.ad_server.post("targeting", {"keys": custom_targeting(book.lines)})
+        self.ad_server.post("custom_targeting", {"keys": custom_targeting(book.lines)})
 
     def trafficker(self) -> str:
         """User id of the ad server's trafficker, who is responsible for every order."""
@@ -75,7 +75,7 @@ class People:
 
     def attach_creatives(self) -> None:
         """The trafficker gives every approved line its creative, now and from now on."""
-        self.ad_server.post("creatives/attach", {"auto": True})
+        self.ad_server.post("trafficker", {"auto_attach": True})
 
     def see_ads(self, truths: Iterable[TrueDelivery]) -> None:
         """Readers see ads: each line's true impressions, spread over its flight by the ad server."""
@@ -85,8 +85,8 @@ class People:
                 "lines": [
                     {
                         "external_id": truth.external_id,
-                        "start": truth.start.isoformat(),
-                        "end": truth.end.isoformat(),
+                        "from": truth.start.isoformat(),
+                        "until": truth.end.isoformat(),
                         "impressions": truth.impressions,
                     }
                     for truth in truths
