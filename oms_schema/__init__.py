@@ -6,6 +6,7 @@ from oms_schema.change import Change, ChangeStatus
 from oms_schema.checks import GOAL_UNITS, check_line, check_line_against_order, check_order
 from oms_schema.commission import gross_of, net_of
 from oms_schema.creative import CreativePlaceholder, UniversalAdId
+from oms_schema.currencies import check_currency
 from oms_schema.deal import Deal, DealId, DealType, check_deal_change
 from oms_schema.delivery import (
     METRIC_OF_GOAL,
@@ -176,6 +177,7 @@ __all__ = [
     "canonical_id",
     "check_balance",
     "check_basic_plane",
+    "check_currency",
     "check_deal_change",
     "check_length",
     "check_line",

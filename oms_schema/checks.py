@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from oms_schema.currencies import check_currency
 from oms_schema.line import CostMethod, Goal, GoalMeasure, GoalUnit, Line
 from oms_schema.order import Order
 from oms_schema.party import PartyRole
@@ -82,8 +83,8 @@ def check_line(line: Line) -> tuple[Problem, ...]:
 
 
 def check_order(order: Order) -> tuple[Problem, ...]:
-    """PARTY-MISSING when nobody is the advertiser, PARTY-ROLE-TWICE when a role is played by several parties."""
-    problems: list[Problem] = []
+    """CURRENCY-UNKNOWN; PARTY-MISSING when nobody is the advertiser; PARTY-ROLE-TWICE when several parties play one role."""
+    problems = list(check_currency("currency", order.currency))
     if order.party(PartyRole.ADVERTISER) is None:
         problems.append(
             _problem(

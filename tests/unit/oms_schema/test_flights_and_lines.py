@@ -289,6 +289,7 @@ def test_goals_of_flights_that_do_not_add_up_are_reported() -> None:
 def test_an_order_has_one_advertiser() -> None:
     assert check_order(order()) == ()
     assert [p.code for p in check_order(order(parties=()))] == ["PARTY-MISSING"]
+    assert [p.code for p in check_order(order(currency="UDS"))] == ["CURRENCY-UNKNOWN"]
     both = tuple(
         PartyInRole(role=PartyRole.ADVERTISER, party_id=canonical_id(EntityKind.PARTY, "sfdc", name)) for name in "AB"
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from oms_schema.commission import commission, gross_of, net_of
+from oms_schema.currencies import ACTIVE, WITHDRAWN, check_currency
 from oms_schema.money import _EXPONENTS, Money, exponent, half_up, minor_unit
 
 CURRENCIES = st.sampled_from(["USD", "EUR", "JPY", "KWD", "CLF"])
@@ -30,9 +31,19 @@ def test_each_currency_has_its_own_minor_unit(currency: str, decimals: int) -> N
     assert Money(micros=minor_unit(currency), currency=currency).amount == Decimal(1).scaleb(-decimals)
 
 
-def test_every_currency_with_an_unusual_exponent_exists_in_iso_4217() -> None:
+def test_the_known_currencies_are_those_of_iso_4217_that_money_is_owed_in() -> None:
     iso = {currency.alpha_3 for currency in pycountry.currencies}
-    assert set(_EXPONENTS) <= iso
+    units_nobody_pays_in = {"XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XDR", "XPD", "XPT", "XSU", "XTS", "XUA", "XXX"}
+    assert iso - units_nobody_pays_in == ACTIVE
+    assert not WITHDRAWN & ACTIVE
+    assert set(_EXPONENTS) <= ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("currency", "codes"), [("USD", []), ("BGN", []), ("UDS", ["CURRENCY-UNKNOWN"]), ("XXX", ["CURRENCY-UNKNOWN"])]
+)
+def test_a_misspelt_currency_is_reported(currency: str, codes: list[str]) -> None:
+    assert [problem.code for problem in check_currency("currency", currency)] == codes
 
 
 @given(MONEY)
