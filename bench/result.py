@@ -1,0 +1,93 @@
+"""What a measurement says: both sides, the ratio's median and spread over the rounds, its limit, and how it was made."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """How a ratio stands to its limit. `undecided`: the spread crosses the limit."""
+
+    MET = "met"
+    MISSED = "missed"
+    UNDECIDED = "undecided"
+    NO_LIMIT = "no limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One measured ratio. `limit` with `at_least` or `at_most`; `spread` is (smallest, largest) over the rounds."""
+
+    name: str
+    ratio: float
+    spread: tuple[float, float]
+    rounds: int
+    method: str
+    limit: float | None = None
+    sense: str = "at_least"
+    figures: dict[str, Any] = field(default_factory=dict)
+    memory_mb: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Met or missed only when every round agrees."""
+        if self.limit is None:
+            return Verdict.NO_LIMIT
+        holds = [value >= self.limit if self.sense == "at_least" else value <= self.limit for value in self.spread]
+        if all(holds):
+            return Verdict.MET
+        return Verdict.MISSED if not any(holds) else Verdict.UNDECIDED
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, the verdict with it."""
+        return {**asdict(self), "verdict": str(self.verdict)}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one run, garbage collected before it."""
+    gc.collect()
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def interleaved(one: Callable[[], object], other: Callable[[], object], rounds: int) -> list[tuple[float, float]]:
+    """A B A B …: seconds of both sides for each round, after one round that is not counted."""
+    one(), other()
+    return [(seconds(one), seconds(other)) for _ in range(rounds)]
+
+
+def measured(
+    name: str,
+    pairs: Sequence[tuple[float, float]],
+    *,
+    method: str,
+    limit: float | None,
+    sense: str,
+    ratio: Callable[[float, float], float],
+    figures: dict[str, Any] | None = None,
+) -> Measurement:
+    """A measurement out of interleaved seconds; `ratio` says what is divided by what."""
+    ratios = [ratio(one, other) for one, other in pairs]
+    return Measurement(
+        name=name,
+        ratio=round(statistics.median(ratios), 4),
+        spread=(round(min(ratios), 4), round(max(ratios), 4)),
+        rounds=len(pairs),
+        method=method,
+        limit=limit,
+        sense=sense,
+        figures={
+            "seconds_a": round(statistics.median(one for one, _ in pairs), 4),
+            "seconds_b": round(statistics.median(other for _, other in pairs), 4),
+            **(figures or {}),
+        },
+        memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    )
