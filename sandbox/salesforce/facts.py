@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -265,12 +265,18 @@ def _object_from_document(document: Mapping[str, Any]) -> SObject:
     return SObject(fields=tuple(built), **{"labelPlural": facts["label"] + "s", **facts})
 
 
+@cache
+def _read_standard_objects() -> tuple[SObject, ...]:
+    paths = sorted((_ORG / "standard").glob("*.yaml"))
+    return tuple(_object_from_document(yaml.safe_load(path.read_text("utf-8"))) for path in paths)
+
+
 def standard_objects() -> dict[str, SObject]:
     """The standard objects by API name, as a fresh multi-currency org has them."""
-    documents = [yaml.safe_load(path.read_text("utf-8")) for path in sorted((_ORG / "standard").glob("*.yaml"))]
-    return {document["name"]: _object_from_document(document) for document in documents}
+    return {sobject.name: sobject for sobject in _read_standard_objects()}
 
 
+@cache
 def template_fields(template: str) -> dict[str, list[Field]]:
     """The custom fields of an org template (`adsales`), by object."""
     document = yaml.safe_load((_ORG / f"{template}.yaml").read_text("utf-8"))

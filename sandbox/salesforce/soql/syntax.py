@@ -134,7 +134,7 @@ _PARSER = Lark((FilePath(__file__).parent / "grammar.lark").read_text("utf-8"), 
 _NOT_SIMULATED = re.compile(
     r"\b(TYPEOF|USING\s+SCOPE|WITH\s+(?:SECURITY_ENFORCED|USER_MODE|SYSTEM_MODE|DATA\s+CATEGORY)|FOR\s+(?:VIEW|REFERENCE|UPDATE)"
     r"|ALL\s+ROWS|INCLUDES\s*\(|EXCLUDES\s*\(|FIELDS\s*\(|toLabel\s*\(|format\s*\(|convertCurrency\s*\(|DISTANCE\s*\("
-    r"|GROUP\s+BY\s+(?:ROLLUP|CUBE))",
+    r"|GROUP\s+BY\s+(?:ROLLUP|CUBE)|(?:CALENDAR|FISCAL|DAY|HOUR|WEEK)_\w+\s*\()",
     re.IGNORECASE,
 )
 
