@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _ORG_HOSTS = (".salesforce.com", ".salesforce.mil", ".sfcrmproducts.cn")
 _JSON = "application/json"
+_LONGEST_QUERY = 16_000  # an address may have 16,384 bytes (REST API guide, limits)
 _BUSY_LOGINS = frozenset({"server_error", "temporarily_unavailable", "LOGIN_RATE_EXCEEDED"})
 
 
@@ -273,6 +274,12 @@ class OrgSession:
         Raises RetryLater when there are more than `most` rows or the reply is not a query result.
         """
         rows: list[Native] = []
+        if len(quote(soql, safe="")) > _LONGEST_QUERY:
+            raise Misconfigured(
+                "QUERY-TOO-LONG",
+                f"A query of {record} is {len(soql)} characters long, more than the address of a request holds. Nothing was "
+                "read. Whoever keeps the mapping uses fewer fields.",
+            )
         call = Call(f"{path}/", params={"q": soql}, record=record)
         while True:
             result = self.send_json(call)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from connectors.salesforce.settings import SalesforceSettings, is_loopback
 
@@ -85,12 +86,17 @@ class BoundedAdapter(HTTPAdapter):
 
     def _bounded_body(self, response: requests.Response, until: float) -> bytes:
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
-            body += chunk
-            if len(body) > self._max_bytes:
-                raise ReplyTooLarge(f"it is longer than {self._max_bytes} bytes", response=response)
-            if time.monotonic() > until:
-                raise ReplyTooSlow("it began but did not end in time", response=response)
+        try:
+            # read1 returns what has come; reading whole pieces would wait for them, and a byte a second keeps a time-out
+            # from ever striking.
+            while chunk := response.raw.read1(_CHUNK, decode_content=True):
+                body += chunk
+                if len(body) > self._max_bytes:
+                    raise ReplyTooLarge(f"it is longer than {self._max_bytes} bytes", response=response)
+                if time.monotonic() > until:
+                    raise ReplyTooSlow("it began but did not end in time", response=response)
+        except HTTPError as error:  # urllib3's own errors; requests wraps them only where it reads by itself
+            raise requests.exceptions.ChunkedEncodingError(error, response=response) from error
         return bytes(body)
 
 

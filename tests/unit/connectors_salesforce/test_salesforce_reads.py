@@ -198,6 +198,11 @@ def test_a_field_name_cannot_smuggle_soql(connect: Connect, name: str) -> None:
         list(connect().read("Opportunity", [name], None))
 
 
+def test_a_query_too_long_for_an_address_is_a_clear_error(connect: Connect) -> None:
+    with pytest.raises(Misconfigured, match="fewer fields"):
+        list(connect().read("Opportunity", [f"A_Rather_Long_Name_Of_A_Field_{n}__c" for n in range(500)], None))
+
+
 def test_an_unknown_stream_is_refused(connect: Connect) -> None:
     with pytest.raises(Misconfigured, match="does not handle"):
         list(connect().read("User", ["Name"], None))
