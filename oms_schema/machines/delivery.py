@@ -119,7 +119,9 @@ def _started(f: DeliveryFacts) -> str | None:
 
 
 def _before_start(f: DeliveryFacts) -> str | None:
-    return "it has" if _started(f) is None else None
+    if f.start is None or f.now is None:
+        return "the start or the time is not known"
+    return f"it was {f.start.isoformat()}" if f.now >= f.start else None
 
 
 def _delivery_seen(f: DeliveryFacts) -> str | None:
