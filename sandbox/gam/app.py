@@ -96,7 +96,8 @@ class AdManagerApp:
         try:
             soap = door.read(request.get_data())
         except MalformedRequestError as error:
-            self._control.calls.count(f"{service} (malformed)", "read")
+            meant = error.operation
+            self._control.calls.count(meant or f"{service} (malformed)", ANSWERS[meant].kind if meant else "read")
             return _xml(door.malformed(error), 500)
         name = soap.operation.name
         answer = ANSWERS[name]

@@ -16,6 +16,8 @@ from sandbox.gam.soap import Native, fail
 from sandbox.serving import ControlError
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+# google-auth always names this audience, whatever address it sends the assertion to.
+_AUDIENCE = "https://oauth2.googleapis.com/token"
 SCOPES = frozenset({"https://www.googleapis.com/auth/dfp", "https://www.googleapis.com/auth/admanager"})
 
 
@@ -52,7 +54,7 @@ class Tokens:
             public_key = self._network.service_accounts.get(email)
             if public_key is None:
                 raise TokenError("invalid_grant", "Invalid grant: account not found")
-            claims = jwt.decode(assertion, public_key, algorithms=["RS256"], audience=token_uri)
+            claims = jwt.decode(assertion, public_key, algorithms=["RS256"], audience=[token_uri, _AUDIENCE])
         except jwt.PyJWTError as error:
             raise TokenError("invalid_grant", f"Invalid JWT: {error}") from error
         if not SCOPES & set(str(claims.get("scope", "")).split()):

@@ -22,8 +22,13 @@ class MalformedRequestError(Exception):
     """The request is no XML, no SOAP or breaks the schema. Answered as the vendor's stack (Apache CXF) does:
 
     a fault `soap:Client` "Unmarshalling Error: ..." without detail (googleads-php-lib#34, google-ad-manager-api#26).
-    The words after the colon are libxml2's here and Xerces' at the vendor; nobody should read them.
+    The words after the colon are libxml2's here and Xerces' at the vendor; nobody should read them. `operation` is the
+    operation that was meant, if that much could be read.
     """
+
+    def __init__(self, breach: str, operation: str | None = None) -> None:
+        super().__init__(breach)
+        self.operation = operation
 
     def __str__(self) -> str:
         return f"Unmarshalling Error: {super().__str__()}"
@@ -72,7 +77,7 @@ class Door:
             raise MalformedRequestError(f'unexpected element (uri:"{name.namespace}", local:"{name.localname}")')
         header = envelope.find(f"{{{_SOAP}}}Header/{{{self._space}}}RequestHeader")
         for element in filter(lambda each: each is not None, (header, payload)):
-            self._check(element)
+            self._check(element, operation.name)
         facts = {} if header is None else self._codec.read_fields(header, "SoapRequestHeader")
         return Request(
             operation,
@@ -81,12 +86,12 @@ class Door:
             facts.get("applicationName"),
         )
 
-    def _check(self, element: Any) -> None:
+    def _check(self, element: Any, operation: str) -> None:
         with self._checking:
             try:
                 self._schema.assertValid(element)
             except etree.DocumentInvalid as error:
-                raise MalformedRequestError(str(error)) from None
+                raise MalformedRequestError(str(error).rpartition(", line ")[0] or str(error), operation) from None
 
     def reply(self, operation: Operation, value: object, request_id: str, milliseconds: int) -> bytes:
         """The envelope of a successful call."""
