@@ -93,12 +93,12 @@ class SalesforceApp:
         return self._answer(environ, request, body)(environ, start_response)
 
     def _answer(self, environ: WSGIEnvironment, request: Request, body: bytes) -> Response:
-        uri = str(environ.get("REQUEST_URI") or environ.get("RAW_URI") or request.full_path)
-        if len(uri) > MAX_URI:
+        path = str(environ.get("REQUEST_URI") or request.path).partition("?")[0]
+        if len(path) + 1 + len(environ.get("QUERY_STRING", "")) > MAX_URI:
             self._control.calls.count("URI too long", "read")
             return Response(_HTML_414, status=414, content_type="text/html")
         pretty = request.headers.get("X-PrettyPrint") == "1"
-        operation, counted = self._operation(request, body, uri.partition("?")[0])
+        operation, counted = self._operation(request, body, path)
         self._control.calls.count(operation.name, operation.kind, operation.records)
 
         def handle() -> Response:
