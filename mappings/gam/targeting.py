@@ -103,10 +103,11 @@ class Expression:
         self, criteria: Sequence[Criterion], context: Context, losses: list[Loss]
     ) -> tuple[list[str], list[str]]:
         scope = _scope(criteria)
-        excluded: list[str] = []
+        excluded: list[tuple[Criterion, dict[str, str]]] = []
         found: dict[Dimension, tuple[Criterion, list[str]]] = {}
         for criterion in criteria:
             ids: list[str] = []
+            named: dict[str, str] = {}
             table = f"Geo_Target:{self.geo[criterion.dimension]}"
             place_scope = _place_scope(criterion, scope)
             unknown: list[str] = []
@@ -116,10 +117,11 @@ class Expression:
                     unknown.append(value)
                 else:
                     ids.append(place)
+                    named[value] = place
             if criterion.operator is _INCLUDE:
                 found[criterion.dimension] = criterion, ids
             else:
-                excluded += ids
+                excluded.append((criterion, named))
             implied = criterion.dimension is Dimension.COUNTRY and criterion.operator is _INCLUDE
             if unknown and not implied:
                 losses += _lost(criterion, unknown, "Geo_Target knows no such place, or several")
@@ -131,12 +133,36 @@ class Expression:
                     ids,
                 )
                 losses += _lost(criterion, unknown, "Geo_Target knows no such country")
-        return list(dict.fromkeys(_chosen(found, losses))), list(dict.fromkeys(excluded))
+        targeted = list(dict.fromkeys(_chosen(found, losses)))
+        inside = not targeted or (bool(scope) and _narrowest(found) is None)
+        return targeted, _excluded(excluded, inside, losses)
+
+
+def _narrowest(found: Mapping[Dimension, tuple[Criterion, list[str]]]) -> Dimension | None:
+    """The narrowest kind of place below a country that resolved; None when only countries did, or nothing."""
+    return next((d for d in _NARROWEST_FIRST if d in found and found[d][1]), None)
+
+
+def _excluded(criteria: Sequence[tuple[Criterion, Mapping[str, str]]], inside: bool, losses: list[Loss]) -> list[str]:
+    """The places that can be excluded. Ad Manager refuses postal codes there, and places that do not lie in a targeted one
+    [S: GeoTargetingError.POSTAL_CODES_CANNOT_BE_EXCLUDED, GenericTargetingError.CONFLICTING_INCLUSION_OR_EXCLUSION_OF_
+    SIBLINGS]; which state or metro a place lies in is not known here, so only exclusions from one whole country are sent.
+    """
+    ids: list[str] = []
+    for criterion, named in criteria:
+        if criterion.dimension is Dimension.POSTAL_CODE:
+            losses += _lost(criterion, tuple(named), "Ad Manager cannot exclude postal codes")
+        elif not inside:
+            why = "Ad Manager excludes only inside a targeted place, and these are not known to lie in one"
+            losses += _lost(criterion, tuple(named), why)
+        else:
+            ids += named.values()
+    return list(dict.fromkeys(ids))
 
 
 def _chosen(found: Mapping[Dimension, tuple[Criterion, list[str]]], losses: list[Loss]) -> list[str]:
     """The places to target: the narrowest kind that resolved. The known values of the other kinds become losses."""
-    narrow = next((d for d in _NARROWEST_FIRST if d in found and found[d][1]), None)
+    narrow = _narrowest(found)
     if narrow is None:
         return found[Dimension.COUNTRY][1] if Dimension.COUNTRY in found else []
     for dimension, (criterion, ids) in found.items():
