@@ -360,3 +360,16 @@ def test_the_writer_refuses_to_shrink_what_is_written(tmp_path: Path) -> None:
     (tmp_path / "gone.json").write_bytes(b"{}")
     assert export.write_schemas(tmp_path) == ("gone.json is gone", "money.json: note is gone")
     assert orjson.loads((tmp_path / "money.json").read_bytes()) == wider
+
+
+def test_the_command_writes_and_refuses_with_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export, "FOLDER", tmp_path / "v1")
+    monkeypatch.setattr(export, "PAGE", tmp_path / "docs" / "page.md")
+    assert export.main(["--docs"]) == 0
+    assert export.PAGE.read_text(encoding="utf-8") == status_machines_page()
+    assert export.main([]) == 0
+    (export.FOLDER / "gone.json").write_bytes(b"{}")
+    assert export.main([]) == 1
+    assert "gone.json is gone" in capsys.readouterr().err
