@@ -138,9 +138,15 @@ def changed_records(
     return changed
 
 
-def fewest_calls(cycles: Iterable[Mapping[tuple[str, str], int]], batches: Mapping[str, int] = DECLARED_BATCH) -> int:
-    """Σ over (connection, operation, mirror cycle) of ⌈records changed ÷ declared batch⌉."""
-    return sum(-(-records // batches[connection]) for cycle in cycles for (connection, _), records in cycle.items())
+def fewest_calls(
+    cycles: Iterable[Mapping[tuple[str, str], int]], batches: Mapping[str, int] = DECLARED_BATCH
+) -> dict[str, int]:
+    """By `connection operation`: Σ over mirror cycles of ⌈records changed ÷ declared batch⌉."""
+    fewest: Counter[str] = Counter()
+    for cycle in cycles:
+        for (connection, operation), records in cycle.items():
+            fewest[f"{connection} {operation}"] += -(-records // batches[connection])
+    return dict(sorted(fewest.items()))
 
 
 def _owned(record: str, native: Native) -> dict[str, Any]:
@@ -170,12 +176,24 @@ def spend_difference(lines: Iterable[tuple[str, BookLine]]) -> dict[str, str]:
 
 
 # ---------------------------------------------------------------- why a line is not live
+REFUSED_BY_AD_SERVER = "refused_by_ad_server"
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why something is parked: the reason's word and the code."""
+    """Why something is parked: the reason's word, the code, and the connection whose change or lane it is."""
 
     reason: str
     code: str
+    connection: str
+
+    @property
+    def word(self) -> str:
+        """The reason; what the ad server itself refused as invalid goes apart, because the mapping let it through.
+
+        Ad Manager's codes are an error's class and reason, joined by a dot; codes of our own have none.
+        """
+        return REFUSED_BY_AD_SERVER if self.reason == "validation" and "." in self.code else self.reason
 
 
 BAD_INPUT = frozenset({"validation", "picklist", "length", "reference_missing", "duplicate", "ambiguous"})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.demo.control import Calls, SandboxControl, other_calls, writes
+from cli.demo.control import WRITE_KINDS, Calls, SandboxControl, other_calls, writes
 from cli.demo.crm_client import CrmClient
 from cli.demo.crm_seed import Seeded, seed_crm
 from cli.demo.engine import SOURCE, Engine
@@ -70,6 +70,8 @@ class Outcome:
     second_run_writes: int = 0
     vendor_calls: int = 0
     fewest_calls: int = 0
+    vendor_calls_by_operation: dict[str, int] = field(default_factory=dict)
+    fewest_calls_by_operation: dict[str, int] = field(default_factory=dict)
     other_calls: dict[str, int] = field(default_factory=dict)
     spend_difference: dict[str, str] = field(default_factory=dict)
     not_placed: int = 0
@@ -218,6 +220,7 @@ def count(
     """The figures, by their definitions in the README."""
     book = stage.book
     live = live_lines(ad_server)
+    fewest = fewest_calls(cycles)
     live_ids = [line_id for line_id in ids.lines if live.get(line_id)]
     delivered = delivered_by_hub(stage.hub, list(ids.lines))
     return Outcome(
@@ -231,7 +234,9 @@ def count(
         delivered_in_whole_file=sum(line.impressions for line in book.lines),
         mirrored=sum(mirrored(stage.crm, "Opportunity").values()),
         vendor_calls=writes(calls),
-        fewest_calls=fewest_calls(cycles),
+        fewest_calls=sum(fewest.values()),
+        vendor_calls_by_operation={each.operation: each.calls for each in calls if each.kind in WRITE_KINDS},
+        fewest_calls_by_operation=fewest,
         other_calls=other_calls(calls),
         spend_difference=spend_difference((order.key.currency, line) for order, line in ids.lines.values()),
         not_placed=len(seeded.unplaced),
@@ -251,7 +256,7 @@ def parked_by_reason(
     for line_id, suspects in ids.suspects.items():
         if line_id not in live:
             cause = first_cause(causes, suspects)
-            found[UNEXPLAINED if cause is None else cause.reason] += 1
+            found[UNEXPLAINED if cause is None else cause.word] += 1
     return dict(sorted(found.items()))
 
 
@@ -259,7 +264,7 @@ def parked_causes(hub: Hub) -> dict[str, Cause]:
     """Why each parked entity is parked, by its id; the first item of each holds."""
     causes: dict[str, Cause] = {}
     for item in hub.parked():
-        causes.setdefault(item.entity_id, Cause(item.reason, item.code))
+        causes.setdefault(item.entity_id, Cause(item.reason, item.code, item.connection))
     return causes
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cli.demo.figures import (
+    BAD_INPUT,
     DECLARED_BATCH,
     AdServerImage,
     Cause,
@@ -92,9 +93,10 @@ def test_the_mark_stands_in_the_last_brackets(name: str, mark: str) -> None:
 # ---------------------------------------------------------------- how few calls would have done
 def test_fewest_calls_rounds_up_per_connection_operation_and_cycle() -> None:
     one = {("gam-main", "create LineItem"): 51, ("gam-main", "create Order"): 50, ("sfdc", "update Opportunity"): 200}
-    assert fewest_calls([one]) == 2 + 1 + 1
-    assert fewest_calls([one, {("sfdc", "update Opportunity"): 1}, {}]) == 5
-    assert fewest_calls([{("sfdc", "update Opportunity"): 0}]) == 0
+    apart = {"gam-main create LineItem": 2, "gam-main create Order": 1, "sfdc update Opportunity": 1}
+    assert fewest_calls([one]) == apart
+    assert fewest_calls([one, {("sfdc", "update Opportunity"): 1}, {}]) == {**apart, "sfdc update Opportunity": 2}
+    assert sum(fewest_calls([{("sfdc", "update Opportunity"): 0}]).values()) == 0
 
 
 def test_new_objects_are_creations_and_an_approval_is_an_act() -> None:
@@ -167,8 +169,16 @@ def test_spend_differs_by_the_rounding_of_the_price_alone_and_per_currency() -> 
 
 
 def test_the_lines_own_cause_speaks_before_its_orders_and_a_missing_reference_speaks_last() -> None:
-    own, order, waits = Cause("length", "L"), Cause("validation", "V"), Cause("reference_missing", "R")
+    own, order = Cause("length", "L", "gam-main"), Cause("validation", "V", "sfdc")
+    waits = Cause("reference_missing", "R", "sfdc")
     assert first_cause({"lin": own, "ord": order}, ["lin", "ord"]) == own
     assert first_cause({"lin": waits, "ord": order}, ["lin", "ord", "pty"]) == order
     assert first_cause({"lin": waits}, ["lin", "ord"]) == waits
     assert first_cause({}, ["lin"]) is None
+
+
+def test_what_the_ad_server_refused_is_no_bad_input_because_the_mapping_let_it_through() -> None:
+    refused = Cause("validation", "GeoTargetingError.POSTAL_CODES_CANNOT_BE_EXCLUDED", "gam-main")
+    assert refused.word not in BAD_INPUT
+    assert Cause("validation", "required_missing", "sfdc").word in BAD_INPUT
+    assert Cause("length", "StringLengthError.TOO_LONG", "gam-main").word in BAD_INPUT
