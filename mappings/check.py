@@ -133,9 +133,11 @@ class _Checker:
         before = len(self.errors)
         target = self._canonical(entity, path, at)
         paths = tuple(spec.paths or ([spec.path] if spec.path else []))
-        self._one_source(at, {"path": spec.path, "paths": spec.paths, "const": spec.const})
         if spec.setting is not None:
             self.wrong((*at, "setting"), "settings are known on the way out only.", "Use `const`.")
+            return None
+        if not self._one_source(at, {"path": spec.path, "paths": spec.paths, "const": spec.const}):
+            return None
         views = [self._vendor(p, (*at, "paths" if spec.paths else "path")) for p in paths]
         for view in views:
             if view is not None and not view.readable:
@@ -200,7 +202,8 @@ class _Checker:
         view = self._vendor(path, at)
         sources = [self._canonical(entity, s, (*at, "from")) for s in spec.from_]
         given = {"from": spec.from_ or None, "const": spec.const, "setting": spec.setting, "context": spec.context}
-        self._one_source(at, given)
+        if not self._one_source(at, given):
+            return None
         if spec.required and spec.absent == "clear":
             self.wrong((*at, "absent"), "a required field is never cleared.", "Remove `required` or `absent`.")
         if view is None or any(s is None for s in sources):
@@ -454,7 +457,7 @@ class _Checker:
                 continue
             other = first.setdefault(restore.target, move.target.path)
             if other != move.target.path:
-                self.wrong(("fields", move.target.path), f"{restore.target} is also read into {other}, and both would restore it.",
+                self.wrong(("fields", move.target.path), f"{restore.target} is also read into {other}; both would restore it.",
                            f"Add `derived: from {other}` to one of the two.")  # fmt: skip
 
     def _written_once(self, targets: Iterable[str]) -> None:
@@ -536,12 +539,13 @@ class _Checker:
         close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
         return f", for instance {close[0]}" if close else ""
 
-    def _one_source(self, at: tuple[str, ...], given: Mapping[str, Any]) -> None:
+    def _one_source(self, at: tuple[str, ...], given: Mapping[str, Any]) -> bool:
         named = [name for name, value in given.items() if value is not None]
         if len(named) != 1:
             listed = ", ".join(given)
             said = " and ".join(named) if named else "none"
             self.wrong(at, f"a value has one source, here is {said}.", f"Give exactly one of {listed}.")
+        return len(named) == 1
 
     def wrong(self, at: tuple[str | int, ...], wrong: str, fix: str) -> None:
         node = self.node.at(*at)

@@ -129,17 +129,12 @@ def _shaped(node: Node, errors: list[MappingError]) -> MappingSpec | None:
         return MappingSpec.model_validate(node.plain())
     except ValidationError as fault:
         for error in fault.errors(include_url=False, include_context=False):
-            loc = tuple(step for step in error["loc"] if not _internal(step))
+            loc = error["loc"]
             place = node.at(*loc)
             name = ".".join(str(step) for step in loc) or "(file)"
             words = fault_words(error["type"], error["msg"], error["input"])
             errors.append(MappingError(place.file, place.line, name, words, _fix(error["type"], loc)))
         return None
-
-
-def _internal(step: str | int) -> bool:
-    """Steps that pydantic adds for unions and function validators; no key of a file looks like them."""
-    return isinstance(step, str) and (step in ("UnknownDefault",) or ("[" in step and "=" not in step))
 
 
 def _fix(kind: str, loc: tuple[str | int, ...]) -> str:

@@ -73,20 +73,36 @@ class TypeChange(StrEnum):
 
 def _word_enum(enum: type[StrEnum]) -> BeforeValidator:
     def read(value: object) -> object:
-        return enum(value) if isinstance(value, str) and value in {m.value for m in enum} else value
+        if isinstance(value, str) and value in {m.value for m in enum}:
+            return enum(value)
+        raise ValueError(f"it has to be one of {', '.join(enum)}")
 
     return BeforeValidator(read)
 
 
+def _unknown(value: object) -> object:
+    if isinstance(value, str) and value in {m.value for m in Unknown}:
+        return Unknown(value)
+    if isinstance(value, dict) and set(value) == {"default"} and isinstance(value["default"], str):
+        return UnknownDefault(default=value["default"])
+    raise ValueError("it has to be reject, hold, keep or {default: a word}")
+
+
 AnOwner = Annotated[Owner, _word_enum(Owner)]
-AnUnknown = Annotated[Unknown, _word_enum(Unknown)] | UnknownDefault
+AnUnknown = Annotated[Unknown | UnknownDefault, BeforeValidator(_unknown)]
+
+
+def _hold_or_reject(value: object) -> object:
+    if value in (Unknown.HOLD, Unknown.REJECT):
+        return Unknown(str(value))
+    raise ValueError("it has to be hold or reject")
 
 
 class Drift(_Part):
     """What happens when the vendor's side changes shape."""
 
     new_field: Annotated[NewField, _word_enum(NewField)] = NewField.WARN
-    new_enum: Annotated[Literal[Unknown.HOLD, Unknown.REJECT], _word_enum(Unknown)] = Unknown.HOLD
+    new_enum: Annotated[Unknown, BeforeValidator(_hold_or_reject)] = Unknown.HOLD
     type_change: Annotated[TypeChange, _word_enum(TypeChange)] = TypeChange.FREEZE
 
 
@@ -104,19 +120,29 @@ def _calls(value: object) -> object:
     for item in items:
         if isinstance(item, str):
             calls.append({"name": item})
-        elif isinstance(item, dict) and len(item) == 1:
-            name, arguments = next(iter(item.items()))
-            calls.append({"name": name, "arguments": arguments or {}})
+        elif isinstance(item, dict) and len(item) == 1 and isinstance(arguments := next(iter(item.values())), dict):
+            calls.append({"name": next(iter(item)), "arguments": arguments})
         else:
             raise ValueError("it has to be a transform's name, {name: {argument: literal}}, or a list of these")
     return calls
+
+
+def _literals(value: object) -> object:
+    for name, literal in value.items() if isinstance(value, dict) else ():
+        texts: list[object] = list(literal.values()) if isinstance(literal, dict) else []
+        texts = literal if isinstance(literal, list) else texts
+        if not isinstance(literal, (str, int, list, dict)) or not all(isinstance(t, str) for t in texts):
+            raise ValueError(
+                f"the argument {name} has to be a text, a number, true, false, or texts in a list or a table"
+            )
+    return value
 
 
 class Call(_Part):
     """One transform with its literal arguments."""
 
     name: str
-    arguments: dict[str, Literals] = {}
+    arguments: Annotated[dict[str, Literals], BeforeValidator(_literals)] = {}
 
 
 Calls = Annotated[list[Call], BeforeValidator(_calls)]
@@ -207,8 +233,18 @@ _KINDS_OF_FAULT: dict[str, str] = {
     "missing": "it is missing.",
     "extra_forbidden": "nothing of this name may stand here.",
 }
+_EXPECTED: dict[str, str] = {
+    "string_type": "it has to be text",
+    "int_type": "it has to be a whole number",
+    "bool_type": "it has to be true or false",
+    "dict_type": "it has to be a table of keys and values",
+    "model_type": "it has to be a table of keys and values",
+    "list_type": "it has to be a list",
+    "string_pattern_mismatch": "it has to read <connector>.<name>@<version>, for instance salesforce.order@1",
+}
 
 
 def fault_words(kind: str, message: str, value: Any) -> str:
     """A pydantic fault as a mapping author reads it."""
-    return _KINDS_OF_FAULT.get(kind) or f"{value!r} does not fit: {message}."
+    expected = _EXPECTED.get(kind, message.removeprefix("Value error, "))
+    return _KINDS_OF_FAULT.get(kind) or f"{value!r} does not fit: {expected}."

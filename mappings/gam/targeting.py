@@ -103,80 +103,65 @@ class Expression:
         self, criteria: Sequence[Criterion], context: Context, losses: list[Loss]
     ) -> tuple[list[str], list[str]]:
         scope = _scope(criteria)
-        excluded: list[tuple[Criterion, dict[str, str]]] = []
-        found: dict[Dimension, tuple[Criterion, list[str]]] = {}
+        included: dict[Dimension, _Places] = {}
+        excluded: list[_Places] = []
         for criterion in criteria:
-            ids: list[str] = []
-            named: dict[str, str] = {}
             table = f"Geo_Target:{self.geo[criterion.dimension]}"
             place_scope = _place_scope(criterion, scope)
-            unknown: list[str] = []
-            for value in criterion.values:
-                place = context.lookup(Lookup(table, value, place_scope))
-                if place is None:
-                    unknown.append(value)
-                else:
-                    ids.append(place)
-                    named[value] = place
+            found = [(v, context.lookup(Lookup(table, v, place_scope))) for v in criterion.values]
+            known = _Places(criterion, [v for v, p in found if p is not None], [p for _, p in found if p is not None])
+            losses += _lost(criterion, [v for v, p in found if p is None], "Geo_Target knows no such place, or several")
             if criterion.operator is _INCLUDE:
-                found[criterion.dimension] = criterion, ids
+                included[criterion.dimension] = known
             else:
-                excluded.append((criterion, named))
-            implied = criterion.dimension is Dimension.COUNTRY and criterion.operator is _INCLUDE
-            if unknown and not implied:
-                losses += _lost(criterion, unknown, "Geo_Target knows no such place, or several")
-            elif unknown:
-                found[criterion.dimension] = (
-                    Criterion(
-                        dimension=criterion.dimension, values=tuple(v for v in criterion.values if v not in unknown)
-                    ),
-                    ids,
-                )
-                losses += _lost(criterion, unknown, "Geo_Target knows no such country")
-        targeted = list(dict.fromkeys(_chosen(found, losses)))
-        inside = not targeted or (bool(scope) and _narrowest(found) is None)
+                excluded.append(known)
+        narrow = next((d for d in _NARROWEST_FIRST if d in included and included[d].ids), None)
+        targeted = _targeted(included, narrow, losses)
+        inside = not targeted or (bool(scope) and narrow is None)
         return targeted, _excluded(excluded, inside, losses)
 
 
-def _narrowest(found: Mapping[Dimension, tuple[Criterion, list[str]]]) -> Dimension | None:
-    """The narrowest kind of place below a country that resolved; None when only countries did, or nothing."""
-    return next((d for d in _NARROWEST_FIRST if d in found and found[d][1]), None)
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The values of one criterion that the look-up knew, and their ids, in order."""
+
+    criterion: Criterion
+    values: list[str]
+    ids: list[str]
 
 
-def _excluded(criteria: Sequence[tuple[Criterion, Mapping[str, str]]], inside: bool, losses: list[Loss]) -> list[str]:
+def _targeted(included: Mapping[Dimension, _Places], narrow: Dimension | None, losses: list[Loss]) -> list[str]:
+    """The places to target: the narrowest kind that resolved, else the countries. What the others knew becomes a loss."""
+    if narrow is None:
+        countries = included.get(Dimension.COUNTRY)
+        return list(dict.fromkeys(countries.ids)) if countries is not None else []
+    for dimension, places in included.items():
+        if dimension is narrow:
+            continue
+        why = f"Ad Manager ors places, so only the narrower ones ({_word(narrow)}) are targeted"
+        if dimension is Dimension.COUNTRY:
+            if len(places.criterion.values) == 1:
+                continue  # it was the scope of the look-up, so the narrower places lie in it
+            why = f"the places of kind {_word(narrow)} stand for their countries, and several countries were asked for"
+        losses += _lost(places.criterion, places.values, why)
+    return list(dict.fromkeys(included[narrow].ids))
+
+
+def _excluded(criteria: Sequence[_Places], inside: bool, losses: list[Loss]) -> list[str]:
     """The places that can be excluded. Ad Manager refuses postal codes there, and places that do not lie in a targeted one
     [S: GeoTargetingError.POSTAL_CODES_CANNOT_BE_EXCLUDED, GenericTargetingError.CONFLICTING_INCLUSION_OR_EXCLUSION_OF_
     SIBLINGS]; which state or metro a place lies in is not known here, so only exclusions from one whole country are sent.
     """
     ids: list[str] = []
-    for criterion, named in criteria:
-        if criterion.dimension is Dimension.POSTAL_CODE:
-            losses += _lost(criterion, tuple(named), "Ad Manager cannot exclude postal codes")
+    for places in criteria:
+        if places.criterion.dimension is Dimension.POSTAL_CODE:
+            losses += _lost(places.criterion, places.values, "Ad Manager cannot exclude postal codes")
         elif not inside:
             why = "Ad Manager excludes only inside a targeted place, and these are not known to lie in one"
-            losses += _lost(criterion, tuple(named), why)
+            losses += _lost(places.criterion, places.values, why)
         else:
-            ids += named.values()
+            ids += places.ids
     return list(dict.fromkeys(ids))
-
-
-def _chosen(found: Mapping[Dimension, tuple[Criterion, list[str]]], losses: list[Loss]) -> list[str]:
-    """The places to target: the narrowest kind that resolved. The known values of the other kinds become losses."""
-    narrow = _narrowest(found)
-    if narrow is None:
-        return found[Dimension.COUNTRY][1] if Dimension.COUNTRY in found else []
-    for dimension, (criterion, ids) in found.items():
-        if dimension is narrow or not ids:
-            continue
-        if dimension is Dimension.COUNTRY:
-            if len(criterion.values) > 1:
-                why = f"the places of kind {_word(narrow)} stand for their countries, and several countries were asked for"
-                losses += _lost(criterion, criterion.values, why)
-            continue
-        known = {loss.value for loss in losses if loss.path == _path(criterion)}
-        why = f"Ad Manager ors places, so only the narrower ones ({_word(narrow)}) are targeted"
-        losses += _lost(criterion, tuple(v for v in criterion.values if v not in known), why)
-    return found[narrow][1]
 
 
 def _scope(criteria: Sequence[Criterion]) -> str:

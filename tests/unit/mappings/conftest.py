@@ -85,7 +85,9 @@ def context() -> Callable[..., FakeContext]:
 
 
 # ---------------------------------------------------------------- vendor records
-_WORD = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs"), max_codepoint=0xFFFF), min_size=1, max_size=40)
+_WORD = st.text(
+    st.characters(codec="utf-8", categories=("L", "N", "P", "Zs"), max_codepoint=0xFFFF), min_size=1, max_size=40
+)
 _TEXT = _WORD.map(str.strip).filter(bool)
 _ITEM = st.text("abc ABCé-&:;.01", min_size=1, max_size=12).map(str.strip).filter(bool)
 _TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2060, 1, 1)).map(  # noqa: DTZ001 - a wire value, its offset is written out
@@ -99,8 +101,12 @@ _BY_KIND = {
     Kind.WIRE_DATETIME: _TIMES,
 }
 _BY_TRANSFORM = {
-    "comma_list": st.lists(st.one_of(_ITEM, _ITEM.map(lambda s: f"{s} ({s},{s})")), min_size=1, max_size=5).map(", ".join),
-    "whole_number": st.integers(0, 10**12).flatmap(lambda n: st.sampled_from([n, Decimal(n), Decimal(n).quantize(Decimal("0.0"))])),
+    "comma_list": st.lists(st.one_of(_ITEM, _ITEM.map(lambda s: f"{s} ({s},{s})")), min_size=1, max_size=5).map(
+        ", ".join
+    ),
+    "whole_number": st.integers(0, 10**12).flatmap(
+        lambda n: st.sampled_from([n, Decimal(n), Decimal(n).quantize(Decimal("0.0"))])
+    ),
     "opportunity_status": st.sampled_from(["Prospecting", "Proposal/Price Quote", "Closed Won"]),
     "one_of": st.sampled_from(["APPROVED", "DRAFT", "CANCELED"]),
 }
@@ -115,7 +121,9 @@ HOSTILE = st.one_of(
     st.text(max_size=300),
     st.lists(st.text(max_size=3), max_size=2),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
-    st.sampled_from(["\u200b", "a\u200bb", "😀", "(", "2020-01-01T00:00:59.000+0000", "9999-12-31T23:59:59.000+0000", "x" * 1100]),
+    st.sampled_from(
+        ["\u200b", "a\u200bb", "😀", "(", "2020-01-01T00:00:59.000+0000", "9999-12-31T23:59:59.000+0000", "x" * 1100]
+    ),
 )
 
 
@@ -138,7 +146,7 @@ def _good(mapping: CompiledMapping, path: str) -> st.SearchStrategy[Any]:
 
 def natives(mapping: CompiledMapping, *, hostile: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     """Vendor records for a mapping: optional fields sometimes absent or null; with `hostile`, anything anywhere."""
-    required = {p for m in mapping.plan.reads if m.required or m.const is None and len(m.paths) > 1 for p in m.paths}
+    required = {p for m in mapping.plan.reads if m.required or (m.const is None and len(m.paths) > 1) for p in m.paths}
     always: dict[str, st.SearchStrategy[Any]] = {}
     sometimes: dict[str, st.SearchStrategy[Any]] = {}
     for path in mapping.native_fields:

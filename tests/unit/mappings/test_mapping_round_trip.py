@@ -68,9 +68,7 @@ def test_reading_what_was_restored_changes_no_field_that_is_not_lossy(
 
 
 @pytest.mark.parametrize("name", READS)
-def test_most_drawn_records_are_accepted(
-    name: str, shipped: Mapping[str, CompiledMapping], records: Any
-) -> None:
+def test_most_drawn_records_are_accepted(name: str, shipped: Mapping[str, CompiledMapping], records: Any) -> None:
     """The proof above skips refused records; here it is shown that it does not skip them all."""
     accepted = 0
 
