@@ -114,7 +114,16 @@ def line_label(view: LineView) -> str:
 
 
 def _cut(text: str, limit: int = 255) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """At most `limit` UTF-16 units: a CRM counts a four-byte character twice, and a refused sentence would tell nobody."""
+    units = 0
+    for place, character in enumerate(text):
+        units += 2 if ord(character) > 0xFFFF else 1
+        if units > limit:
+            kept = text[:place]
+            while kept and sum(2 if ord(c) > 0xFFFF else 1 for c in kept) > limit - 1:
+                kept = kept[:-1]
+            return kept + "…"
+    return text
 
 
 def project_line(order_id: str, view: LineView) -> LineProjection:
