@@ -61,8 +61,9 @@ class _People:
     # -- Setup
 
     def fields(self, body: Mapping[str, Any]) -> object:
-        """Create, change or drop a field: {"object", "field", describe facts...} or {"drop": true}."""
-        facts = {name: value for name, value in body.items() if name not in ("object", "field", "drop")}
+        """Create, change or drop a field: {"object", "field", describe facts, plain or under "facts"} or {"drop": true}."""
+        given = {name: value for name, value in body.items() if name not in ("object", "field", "drop", "facts")}
+        facts = {**body.get("facts", {}), **given}
         if body.get("drop"):
             dropped = self._org.schema.drop_field(body["object"], body["field"])
             self._org.schema_touched()

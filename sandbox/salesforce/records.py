@@ -408,7 +408,7 @@ def duplicates_in_request(keys: Iterable[tuple[Field, Any]]) -> set[Any]:
     seen: set[Any] = set()
     twice: set[Any] = set()
     for key, value in keys:
-        if value is not None:
+        if isinstance(value, str):
             folded = lookup_key(key, value)
             (twice if folded in seen else seen).add(folded)
     return twice

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from sandbox.salesforce.errors import RecordError, RecordRefused, refuse
@@ -19,6 +19,7 @@ from sandbox.salesforce.ids import normalise
 _DATETIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE | re.ASCII
 )
+_NUMBER = re.compile(r"[+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _JAVA_SPACE = "".join(map(chr, range(33)))  # what Java's String.trim takes off; a no-break space stays
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _XSD = {"double": "double", "currency": "double", "percent": "double", "int": "int"}
@@ -131,10 +132,10 @@ def _read_number(field: Field, value: object) -> Decimal | None:
         raise _not_a(_XSD[field.type], value)
     if isinstance(value, str) and not value.strip():
         return None
-    try:
-        number = Decimal(str(value).strip())
-    except InvalidOperation:
-        raise _not_a(_XSD[field.type], value) from None
+    text = str(value).strip(_JAVA_SPACE)
+    if not _NUMBER.fullmatch(text):
+        raise _not_a(_XSD[field.type], value)
+    number = Decimal(text)
     if not number.is_finite() or (field.type == "int" and number != number.to_integral_value()):
         raise _not_a(_XSD[field.type], value)
     return number

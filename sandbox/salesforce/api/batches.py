@@ -12,6 +12,7 @@ from sandbox.salesforce.errors import RecordError, RecordRefused, SalesforceErro
 from sandbox.salesforce.facts import Field, SObject
 from sandbox.salesforce.ids import normalise
 from sandbox.salesforce.records import Unit, duplicates_in_request
+from sandbox.salesforce.tables import lookup_key
 from sandbox.salesforce.values import read_json
 
 MAX_RECORDS = 200
@@ -125,7 +126,7 @@ class Batches:
         def do(unit: Unit) -> tuple[str, bool]:
             payload = unit.payload_from_json(sobject, record)
             raw = _raw(record, key)
-            if raw is not None and (raw.casefold() if isinstance(raw, str) and not key.caseSensitive else raw) in twice:
+            if isinstance(raw, str) and lookup_key(key, raw) in twice:
                 raise refuse("DUPLICATE_VALUE", f"Duplicate external id specified: {raw}", [key.name])
             if key.type == "id":
                 return unit.upsert(sobject, key, payload.id, payload)

@@ -19,7 +19,7 @@ from sandbox.salesforce.api.queries import object_of
 from sandbox.salesforce.api.service import Service
 from sandbox.salesforce.errors import RecordRefused, SalesforceError, not_found
 from sandbox.salesforce.facts import SObject
-from sandbox.salesforce.ids import make_id
+from sandbox.salesforce.ids import make_id, normalise
 from sandbox.salesforce.records import Unit
 from sandbox.salesforce.values import read_json
 
@@ -58,8 +58,11 @@ class Bulk:
         self._made = 0
 
     def reset(self) -> None:
-        """Forget all jobs."""
-        self._jobs.clear()
+        """Forget all jobs; one that is at work stops before its next chunk."""
+        with self._service.org.lock:
+            for job in self._jobs.values():
+                job.state = "Aborted"
+            self._jobs.clear()
 
     def plan(self, call: Call) -> Operation:
         """Which operation a request is.
@@ -105,7 +108,7 @@ class Bulk:
     # -- jobs
 
     def _job(self, kind: str, id_: str) -> Job:
-        job = self._jobs.get(id_) or self._jobs.get(id_[:15])
+        job = self._jobs.get(normalise(id_) or "")
         if job is None or job.kind != kind:
             raise not_found()
         return job

@@ -172,7 +172,10 @@ def parse(text: str) -> Select:
         tree = _PARSER.parse(text)
     except (UnexpectedToken, UnexpectedCharacters, UnexpectedEOF) as error:
         raise _explain(text, error) from None
-    return _Builder(text).select(tree.children[0])
+    try:
+        return _Builder(text).select(tree.children[0])
+    except RecursionError:
+        raise SalesforceError(400, "QUERY_TOO_COMPLICATED", "The query is nested too deeply") from None
 
 
 def _explain(text: str, error: UnexpectedToken | UnexpectedCharacters | UnexpectedEOF) -> SalesforceError:
