@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from connectors.base import CheckReport, FieldSchema, Finding, Severity
-from connectors.errors import PermissionMissing, SchemaDrift
+from connectors.errors import Misconfigured, PermissionMissing, SchemaDrift
 from connectors.salesforce.describes import DescribedField, DescribedObject, Describes
 from connectors.salesforce.schemas import CUSTOM_SUFFIX, TYPES, record_schemas
 from connectors.salesforce.session import Call, OrgSession, odd_reply
@@ -22,13 +22,17 @@ def run(
     used: Mapping[str, Sequence[str]],
     written: Mapping[str, Sequence[str]],
 ) -> CheckReport:
-    """Ask the org and compare. `used` and `written` are fields by record type; writes nothing."""
+    """Ask the org and compare. `used` and `written` are fields by record type; writes nothing.
+
+    Raises Misconfigured when the org does not speak the API version, else as a read.
+    """
+    outdated = _version(session, settings)
     org = session.query("SELECT Id, Name FROM Organization LIMIT 1", most=1, record="Organization")
     if not org or not is_id(org[0].get("Id")):
         raise odd_reply("the Organization has no Id")
     findings = [
         Finding(Severity.OK, "account", f"The token works; the org is {org[0].get('Name')!s:.80}."),
-        *_version(session, settings),
+        *outdated,
         *_calls_left(session, settings),
     ]
     if settings.endpoint:
@@ -39,24 +43,23 @@ def run(
     return CheckReport(account=str(org[0]["Id"])[:15], findings=tuple(findings))
 
 
-def _version(session: OrgSession, settings: SalesforceSettings) -> Iterator[Finding]:
+def _version(session: OrgSession, settings: SalesforceSettings) -> list[Finding]:
     answer = session.send_json(Call("/services/data/"))
     versions = [v.get("version") for v in answer if isinstance(v, dict)] if isinstance(answer, list) else []
     spoken = sorted((v for v in versions if isinstance(v, str) and v.replace(".", "").isdecimal()), key=float)
     if settings.api_version not in spoken:
-        yield Finding(
-            Severity.ERROR,
-            "api_version",
+        raise Misconfigured(
+            "API-VERSION",
             f"The org does not speak API version {settings.api_version}. Nothing can be read or written. The hub's "
             f"administrator sets api_version to one of {', '.join(spoken[-5:]) or 'none that it named'}.",
         )
-    elif float(settings.api_version) <= RETIRING:
-        yield Finding(
-            Severity.WARNING,
-            "api_version",
-            f"API version {settings.api_version} is announced for retirement. It works until then. The hub's administrator "
-            f"sets api_version to {spoken[-1]}.",
-        )
+    if float(settings.api_version) > RETIRING:
+        return []
+    sentence = (
+        f"API version {settings.api_version} is announced for retirement. It works until then. The hub's administrator "
+        f"sets api_version to {spoken[-1]}."
+    )
+    return [Finding(Severity.WARNING, "api_version", sentence)]
 
 
 def _calls_left(session: OrgSession, settings: SalesforceSettings) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.base import CheckReport, Severity
-from connectors.errors import AuthFailed, QuotaExhausted
+from connectors.errors import AuthFailed, Misconfigured, QuotaExhausted
 from connectors.salesforce import SalesforceConnector
 
 from .conftest import Org
@@ -112,12 +112,9 @@ def test_an_unchanged_describe_is_not_sent_again(org: Org, connect: Connect) -> 
 
 
 def test_an_old_or_unknown_api_version_is_told(org: Org, connect: Connect) -> None:
-    from connectors.errors import ConnectorError
-
-    with pytest.raises(ConnectorError):
-        connect(api_version="99.0").check()
-    with pytest.raises(ConnectorError):
-        connect(api_version="30.0").check()
+    for version in ("99.0", "30.0"):
+        with pytest.raises(Misconfigured, match=r"administrator sets api_version to one of .*68\.0"):
+            connect(api_version=version).check()
 
 
 def test_wrong_credentials_stop_the_connection_without_showing_them(org: Org, connect: Connect) -> None:
