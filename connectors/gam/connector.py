@@ -44,6 +44,8 @@ from connectors.gam.soap import Soap
 
 _WRITABLE = ("Company", "Order", "LineItem")
 _CREATE_UPDATE = frozenset({Operation.CREATE, Operation.UPDATE})
+_REPORTING = frozenset({"start_delivery", "runReportJob"})
+"""What costs a report token: the engine knows calls by the protocol's method, the vendor's limit by its operation."""
 _JOB_STATES = {"COMPLETED": JobState.READY, "IN_PROGRESS": JobState.RUNNING, "FAILED": JobState.FAILED}
 _DOWNLOAD_CHUNK = 256 * 1024
 
@@ -118,11 +120,12 @@ class GamConnector(Connector):
             },
             rates=(
                 Rate("requests", s.requests_per_second, 1.0, max(1, int(s.requests_per_second))),
-                Rate("reports", float(s.reports_per_hour), 3600.0, s.reports_per_hour, frozenset({"runReportJob"})),
+                Rate("reports", float(s.reports_per_hour), 3600.0, s.reports_per_hour, _REPORTING),
             ),
             max_concurrency=s.max_concurrency,
             verified_by=(
                 "vendor WSDLs v202608 (derived): every request and reply through the unmodified googleads client",
+                "simulated network: an order's life, refusals and faults (tests/contract/gam_connector)",
                 "public issue threads for uniqueness of names, NO_FORECAST_YET and HTML 503",
             ),
             cannot=(

@@ -15,7 +15,9 @@ BATCH_ATOMIC = "BATCH_ATOMIC"
 """Code of a RETRY: nothing is wrong with this record, another one of its batch was refused."""
 
 BATCH_SPLIT = "BATCH_SPLIT"
-"""Code of a RETRY: the batch was refused and no error names the record; it must be sent in smaller batches."""
+"""Code of a RETRY: the batch was refused and no error names the record; it must be sent in smaller batches.
+
+It names no wait, so that an engine that cannot split backs off instead of sending the same batch at once."""
 
 WHOLE_CALL = (
     Fate.WRITTEN,
@@ -146,7 +148,6 @@ def _split(item: PushItem, error: VendorError) -> PushResult:
         item.vendor_id,
         BATCH_SPLIT,
         f"Not written: the call was refused and the error names no record ({error}). Send fewer records at once.",
-        after=0.0,
         evidence=_evidence((error,)),
     )
 

@@ -7,6 +7,7 @@ fetched line could not be sent back. Absent values are left out: the vendor does
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connectors.gam.statement import moment_of
@@ -76,6 +77,11 @@ def shows(present: Any, wanted: Any) -> bool:
         return _same_set(present, wanted)
     if isinstance(wanted, bool) or isinstance(present, bool):
         return present is wanted
+    if isinstance(present, float | Decimal):
+        try:
+            return Decimal(str(present)) == Decimal(str(wanted))
+        except InvalidOperation:
+            return False
     return str(present) == str(wanted)
 
 

@@ -238,7 +238,7 @@ class Push:
             explained = self._explained(record, refusal, ordered)
             results.update({item.key: explained[item.key] for item in short})
         for item in short:
-            results.setdefault(item.key, _not_reached(item, action, changes, after[item.key].seen))
+            results.setdefault(item.key, _not_reached(item, action, changes, len(reached), after[item.key].seen))
         return [results[item.key] for item in items]
 
     def _arguments(self, record: str, item: PushItem) -> dict[str, Any]:
@@ -336,15 +336,26 @@ def _only_waits(refusal: Refused, judge: Callable[[str], Verdict]) -> bool:
     return all(judge(error.code).fate in (Fate.FORECAST, Fate.RETRY, Fate.WRITTEN) for error in refusal.errors)
 
 
-def _not_reached(item: PushItem, action: str, changes: int | None, seen: Mapping[str, Any]) -> PushResult:
-    """The vendor took the action without an error and yet the object does not show it."""
-    count = "no count" if changes is None else f"a count of {changes}"
+def _not_reached(item: PushItem, action: str, changes: int | None, reached: int, seen: Mapping[str, Any]) -> PushResult:
+    """The vendor took the action without an error and yet the object does not show it.
+
+    While the vendor counts more changes than show, queries may lag behind: looked at again. Else the state forbids it.
+    """
+    if changes is None or reached < changes:
+        return PushResult(
+            item.key,
+            Outcome.RETRY,
+            item.vendor_id,
+            "ACTION-NOT-SHOWN",
+            f"{action} was answered with {'no count' if changes is None else f'a count of {changes}'}, {reached} show it.",
+            evidence=seen,
+        )
     return PushResult(
         item.key,
         Outcome.REJECTED,
         item.vendor_id,
         "ACTION-WITHOUT-EFFECT",
-        f"{action} was answered with {count}, but the object shows {dict(seen)}. "
+        f"{action} was answered with a count of {changes}, but the object shows {dict(seen)}. "
         "Its state does not allow the action; look at it in Ad Manager.",
         reason="vendor_state",
         evidence=seen,

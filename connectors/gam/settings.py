@@ -64,7 +64,7 @@ class GamSettings(BaseModel):
     batch_size: int = Field(
         50, ge=1, le=50, description="Objects per create or update call; the help page says not over 50 at once [D]."
     )
-    names_per_query: int = Field(100, ge=1, le=500, description="Values in one IN list; no limit is published [K].")
+    names_per_query: int = Field(250, ge=1, le=500, description="Values in one IN list; no limit is published [K].")
     requests_per_second: float = Field(
         2.0, gt=0, le=100, description="Advised ceiling [D]: 2 for Ad Manager, 8 for Ad Manager 360."
     )

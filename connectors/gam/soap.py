@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -27,7 +28,7 @@ from connectors.errors import (
 )
 from connectors.gam.faults import Fate, Refused, VendorError, read_fault, verdict
 from connectors.gam.login import Login
-from connectors.gam.settings import GamSettings
+from connectors.gam.settings import PUBLISHED_ENDPOINT, GamSettings
 
 _T = TypeVar("_T")
 _CONSTRUCTION = threading.Lock()
@@ -59,12 +60,18 @@ class HttpAnswer(requests.RequestException):
 class _Wire(HTTPAdapter):
     """Knows whether the bytes of a call left, and keeps answers that are no SOAP from being parsed as SOAP."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: str) -> None:
         super().__init__(max_retries=0)
+        self._server = _place(server)
         self.sent = False
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """One attempt."""
+        """One attempt, and only to the server of the settings, whatever address a WSDL names: it carries our token."""
+        if _place(request.url or "") != self._server:
+            raise Misconfigured(
+                "WSDL-ADDRESS",
+                f"The WSDL sends calls to {str(request.url)[:80]!r}, not to its own server. Nothing is sent.",
+            )
         self.sent = True
         try:
             response = super().send(request, *args, **kwargs)
@@ -285,7 +292,7 @@ class Soap:
                 raise RetryLater(f"HTTP-{status}", f"The WSDL of {name} cannot be had now (HTTP {status}).") from error
             raise Misconfigured(
                 f"HTTP-{status}" if status else "WSDL-MISSING",
-                f"There is no {name} of version {version} at {server or 'ads.google.com'}. "
+                f"There is no {name} of version {version} at {server or PUBLISHED_ENDPOINT}. "
                 "Nothing is sent. Correct `version` or `endpoint`.",
             ) from error
         except requests.RequestException as error:
@@ -295,7 +302,7 @@ class Soap:
         zeep_client = proxy.zeep_client
         zeep_client.plugins = [plugin for plugin in zeep_client.plugins if not isinstance(plugin, ZeepLogger)]
         zeep_client.settings.forbid_dtd = True
-        wire, session = _Wire(), zeep_client.transport.session
+        wire, session = _Wire(server or PUBLISHED_ENDPOINT), zeep_client.transport.session
         session.mount("http://", wire)
         session.mount("https://", wire)
         self._sessions.append(session)
@@ -352,6 +359,12 @@ def _quietly(make: Callable[[], _T]) -> _T:
         return make()
 
 
+def _place(url: str) -> tuple[str, str]:
+    """Scheme and server of an address."""
+    parts = urlsplit(url)
+    return parts.scheme.casefold(), parts.netloc.casefold()
+
+
 def _chain(error: BaseException) -> list[BaseException]:
     found: list[BaseException] = []
     at: BaseException | None = error
@@ -391,6 +404,3 @@ def _retry_after(response: requests.Response) -> float | None:
 
 def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-
-
-Payload = Mapping[str, Any]

@@ -68,7 +68,7 @@ def test_capabilities_follow_the_settings(settings: Callable[..., GamSettings]) 
     assert {"ApproveOrders", "SubmitOrdersForApproval", "ArchiveOrders"} <= order.actions
     rates = {rate.name: rate for rate in capabilities.rates}
     assert (rates["requests"].limit, rates["requests"].operations) == (8, frozenset())
-    assert rates["reports"].operations == {"runReportJob"}
+    assert rates["reports"].operations == {"runReportJob", "start_delivery"}
 
 
 def test_marks_and_parents_are_real_fields() -> None:

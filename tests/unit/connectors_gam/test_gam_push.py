@@ -296,6 +296,11 @@ def test_a_lost_answer_of_an_action_that_worked_is_read_back(vendor: Any, gam: G
     ]
 
 
+def test_an_action_that_queries_do_not_show_yet_is_looked_at_again(vendor: Any, gam: GamConnector) -> None:
+    Orders(vendor, {1: "DRAFT"}, lambda _: {"numChanges": 1})
+    assert outcomes(gam.push("Order", ACT, approve(1))) == ["retry:ACTION-NOT-SHOWN"]
+
+
 def test_approved_orders_are_not_approved_again(vendor: Any, gam: GamConnector) -> None:
     Orders(vendor, {1: "APPROVED"}, lambda _: vendor.fault(("OrderActionError", "NOT_APPLICABLE", "", "")))
     assert outcomes(gam.push("Order", ACT, approve(1))) == ["unchanged"]

@@ -122,30 +122,54 @@ def test_a_refused_connection_was_certainly_not_applied(vendor: Any, settings: C
     gam.close()
 
 
+class OnlyWsdl:
+    """Serves one WSDL whose calls go to `address` (its own unless given), and stops when told."""
+
+    def __init__(self, address: str | None = None) -> None:
+        only = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                wsdl = render_wsdl(load_contract("v202608"), "OrderService", address or f"{only.url}/calls")
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(wsdl)))
+                self.end_headers()
+                self.wfile.write(wsdl)
+
+            def log_message(self, *args: Any) -> None:
+                return
+
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self._once)
+        self.thread.start()
+
+    def _once(self) -> None:
+        self.server.handle_request()
+        self.server.server_close()
+
+
 def test_a_server_that_vanishes_after_the_wsdl_was_certainly_not_reached(
     vendor: Any, settings: Callable[..., GamSettings]
 ) -> None:
-    wsdl = render_wsdl(load_contract("v202608"), "OrderService", "http://127.0.0.1:1/")
-
-    class Once(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(wsdl)))
-            self.end_headers()
-            self.wfile.write(wsdl)
-
-        def log_message(self, *args: Any) -> None:
-            return
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Once)
-    thread = threading.Thread(target=server.handle_request)
-    thread.start()
-    gam = GamConnector(settings(endpoint=f"http://127.0.0.1:{server.server_address[1]}"))
+    only = OnlyWsdl()
+    gam = GamConnector(settings(endpoint=only.url))
+    assert "name" in gam._soap.field_names("OrderService", "Order")
+    only.thread.join()
     with pytest.raises(RetryLater) as caught:
         push(gam)
     assert caught.value.code == "NO-CONNECTION"
-    thread.join()
-    server.server_close()
+    gam.close()
+
+
+def test_a_wsdl_cannot_send_our_token_elsewhere(vendor: Any, settings: Callable[..., GamSettings]) -> None:
+    only = OnlyWsdl(f"{vendor.url}/apis/ads/publisher/v202608/OrderService")
+    gam = GamConnector(settings(endpoint=only.url))
+    with pytest.raises(Misconfigured) as caught:
+        push(gam)
+    assert caught.value.code == "WSDL-ADDRESS"
+    assert vendor.calls == []
+    only.thread.join()
     gam.close()
 
 
