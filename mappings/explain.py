@@ -133,7 +133,7 @@ def _refused(fault: Exception, value: Any, kinds: list[Kind | None]) -> Refused:
 
 
 def _happened(subject: str, value: Any, refused: Refused) -> str:
-    if value is None or refused.code in ("required_missing", "setting_missing"):
+    if value is None or refused.code in ("required_missing", "setting_missing", "setting_wrong"):
         return f"{subject} {refused.rule.removeprefix('it ')}."
     return f"{subject} is {shown_value(value)!r}, but {refused.rule}."
 

@@ -14,6 +14,7 @@ from mappings.kinds import Kind
 from mappings.registry import Loss, Pair, Refused, Resolving, settings_of, transform
 from oms_schema.creative import CreativePlaceholder
 from oms_schema.line import Commitment, GoalMeasure
+from oms_schema.problems import Reason
 from oms_schema.targeting import Criterion, Dimension
 
 NAME_LENGTH = 255
@@ -99,7 +100,16 @@ def gam_placeholders(default_size: str) -> Resolving:
 
     def forward(creatives: Sequence[CreativePlaceholder] | None, context: Context) -> list[dict[str, Any]]:
         if not creatives:
-            width, height = _size(context.setting("creative_size") or default_size)
+            setting = context.setting("creative_size") or default_size
+            try:
+                width, height = _size(setting)
+            except ValueError as fault:
+                raise Refused(
+                    "setting_wrong",
+                    f"the mapping setting creative_size is wrong: {fault}",
+                    reason=Reason.MAPPING,
+                    fix="correct mapping_settings.creative_size of this connection in the configuration",
+                ) from None
             return [_placeholder(width, height, 1)]
         return [_placeholder(c.width, c.height, c.count) for c in creatives]
 

@@ -268,6 +268,10 @@ def test_missing_settings_are_told_to_the_operator(
     assert problem.owner == "the hub's operator"
     (problem,) = _out(shipped["gam.line"], _line(shipped), context(settings={}))
     assert "mapping_settings.root_ad_unit_id" in problem.fix
+    wrong = context(settings={"root_ad_unit_id": "11", "creative_size": "big"})
+    (problem,) = _out(shipped["gam.line"], _line(shipped), wrong)
+    assert (problem.code, problem.owner) == ("setting_wrong", "the hub's operator")
+    assert "mapping_settings.creative_size" in problem.fix
 
 
 @pytest.mark.parametrize(
