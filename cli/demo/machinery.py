@@ -59,6 +59,7 @@ def running(state: Path, clock: datetime, *, with_airflow: bool, heard: Heard) -
         heard("Starting PostgreSQL and the vendors …")
         postgres = stack.enter_context(EmbeddedPostgres(state / "postgres"))
         postgres.create_databases()
+        stack.callback(supervisor.stop)  # before PostgreSQL goes: Airflow needs it to end its runs in peace
         ad_server = stack.enter_context(_closing(_sandbox(supervisor, "gam", AD_SERVER, state, clock, {})))
         crm_control = stack.enter_context(
             _closing(_sandbox(supervisor, "salesforce", SOURCE, state, clock, {SANDBOX_SECRET: keys.crm}))
