@@ -177,7 +177,7 @@ class GamConnector(Connector):
 
     def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
         """Company by name and type, Order by name, LineItem by orderId and externalId; archived ones included."""
-        return find(self._objects, record, items, self.settings.names_per_query)
+        return find(self._objects, record, items, self.settings)
 
     def resolve(self, table: str, names: Sequence[str], scope: str = "") -> Mapping[str, str]:
         """Tables: `Geo_Target:COUNTRY|REGION|METRO|DISTRICT|CITY|POSTAL_CODE` (scope: country name or code),

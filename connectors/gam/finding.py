@@ -8,16 +8,19 @@ from typing import Any
 from connectors.base import Native, PushItem
 from connectors.errors import Misconfigured
 from connectors.gam.objects import Objects
+from connectors.gam.settings import GamSettings
 from connectors.gam.statement import Where, chunks
 
 Key = tuple[str, str]
 
 
-def find(objects: Objects, record: str, items: Sequence[PushItem], size: int) -> list[tuple[str, Native] | None]:
+def find(
+    objects: Objects, record: str, items: Sequence[PushItem], settings: GamSettings
+) -> list[tuple[str, Native] | None]:
     """For each item the vendor's record with its mark; archived ones count, a live one is preferred.
 
-    When several records carry one mark, the oldest is returned and `duplicateIds` of its native names the others.
-    Raises like a read.
+    When several records carry one mark, the oldest is returned and `duplicateIds` of its native names the others. With
+    `names_ignore_case` a record in another spelling is returned where none has the exact one. Raises like a read.
     """
     how = _KEYS.get(record)
     if how is None:
@@ -25,12 +28,20 @@ def find(objects: Objects, record: str, items: Sequence[PushItem], size: int) ->
     asked = [how(item.payload) for item in items]
     keys = sorted({key for key in asked if key is not None})
     natives: dict[Key, list[dict[str, Any]]] = {}
-    for some in chunks(keys, size):
+    others: dict[Key, list[dict[str, Any]]] = {}
+    for some in chunks(keys, settings.names_per_query):
         for native in objects.every(record, _condition(record, some)):
             key = how(native)
             if key is not None:
                 natives.setdefault(key, []).append(native)
-    return [_chosen(natives.get(key, [])) if key is not None else None for key in asked]
+                others.setdefault(_folded(key), []).append(native)
+    found: list[tuple[str, Native] | None] = []
+    for key in asked:
+        hits = natives.get(key, []) if key is not None else []
+        if key is not None and not hits and settings.names_ignore_case:
+            hits = others.get(_folded(key), [])
+        found.append(_chosen(hits))
+    return found
 
 
 def _condition(record: str, keys: Sequence[Key]) -> Where:
@@ -40,6 +51,10 @@ def _condition(record: str, keys: Sequence[Key]) -> Where:
     if record == "Order":
         return Where().among("name", firsts)
     return Where().among("orderId", [int(first) for first in firsts]).among("externalId", seconds)
+
+
+def _folded(key: Key) -> Key:
+    return key[0].casefold(), key[1]
 
 
 def _company(native: Mapping[str, Any]) -> Key | None:

@@ -72,6 +72,11 @@ class GamSettings(BaseModel):
     max_concurrency: int = Field(
         2, ge=1, le=8, description="Calls at once. Parallel writes of one order answer CONCURRENT_MODIFICATION [I]."
     )
+    names_ignore_case: bool = Field(
+        False,
+        description="Whether the network takes names that differ only in case for one; not published [K]. If it does, a name "
+        "refused as taken is found in its other spelling too, so that a person sees whose it is.",
+    )
     skip_inventory_check: bool = Field(
         False, description="Whether actions that may skip the inventory check do so where the caller says nothing [S]."
     )

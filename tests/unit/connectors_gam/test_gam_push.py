@@ -9,7 +9,7 @@ import pytest
 
 from connectors.base import Operation, Outcome, PushItem
 from connectors.errors import Misconfigured, RetryLater
-from connectors.gam import GamConnector
+from connectors.gam import GamConnector, GamSettings
 
 CREATE, UPDATE, ACT = Operation.CREATE, Operation.UPDATE, Operation.ACT
 
@@ -395,6 +395,18 @@ def test_a_company_is_its_name_and_type_in_exact_case(vendor: Any, gam: GamConne
     assert hit is not None
     assert hit[0] == "3"
     assert hit[1]["externalId"] == "c-3"
+
+
+def test_another_spelling_is_found_only_where_the_network_ignores_case(
+    vendor: Any, settings: Callable[..., GamSettings]
+) -> None:
+    vendor.answer = lambda *_: page({"id": 2, "name": "ACME", "type": "ADVERTISER"})
+    item = PushItem("k", {"name": "Acme", "type": "ADVERTISER"})
+    for ignores, found in ((False, None), (True, "2")):
+        gam = GamConnector(settings(names_ignore_case=ignores))
+        [hit] = gam.find("Company", [item])
+        assert (hit and hit[0]) == found
+        gam.close()
 
 
 def test_twins_of_a_line_are_named_and_the_live_one_is_preferred(vendor: Any, gam: GamConnector) -> None:
