@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from hub.store import lanes
 from hub.store.database import Database, migrate
 
 LIMIT = 1 / 20
+WANTED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _payload(number: int) -> bytes:
@@ -68,7 +70,7 @@ def _fill(url: str, count: int) -> None:
     migrate(url)
     columns = (
         "connection, kind, entity_id, facet, order_id, order_facet, stage, desired_version, desired_hash, acked_version, "
-        "acked_hash, acked_payload, state, fence, tries, probes"
+        "acked_hash, acked_payload, state, fence, tries, probes, wanted_at"
     )
     with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cur:
         with cur.copy(f"COPY lane ({columns}) FROM STDIN") as copy:

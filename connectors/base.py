@@ -292,8 +292,10 @@ class Connector(ABC):
         """The vendor's record types as data, for checking mappings without a connection; no request."""
 
     @abstractmethod
-    def check(self, used: Mapping[str, Sequence[str]] | None = None) -> CheckReport:
-        """Try the account and, for each record type in `used`, the named fields. Writes nothing.
+    def check(
+        self, used: Mapping[str, Sequence[str]] | None = None, written: Mapping[str, Sequence[str]] | None = None
+    ) -> CheckReport:
+        """Try the account and, by record type, the fields in use and those among them that are written. Writes nothing.
 
         Raises AuthFailed, Misconfigured, RetryLater or QuotaExhausted when the account cannot even be asked.
         """
@@ -328,8 +330,8 @@ class PushesRecords(Protocol):
     def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
         """One vendor call for at most `batch` items; one result per item, in order.
 
-        May raise instead when the whole call shares one fate: RetryLater, QuotaExhausted, AuthFailed, PermissionMissing
-        (all: certainly not applied) or OutcomeUnknown (the whole batch is in doubt).
+        May raise instead when the whole call shares one fate: RetryLater, QuotaExhausted, AuthFailed, PermissionMissing,
+        SchemaDrift (all: certainly not applied) or OutcomeUnknown (the whole batch is in doubt).
         """
         ...
 

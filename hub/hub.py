@@ -77,12 +77,14 @@ class Hub:
         """Try a connection: credentials, rights, and every field its mappings use. Writes only how the connection is."""
         channel = self.session.channel(connection)
         used: dict[str, list[str]] = {}
-        for mapping in channel.mappings.values():
-            fields = used.setdefault(mapping.record, [])
-            fields += [name for name in mapping.native_fields if name not in fields]
+        written: dict[str, list[str]] = {}
+        for (_, direction), mapping in channel.mappings.items():
+            for table in (used, written) if direction == "out" else (used,):
+                fields = table.setdefault(mapping.record, [])
+                fields += [name for name in mapping.native_fields if name not in fields]
         take_tokens(self.session, channel, "check")
         with reading(self.session, channel):
-            report = channel.connector.check(used)
+            report = channel.connector.check(used, written)
         channel.account = report.account
         errors = [finding.sentence for finding in report.findings if finding.severity == "error"]
         with self.session.database.transaction() as cur:

@@ -142,8 +142,10 @@ class GamConnector(Connector):
         """Company, Order, LineItem, LineItemCreativeAssociation."""
         return record_schemas()
 
-    def check(self, used: Mapping[str, Sequence[str]] | None = None) -> CheckReport:
-        """Network, user, API version, and the used fields against the WSDL in use."""
+    def check(
+        self, used: Mapping[str, Sequence[str]] | None = None, written: Mapping[str, Sequence[str]] | None = None
+    ) -> CheckReport:
+        """Network, user, API version, and the used fields against the WSDL in use; the WSDL knows no field rights."""
         network = self._current_network(fresh=True)
         user = plain(self._soap.read("UserService", "getCurrentUser"))
         findings = [

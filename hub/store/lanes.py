@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hub.store.database import Cursor
+
+MIRROR_PATIENCE = timedelta(seconds=10)
+"""How long the mirror lets an order come to rest at the ad servers before it tells an intermediate state."""
 
 READY, IN_FLIGHT, IN_DOUBT, PARKED = "ready", "in_flight", "in_doubt", "parked"
 
@@ -47,6 +50,7 @@ _JOIN = (
 )
 
 # Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled.
+# A projection waits until its order is at rest, but not for ever: else every step of one push costs a CRM call.
 _READY_TO_SEND = """
 CASE l.kind
   WHEN 'order' THEN NOT EXISTS (
@@ -62,7 +66,11 @@ CASE l.kind
     AND EXISTS (SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line'
       AND c.order_facet = l.order_facet AND c.acked_hash IS NOT NULL)
   WHEN 'party' THEN true
-  ELSE r.vendor_id IS NOT NULL
+  WHEN 'line_status' THEN r.vendor_id IS NOT NULL
+  ELSE r.vendor_id IS NOT NULL AND (l.wanted_at <= %(patience)s OR NOT EXISTS (
+    SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection <> l.connection
+      AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state IN ('ready', 'in_flight')
+      AND (c.not_before IS NULL OR c.not_before <= %(now)s)))
 END
 """
 
@@ -85,17 +93,20 @@ def want(
     stage: int,
     version: int,
     desired_hash: UUID,
+    now: datetime,
 ) -> bool:
     """Say what the vendor should have; True when that is news. News wakes a parked lane: its cause may be gone."""
     cur.execute(
         "INSERT INTO lane (connection, kind, entity_id, facet, order_id, order_facet, stage, desired_version, desired_hash, "
-        "state) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'ready') "
+        "wanted_at, state) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'ready') "
         "ON CONFLICT (connection, kind, entity_id, facet) DO UPDATE SET desired_version = excluded.desired_version, "
         "desired_hash = excluded.desired_hash, tries = 0, "
+        "wanted_at = CASE WHEN lane.desired_hash IS DISTINCT FROM lane.acked_hash THEN lane.wanted_at "
+        "ELSE excluded.wanted_at END, "
         "not_before = CASE WHEN lane.state = 'ready' THEN NULL ELSE lane.not_before END, "
         "state = CASE WHEN lane.state = 'parked' THEN 'ready' ELSE lane.state END "
         "WHERE lane.desired_hash <> excluded.desired_hash RETURNING id",
-        (connection, kind, entity_id, facet, order_id, order_facet, stage, version, desired_hash),
+        (connection, kind, entity_id, facet, order_id, order_facet, stage, version, desired_hash, now),
     )
     return cur.fetchone() is not None
 
@@ -120,7 +131,15 @@ def claim(
         f"  AND {_READY_TO_SEND} ORDER BY l.order_id, l.id LIMIT %(n)s FOR UPDATE OF l SKIP LOCKED) "
         "UPDATE lane l SET state = 'in_flight', lease_until = %(lease)s, fence = l.fence + 1 FROM due WHERE l.id = due.id "
         f"RETURNING {_COLUMNS.replace('r.vendor_id', 'due.vendor_id')}",
-        {"c": connection, "k": kind, "n": limit, "now": now, "lease": lease_until, "u": updates},
+        {
+            "c": connection,
+            "k": kind,
+            "n": limit,
+            "now": now,
+            "lease": lease_until,
+            "u": updates,
+            "patience": now - MIRROR_PATIENCE,
+        },
     )
     return sorted((_lane(row) for row in cur.fetchall()), key=lambda lane: (lane.order_id, lane.id))
 

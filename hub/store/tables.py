@@ -182,6 +182,7 @@ lane = Table(
     Column("stage", Integer, nullable=False),
     Column("desired_version", Integer, nullable=False),
     Column("desired_hash", Uuid, nullable=False),
+    _when("wanted_at"),
     Column("acked_version", Integer),
     Column("acked_hash", Uuid),
     Column("acked_payload", LargeBinary),

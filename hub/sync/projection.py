@@ -305,10 +305,10 @@ def refresh(session: Session) -> int:
             if not order_ids:
                 return news
             for view in views(session, cur, order_ids):
-                news += _write(cur, mirrors, view)
+                news += _write(cur, mirrors, view, session.machine.now())
 
 
-def _write(cur: Cursor, mirrors: Sequence[Channel], view: OrderView) -> int:
+def _write(cur: Cursor, mirrors: Sequence[Channel], view: OrderView, now: datetime) -> int:
     """Keep the projections of one order and its lines, and want them at the CRM each came from."""
     news = 0
     order = project_order(view)
@@ -338,5 +338,6 @@ def _write(cur: Cursor, mirrors: Sequence[Channel], view: OrderView) -> int:
                     stage=STAGES[kind],
                     version=version,
                     desired_hash=fingerprint(canonical),
+                    now=now,
                 )
     return news

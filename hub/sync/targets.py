@@ -142,6 +142,7 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
                         stage=STAGES[lane.kind],
                         version=lane.version,
                         desired_hash=fingerprint(lane.content),
+                        now=session.machine.now(),
                     )
     return news
 

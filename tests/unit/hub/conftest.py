@@ -130,7 +130,7 @@ class FakeAdServer(Connector):
     def record_schemas(cls) -> Mapping[str, RecordSchema]:
         return GamConnector.record_schemas()
 
-    def check(self, used: Mapping[str, Sequence[str]] | None = None) -> CheckReport:
+    def check(self, used: object = None, written: object = None) -> CheckReport:
         return CheckReport("network 123")
 
     def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
@@ -260,7 +260,7 @@ class FakeCrm(Connector):
     def record_schemas(cls) -> Mapping[str, RecordSchema]:
         return SalesforceConnector.record_schemas()
 
-    def check(self, used: Mapping[str, Sequence[str]] | None = None) -> CheckReport:
+    def check(self, used: object = None, written: object = None) -> CheckReport:
         return CheckReport("org 00D")
 
     def read(self, stream: str, fields: Sequence[str], cursor: str | None) -> Iterator[Page]:

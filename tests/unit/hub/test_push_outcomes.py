@@ -151,6 +151,7 @@ def test_refused_credentials_stop_this_connection_and_lose_nothing(world: World)
     world.hub.intake("sfdc")
     with pytest.raises(ConnectionBroken, match="Whoever owns the credentials"):
         world.hub.push("gam-main")
+    world.machine.advance(11)
     assert world.hub.push("sfdc").calls, "the CRM's work goes on"
     world.machine.advance(61)
     world.rest()
@@ -238,6 +239,15 @@ def test_a_line_added_later_keeps_the_others_where_they_are(world: World) -> Non
     after = {line["externalId"]: line["orderId"] for line in world.ads.live("LineItem")}
     assert after.items() >= before.items()
     assert len(world.ads.live("Order")) == 2
+
+
+def test_the_mirror_lets_an_order_come_to_rest_before_it_tells(world: World) -> None:
+    world.book(lines=3)
+    world.hub.intake("sfdc")
+    assert world.hub.push("sfdc").calls == 0, "work for the ad server is due"
+    world.hub.push("gam-main")
+    assert world.hub.push("sfdc").records == 4
+    assert {call.record for call in world.crm.calls} == {"Opportunity", "OpportunityLineItem"}
 
 
 def test_a_change_goes_out_as_an_update_of_the_same_object(world: World) -> None:

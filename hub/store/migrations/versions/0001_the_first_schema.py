@@ -208,6 +208,7 @@ def upgrade() -> None:
         sa.Column("stage", sa.Integer(), nullable=False),
         sa.Column("desired_version", sa.Integer(), nullable=False),
         sa.Column("desired_hash", sa.Uuid(), nullable=False),
+        sa.Column("wanted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("acked_version", sa.Integer(), nullable=True),
         sa.Column("acked_hash", sa.Uuid(), nullable=True),
         sa.Column("acked_payload", sa.LargeBinary(), nullable=True),
