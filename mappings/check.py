@@ -295,7 +295,7 @@ class _Checker:
                     )
                     return None
                 resolving.append(functions)
-                ops.append(Apply(call.name, functions.forward, found.absent, True))
+                ops.append(Apply(call.name, functions.forward, found.absent, True, functions.shared))
                 broken = broken or f"{call.name} has no inverse"
                 known = None
             else:

@@ -19,7 +19,6 @@ from mappings.plan import (
     AsText,
     Bare,
     InMove,
-    Limit,
     Op,
     OutMove,
     Plan,
@@ -54,6 +53,8 @@ class _Source:
     names: dict[str, Any] = field(default_factory=lambda: {"cid": canonical_id, "cut": cut, "STOP": _STOPPED})
     lines: list[str] = field(default_factory=list)
     count: int = 0
+    prepared: dict[tuple[int, str], str] = field(default_factory=dict)
+    """Variables that hold what a `shared` function of a transform (by its id) made of another variable."""
 
     def name(self, prefix: str, value: Any) -> str:
         """A name under which the function sees an object; one name for one object."""
@@ -71,6 +72,14 @@ class _Source:
     def add(self, depth: int, line: str) -> None:
         self.lines.append("    " * depth + line)
 
+    def prepare(self, shared: Callable[..., Any], value: str) -> str:
+        """The variable that holds `shared(value, context)`, computed once."""
+        key = (id(shared), value)
+        if key not in self.prepared:
+            self.prepared[key] = self.fresh("q")
+            self.add(0, f"{self.prepared[key]} = {self.name('s_', shared)}({value}, context)")
+        return self.prepared[key]
+
     def build(self, name: str, arguments: str, where: str) -> tuple[Callable[..., Any], str]:
         text = f"def {name}({arguments}):\n" + "\n".join(f"    {line}" for line in self.lines) + "\n"
         scope = dict(self.names)
@@ -87,7 +96,7 @@ def reader(plan: Plan) -> tuple[Reader, str]:
     for move in plan.reads:
         sources = [_fetch(out, raws, path) for path in move.paths]
         name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
-        certain = move.required or move.default is not None or (not move.paths and not move.ops)
+        certain = move.required or move.default is not None or not (move.paths or _may_vanish(move.ops))
         leaves.append((move.target, name, certain))
     built = _tree(out, [(leaf.steps, name, certain) for leaf, name, certain in leaves], 0)
     out.add(0, f"return {built}")
@@ -100,8 +109,11 @@ def writer(plan: Plan, moves: tuple[OutMove, ...]) -> tuple[Writer, str]:
     taken: dict[_Key, tuple[str, bool]] = {(): ("entity", False)}
     root: dict[str, Any] = {}
     for move in moves:
+        absent = move.const is None
         if move.sources:
-            sources = [_take(out, taken, s) for s in move.sources]
+            held = [_take(out, taken, s) for s in move.sources]
+            sources = [name for name, _ in held]
+            absent = any(nullable for _, nullable in held)
         elif move.setting is not None:
             sources = [out.fresh("s")]
             out.add(0, f"{sources[0]} = context.setting({move.setting!r})")
@@ -111,8 +123,8 @@ def writer(plan: Plan, moves: tuple[OutMove, ...]) -> tuple[Writer, str]:
             out.add(0, f"{sources[0]} = {facet}")
         else:
             sources = [repr(move.const)]
-        name = _value(out, move, sources, move.const is None)
-        certain = move.required or move.default is not None or move.const is not None or move.clear
+        name = _value(out, move, sources, absent)
+        certain = move.required or move.default is not None or move.clear or (not absent and not _may_vanish(move.ops))
         node = root
         *parents, last = move.target.split(".")
         for parent in parents:
@@ -134,7 +146,7 @@ def _fetch(out: _Source, raws: dict[str, str], path: str) -> str:
         out.add(0, f"{name} = None if {above} is None else {above}.get({last!r})")
     else:
         out.add(0, f"{name} = get({last!r})")
-    out.add(0, f"if {name} == '': {name} = None")
+    out.add(0, f"if {name} is not None and {name} == '': {name} = None")
     raws[path] = name
     return name
 
@@ -153,9 +165,9 @@ def _object(out: _Source, raws: dict[str, str], path: str) -> str:
     return raws[key]
 
 
-def _take(out: _Source, taken: dict[_Key, tuple[str, bool]], source: CanonicalField) -> str:
-    """The variable that holds a canonical value; objects on the way are taken once, and asked for None only where one
-    on the way can be absent."""
+def _take(out: _Source, taken: dict[_Key, tuple[str, bool]], source: CanonicalField) -> tuple[str, bool]:
+    """The variable that holds a canonical value, and whether it can be None; objects on the way are taken once, and asked
+    for None only where one on the way can be absent."""
     last = len(source.steps)
     for length in range(1, last + 1):
         key = tuple((s.name, s.keys) for s in source.steps[:length])
@@ -168,89 +180,102 @@ def _take(out: _Source, taken: dict[_Key, tuple[str, bool]], source: CanonicalFi
         if step.keys:
             test = " and ".join(f"e.{k} == {w!r}" for k, w in step.keys)
             value = f"next((e for e in {value} if {test}), None)"
-        out.add(0, f"{name} = None if {above} is None else {value}" if above_nullable else f"{name} = {value}")
+        nullable = above_nullable or step.optional or bool(step.keys)
         if length == last and source.kind in (Kind.TEXT, Kind.NAMES, Kind.LIST):
-            out.add(0, f"if not {name}: {name} = None")
-        taken[key] = name, above_nullable or step.optional or bool(step.keys)
-    return taken[tuple((s.name, s.keys) for s in source.steps)][0]
+            value = f"(None if {above} is None else {value}) or None" if above_nullable else f"{value} or None"
+            nullable = True
+        elif above_nullable:
+            value = f"None if {above} is None else {value}"
+        out.add(0, f"{name} = {value}")
+        taken[key] = name, nullable
+    return taken[tuple((s.name, s.keys) for s in source.steps)]
+
+
+def _may_vanish(ops: tuple[Op, ...]) -> bool:
+    """Whether a value that is there can come out as None: only a transform may decide so."""
+    return any(isinstance(op, Apply) for op in ops)
 
 
 _Key = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
 
-def _value(out: _Source, move: InMove | OutMove, sources: list[str], can_be_absent: bool) -> str:
-    """Lines that compute one value from its sources; the name of the variable that holds it."""
+def _value(out: _Source, move: InMove | OutMove, sources: list[str], absent: bool) -> str:
+    """Lines that compute one value from its sources, of which some can be `absent`; the variable that holds it."""
     target = move.target if isinstance(move, OutMove) else move.target.path
     where = f"  # {target}"
-    if not move.ops and move.default is None and not move.required and len(sources) == 1:
+    if not move.ops and len(sources) == 1 and (not absent or (move.default is None and not move.required)):
         return sources[0]
     name = out.fresh("x")
     ops = list(move.ops)
-    if ops and isinstance(ops[0], Apply):
-        first = ops.pop(0)
-        assert isinstance(first, Apply)
+    current = sources[0]
+    if ops and isinstance(first := ops[0], Apply):
+        ops.pop(0)
         call = _call(out, first, sources)
-        if first.absent or not can_be_absent:
+        if first.absent or not absent:
             out.add(0, f"{name} = {call}{where}")
-        elif len(sources) == 1:
-            out.add(0, f"{name} = None if {sources[0]} is None else {call}{where}")
         else:
             missing = " or ".join(f"{s} is None" for s in sources)
             out.add(0, f"{name} = None if {missing} else {call}{where}")
-    else:
-        out.add(0, f"{name} = {sources[0]}")
+        current, absent = name, True
     while ops:
         if isinstance(ops[0], Apply) and ops[0].absent:
-            out.add(0, f"{name} = {_call(out, ops.pop(0), [name])}{where}")
+            out.add(0, f"{name} = {_call(out, ops.pop(0), [current])}{where}")
+            current, absent = name, True
             continue
-        out.add(0, f"if {name} is not None:{where}")
-        while ops and not (isinstance(ops[0], Apply) and ops[0].absent):
-            op = ops.pop(0)
-            _step(out, op, name)
-            if ops and isinstance(op, Apply):
-                break  # a transform may answer None, so what follows asks again
-    if move.default is not None:
+        run = [ops.pop(0)]
+        while ops and not isinstance(run[-1], Apply) and not (isinstance(ops[0], Apply) and ops[0].absent):
+            run.append(ops.pop(0))  # after a transform the question for None is asked again
+        if absent:
+            if current != name:
+                out.add(0, f"{name} = {current}")
+            out.add(0, f"if {name} is not None:{where}")
+        for op in run:
+            _step(out, op, name, name if absent else current, 1 if absent else 0)
+            current = name
+        absent = absent or any(isinstance(op, Apply) for op in run)
+    if current != name:
+        out.add(0, f"{name} = {current}")
+    if absent and move.default is not None:
         out.add(0, f"if {name} is None: {name} = {move.default!r}")
-    elif move.required:
+    elif absent and move.required:
         out.add(0, f"if {name} is None: raise STOP{where}")
     return name
 
 
 def _call(out: _Source, op: Op, values: list[str]) -> str:
     assert isinstance(op, Apply)
+    if op.shared is not None:
+        values = [*values[:-1], out.prepare(op.shared, values[-1])]
     arguments = [*values, "context"] if op.takes_context else values
     return f"{out.name('t_', op.call)}({', '.join(arguments)})"
 
 
-def _step(out: _Source, op: Op, name: str) -> None:
+def _step(out: _Source, op: Op, name: str, value: str, depth: int) -> None:
+    """Lines for one operation that is not asked about None: `name = op(value)`."""
     if isinstance(op, Apply):
-        out.add(1, f"{name} = {_call(out, op, [name])}")
+        out.add(depth, f"{name} = {_call(out, op, [value])}")
     elif isinstance(op, Table):
         words = out.name("e_", dict(op.words))
         if op.unknown is Unknown.KEEP:
-            out.add(1, f"{name} = {words}.get({name}) or str({name})")
+            out.add(depth, f"{name} = {words}.get({value}) or str({value})")
         elif op.default is not None:
-            out.add(1, f"{name} = {words}.get({name}, {op.default!r})")
+            out.add(depth, f"{name} = {words}.get({value}, {op.default!r})")
         else:
-            out.add(1, f"{name} = {words}[{name}]")
+            out.add(depth, f"{name} = {words}[{value}]")
     elif isinstance(op, ToCanonicalId):
-        out.add(1, f"{name} = cid({out.name('k_', op.kind)}, connection, {name})")
+        out.add(depth, f"{name} = cid({out.name('k_', op.kind)}, connection, {value})")
     elif isinstance(op, ToVendorId):
-        out.add(1, f"{name} = context.vendor_id({out.name('k_', op.kind)}, {name}, {op.facet!r})")
-        out.add(1, f"if {name} is None: raise STOP")
+        out.add(depth, f"{name} = context.vendor_id({out.name('k_', op.kind)}, {value}, {op.facet!r})")
+        out.add(depth, f"if {name} is None: raise STOP")
     elif isinstance(op, AsText | Bare):
-        out.add(1, f"{name} = str({name})")
+        out.add(depth, f"{name} = str({value})")
     elif isinstance(op, AsInteger):
-        out.add(1, f"{name} = int({name})")
+        out.add(depth, f"{name} = int({value})")
     else:
-        _limit(out, op, name)
-
-
-def _limit(out: _Source, op: Limit, name: str) -> None:
-    if op.policy is TooLong.TRUNCATE_HASH:
-        out.add(1, f"if len({name}) > {op.most}: {name} = cut({name}, {op.most})")
-    else:
-        out.add(1, f"if len({name}) > {op.most}: raise STOP")
+        if name != value:
+            out.add(depth, f"{name} = {value}")
+        cutting = op.policy is TooLong.TRUNCATE_HASH
+        out.add(depth, f"if len({name}) > {op.most}: {f'{name} = cut({name}, {op.most})' if cutting else 'raise STOP'}")
 
 
 # ---------------------------------------------------------------- trees

@@ -20,12 +20,14 @@ from oms_schema.ids import EntityKind
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Call a transform. `takes_context`: the context is its last argument. `absent`: also called when a value is None."""
+    """Call a transform. `takes_context`: the context is its last argument. `absent`: also called when a value is None.
+    `shared` prepares the last value, see `registry.Resolving`."""
 
     name: str
     call: Callable[..., Any]
     absent: bool = False
     takes_context: bool = False
+    shared: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,8 @@ def piped(ops: tuple[Op, ...], value: Any, count: int, connection: str, context:
             if not op.absent and any(v is None for v in values):
                 value = None
                 continue
+            if op.shared is not None:
+                values = (*values[:-1], op.shared(values[-1], context))
             value = op.call(*values, context) if op.takes_context else op.call(*values)
         elif value is None:
             continue

@@ -52,12 +52,15 @@ class Resolving:
 
     `forward(*values, context)`; `lookups(*values)` names every look-up that `forward` may ask, before it asks;
     `losses(*values, context)` lists what `forward` leaves out; `asked(*values)` counts what it was asked to express.
+    `shared` is applied to the last value before `forward` sees it, `shared(value, context)`; transforms of one mapping
+    that name the same function for the same field let it run once for each record.
     """
 
     forward: Callable[..., Any]
     lookups: Callable[..., frozenset[Lookup]] | None = None
     losses: Callable[..., tuple[Loss, ...]] | None = None
     asked: Callable[..., int] | None = None
+    shared: Callable[[Any, Context], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ MICROS = 1_000_000
 _JOINERS = frozenset("\u200c\u200d")  # Persian and Indic spelling needs them between letters
 _LARGEST = 2**63
 _LARGEST_AMOUNT = Decimal(_LARGEST - 1).scaleb(-6)
+_PARTS = re.compile(r"(?:[^,()]|\([^()]*\))+")
 _EXACT = Context(prec=60, traps=[Inexact])
 
 
@@ -77,6 +79,9 @@ def comma_list() -> Pair:
 def _split(value: str) -> tuple[str, ...] | None:
     if "(" not in value and ")" not in value:
         return tuple([part for raw in value.split(",") if (part := raw.strip())]) or None
+    found = _PARTS.findall(value)
+    if ",".join(found) == value:  # no empty part, no nesting, nothing left open
+        return tuple([part for raw in found if (part := raw.strip())]) or None
     parts: list[str] = []
     depth = begin = 0
     for position, character in enumerate(value):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from mappings.context import Context, Lookup
@@ -38,63 +39,71 @@ class Expressed:
     losses: tuple[Loss, ...]
 
 
-@dataclass(frozen=True, slots=True)
+_wanted = lru_cache(maxsize=65_536)(Lookup)
+"""Look-ups by their words: the same places and values come again with every line."""
+
+
 class Expression:
     """How dimensions are expressed: `geo` by type of Geo_Target (`region: REGION`), `custom` by targeting key."""
 
-    geo: Mapping[str, str]
-    custom: Mapping[str, str]
+    def __init__(self, geo: Mapping[str, str], custom: Mapping[str, str]) -> None:
+        self._geo = {Dimension(d): f"Geo_Target:{place}" for d, place in geo.items()}
+        self._custom = {Dimension(d): (key, Lookup(_KEY_TABLE, key)) for d, key in custom.items()}
+        self.shared = self.express
+        """`express` as one object, by which transforms know that they share its work."""
 
-    def lookups(self, criteria: Sequence[Criterion]) -> frozenset[Lookup]:
+    def lookups(self, criteria: Sequence[Criterion] | None) -> frozenset[Lookup]:
         """Every name that `express` may ask for."""
-        scope = _scope(criteria)
+        scope = _scope(criteria or ())
         wanted: set[Lookup] = set()
-        for criterion in criteria:
-            place = self.geo.get(criterion.dimension)
-            key = self.custom.get(criterion.dimension)
-            if place is not None:
-                wanted.update(
-                    Lookup(f"Geo_Target:{place}", v, _place_scope(criterion, scope)) for v in criterion.values
-                )
-            elif key is not None:
-                wanted.add(Lookup(_KEY_TABLE, key))
-                wanted.update(Lookup(_VALUE_TABLE, v, key) for v in criterion.values)
+        for criterion in criteria or ():
+            table = self._geo.get(criterion.dimension)
+            held = self._custom.get(criterion.dimension)
+            if table is not None:
+                place_scope = _place_scope(criterion, scope)
+                wanted.update(_wanted(table, v, place_scope) for v in criterion.values)
+            elif held is not None:
+                wanted.add(held[1])
+                wanted.update(_wanted(_VALUE_TABLE, v, held[0]) for v in criterion.values)
         return frozenset(wanted)
 
-    def express(self, criteria: Sequence[Criterion], context: Context) -> Expressed:
+    def express(self, criteria: Sequence[Criterion] | None, context: Context) -> Expressed:
         """Ids for what can be expressed, one Loss for each value that cannot."""
         losses: list[Loss] = []
         custom: list[dict[str, Any]] = []
         places: list[Criterion] = []
-        for criterion in criteria:
-            if criterion.dimension in self.geo:
+        for criterion in criteria or ():
+            dimension = criterion.dimension
+            if dimension in self._geo:
                 places.append(criterion)
-            elif criterion.dimension in self.custom:
-                self._custom(criterion, context, custom, losses)
+            elif dimension in self._custom:
+                self._custom_criterion(criterion, context, custom, losses)
             else:
-                losses += _lost(criterion, criterion.values, f"Ad Manager has no targeting by {_words(criterion)}")
-        targeted, excluded = self._places(places, context, losses)
+                losses += _lost(criterion, criterion.values, f"Ad Manager has no targeting by {_word(dimension)}")
+        targeted, excluded = self._places(places, context, losses) if places else ([], [])
         return Expressed(targeted, excluded, custom, tuple(losses))
 
-    def _custom(self, criterion: Criterion, context: Context, custom: list[dict[str, Any]], losses: list[Loss]) -> None:
-        key = self.custom[criterion.dimension]
-        key_id = context.lookup(Lookup(_KEY_TABLE, key))
+    def _custom_criterion(
+        self, criterion: Criterion, context: Context, custom: list[dict[str, Any]], losses: list[Loss]
+    ) -> None:
+        key, wanted_key = self._custom[criterion.dimension]
+        key_id = context.lookup(wanted_key)
         if key_id is None:
             losses += _lost(criterion, criterion.values, f"the network has no targeting key {key}")
             return
-        ids: list[str] = []
+        ids: dict[str, None] = {}
         for value in criterion.values:
-            found = context.lookup(Lookup(_VALUE_TABLE, value, key))
+            found = context.lookup(_wanted(_VALUE_TABLE, value, key))
             if found is None:
                 losses += _lost(criterion, (value,), f"the targeting key {key} has no such value")
             else:
-                ids.append(found)
+                ids[found] = None
         if ids:
             custom.append(
                 {
                     "xsi_type": "CustomCriteria",
                     "keyId": key_id,
-                    "valueIds": list(dict.fromkeys(ids)),
+                    "valueIds": list(ids),
                     "operator": "IS" if criterion.operator is _INCLUDE else "IS_NOT",
                 }
             )
@@ -106,11 +115,16 @@ class Expression:
         included: dict[Dimension, _Places] = {}
         excluded: list[_Places] = []
         for criterion in criteria:
-            table = f"Geo_Target:{self.geo[criterion.dimension]}"
+            table = self._geo[criterion.dimension]
             place_scope = _place_scope(criterion, scope)
-            found = [(v, context.lookup(Lookup(table, v, place_scope))) for v in criterion.values]
-            known = _Places(criterion, [v for v, p in found if p is not None], [p for _, p in found if p is not None])
-            losses += _lost(criterion, [v for v, p in found if p is None], "Geo_Target knows no such place, or several")
+            known = _Places(criterion, [], [])
+            for value in criterion.values:
+                place = context.lookup(_wanted(table, value, place_scope))
+                if place is None:
+                    losses += _lost(criterion, (value,), "Geo_Target knows no such place, or several")
+                else:
+                    known.values.append(value)
+                    known.ids.append(place)
             if criterion.operator is _INCLUDE:
                 included[criterion.dimension] = known
             else:
@@ -189,5 +203,7 @@ def _word(dimension: Dimension) -> str:
     return dimension.replace("_", " ")
 
 
-def _words(criterion: Criterion) -> str:
-    return _word(criterion.dimension)
+@lru_cache(maxsize=64)
+def expression_of(geo: tuple[tuple[str, str], ...], custom: tuple[tuple[str, str], ...]) -> Expression:
+    """One Expression for the same words, so that the transforms of a mapping share its work."""
+    return Expression(dict(geo), dict(custom))

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mappings.context import Context, Lookup
-from mappings.gam.targeting import Expression
+from mappings.gam.targeting import Expressed, Expression, expression_of
 from mappings.kinds import Kind
 from mappings.registry import Loss, Pair, Refused, Resolving, settings_of, transform
 from oms_schema.creative import CreativePlaceholder
@@ -135,28 +135,30 @@ def gam_targeting(geo: Mapping[str, str], custom: Mapping[str, str]) -> Resolvin
     """
     expression = _expression(geo, custom)
 
-    def forward(criteria: Sequence[Criterion] | None, context: Context) -> dict[str, Any]:
+    def forward(expressed: Expressed, context: Context) -> dict[str, Any]:
         root = settings_of(context, "root_ad_unit_id")
-        expressed = expression.express(criteria or (), context)
-        tree = {"xsi_type": "CustomCriteriaSet", "logicalOperator": "AND", "children": expressed.custom}
-        whole = {"xsi_type": "CustomCriteriaSet", "logicalOperator": "OR", "children": [tree]}
+        custom = None
+        if expressed.custom:
+            tree = {"xsi_type": "CustomCriteriaSet", "logicalOperator": "AND", "children": expressed.custom}
+            custom = {"xsi_type": "CustomCriteriaSet", "logicalOperator": "OR", "children": [tree]}
         return {
             "geoTargeting": {
                 "targetedLocations": [{"id": place} for place in expressed.targeted],
                 "excludedLocations": [{"id": place} for place in expressed.excluded],
             },
             "inventoryTargeting": {"targetedAdUnits": [{"adUnitId": root, "includeDescendants": True}]},
-            "customTargeting": whole if expressed.custom else None,
+            "customTargeting": custom,
         }
 
     def losses(criteria: Sequence[Criterion] | None, context: Context) -> tuple[Loss, ...]:
-        return expression.express(criteria or (), context).losses
+        return expression.express(criteria, context).losses
 
     return Resolving(
         forward,
-        lambda criteria: _asked_names(expression, criteria),
+        expression.lookups,
         losses,
         lambda criteria: sum(len(c.values) for c in criteria or ()),
+        expression.shared,
     )
 
 
@@ -169,14 +171,14 @@ def gam_notes(geo: Mapping[str, str], custom: Mapping[str, str]) -> Resolving:
     """
     expression = _expression(geo, custom)
 
-    def forward(
-        notes: str | None, brand: str | None, criteria: Sequence[Criterion] | None, context: Context
-    ) -> str | None:
+    def forward(notes: str | None, brand: str | None, expressed: Expressed, context: Context) -> str | None:
         head = [part for part in (notes, f"Brand: {brand}" if brand else None) if part]
-        losses = expression.express(criteria or (), context).losses
-        return _note("\n".join(head), losses) or None
+        return _note("\n".join(head), expressed.losses) or None
 
-    return Resolving(forward, lambda _notes, _brand, criteria: _asked_names(expression, criteria))
+    def lookups(notes: str | None, brand: str | None, criteria: Sequence[Criterion] | None) -> frozenset[Lookup]:
+        return expression.lookups(criteria)
+
+    return Resolving(forward, lookups, shared=expression.shared)
 
 
 def _expression(geo: Mapping[str, str], custom: Mapping[str, str]) -> Expression:
@@ -186,11 +188,7 @@ def _expression(geo: Mapping[str, str], custom: Mapping[str, str]) -> Expression
     both = sorted(set(geo) & set(custom))
     if both:
         raise ValueError(f"{', '.join(both)} stands under geo and under custom")
-    return Expression(dict(geo), dict(custom))
-
-
-def _asked_names(expression: Expression, criteria: Sequence[Criterion] | None) -> frozenset[Lookup]:
-    return expression.lookups(criteria or ())
+    return expression_of(tuple(sorted(geo.items())), tuple(sorted(custom.items())))
 
 
 def _note(head: str, losses: Sequence[Loss]) -> str:
