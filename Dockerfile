@@ -29,8 +29,7 @@ ENV PATH=/opt/orderhub/bin:$PATH \
     AIRFLOW_HOME=/opt/airflow \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/orderhub/lib/python3.11/site-packages/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/airflow/no-plugins \
-    AIRFLOW__CORE__LOAD_EXAMPLES=False \
-    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False
+    AIRFLOW__CORE__LOAD_EXAMPLES=False
 USER orderhub
 WORKDIR /opt/airflow
 # No shell form: SIGTERM reaches Airflow itself.

@@ -32,7 +32,6 @@ def pytest_configure() -> None:
         AIRFLOW__CORE__PLUGINS_FOLDER=str(home / "no-plugins"),
         AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{home}/airflow.db",
         AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(home / "logs"),
-        AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
     )
 
 

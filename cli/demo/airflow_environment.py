@@ -121,7 +121,6 @@ class AirflowEnvironment:
             "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
-            "USAGE_DATA_COLLECTION__ENABLED": "False",
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
         return {
@@ -133,7 +132,6 @@ class AirflowEnvironment:
             # Loopback is never reached through a proxy; a corporate one would swallow the tasks' calls.
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
-            "SCARF_ANALYTICS": "false",
             **self.hub,
             **self.overrides,
         }

@@ -18,7 +18,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -221,9 +221,7 @@ class Supervisor:
         until = time.monotonic() + self._grace
         while any(alive(each) for each in left) and time.monotonic() < until:
             time.sleep(0.05)
-        for each in left:
-            if alive(each):
-                _signal(each.pid, signal.SIGKILL)
+        _kill_and_wait(left)
         self._record.unlink()
 
     def _stop(self, chosen: Sequence[Supervised]) -> None:
@@ -246,9 +244,9 @@ class Supervisor:
             time.sleep(0.05)
         for one in chosen:
             _signal_group(one.pid, signal.SIGKILL)
-            for each in [*left.values(), *descendants([one.pid])]:
-                if alive(each):
-                    _signal(each.pid, signal.SIGKILL)
+            left.update({each.pid: each for each in descendants([one.pid])})
+        _kill_and_wait(left.values())
+        for one in chosen:
             one.process.wait()
         self.programs = [one for one in self.programs if one not in chosen]
         self._write_record()
@@ -268,6 +266,16 @@ class Supervisor:
 
 def _name(one: ProcessEntry) -> dict[str, int]:
     return {"pid": one.pid, "started": one.started}
+
+
+def _kill_and_wait(left: Collection[ProcessEntry]) -> None:
+    """SIGKILL whoever still lives, and return when the kernel has taken them away (a moment; at most five seconds)."""
+    for each in left:
+        if alive(each):
+            _signal(each.pid, signal.SIGKILL)
+    until = time.monotonic() + 5
+    while any(alive(each) for each in left) and time.monotonic() < until:
+        time.sleep(0.005)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
