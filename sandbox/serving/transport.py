@@ -16,9 +16,10 @@ from sandbox.serving.faults import Faults
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+# Well-formed: a SOAP client then parses it and stumbles later, in its own fault handling (googleads: a bare TypeError).
 _HTML_503 = (
-    "<!DOCTYPE html>\n<html lang=en><title>Error 503 (Service Unavailable)</title>"
-    "<body><h1>503. That's an error.</h1><p>The service is temporarily unavailable.</body></html>\n"
+    '<html lang="en"><head><title>Error 503 (Service Unavailable)</title></head>'
+    "<body><h1>503. That's an error.</h1><p>The service is temporarily unavailable.</p></body></html>\n"
 )
 
 
