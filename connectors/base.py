@@ -73,6 +73,8 @@ class PushResult:
     reason: str | None = None
     """A value of `oms_schema.problems.Reason` when the connector can tell why a record was rejected."""
     after: float | None = None
+    alone: bool = False
+    """For RETRY: the vendor refused the batch without saying which record it meant; send this one by itself next time."""
     evidence: Native = field(default_factory=dict)
 
 

@@ -15,9 +15,7 @@ BATCH_ATOMIC = "BATCH_ATOMIC"
 """Code of a RETRY: nothing is wrong with this record, another one of its batch was refused."""
 
 BATCH_SPLIT = "BATCH_SPLIT"
-"""Code of a RETRY: the batch was refused and no error names the record; it must be sent in smaller batches.
-
-It names no wait, so that an engine that cannot split backs off instead of sending the same batch at once."""
+"""Code of a RETRY: the batch was refused and no error names the record; it each is sent alone next time."""
 
 WHOLE_CALL = (
     Fate.WRITTEN,
@@ -147,7 +145,9 @@ def _split(item: PushItem, error: VendorError) -> PushResult:
         Outcome.RETRY,
         item.vendor_id,
         BATCH_SPLIT,
-        f"Not written: the call was refused and the error names no record ({error}). Send fewer records at once.",
+        f"Not written: the call was refused and the error names no record ({error}). Each is sent alone.",
+        after=0.0,
+        alone=True,
         evidence=_evidence((error,)),
     )
 

@@ -35,12 +35,13 @@ class Lane:
     fence: int
     tries: int
     probes: int
+    alone: bool
     vendor_id: str | None
 
 
 _COLUMNS = (
     "l.id, l.connection, l.kind, l.entity_id, l.facet, l.order_id, l.order_facet, l.desired_version, l.desired_hash, "
-    "l.acked_hash, l.acked_payload, l.state, l.not_before, l.fence, l.tries, l.probes, r.vendor_id"
+    "l.acked_hash, l.acked_payload, l.state, l.not_before, l.fence, l.tries, l.probes, l.alone, r.vendor_id"
 )
 # The record a lane writes: a status lane acts on the record its entity already has.
 _JOIN = (
@@ -144,11 +145,14 @@ def claim(
     return sorted((_lane(row) for row in cur.fetchall()), key=lambda lane: (lane.order_id, lane.id))
 
 
-def release(cur: Cursor, lanes: Sequence[Lane], not_before: datetime | None, *, tried: bool = False) -> None:
-    """Give claimed lanes back, due again at `not_before`."""
+def release(
+    cur: Cursor, lanes: Sequence[Lane], not_before: datetime | None, *, tried: bool = False, alone: bool = False
+) -> None:
+    """Give claimed lanes back, due again at `not_before`; `alone`: to be sent in a call of its own."""
     cur.executemany(
-        "UPDATE lane SET state = 'ready', lease_until = NULL, not_before = %s, tries = tries + %s WHERE id = %s AND fence = %s",
-        [(not_before, int(tried), lane.id, lane.fence) for lane in lanes],
+        "UPDATE lane SET state = 'ready', lease_until = NULL, not_before = %s, tries = tries + %s, alone = %s "
+        "WHERE id = %s AND fence = %s",
+        [(not_before, int(tried), alone, lane.id, lane.fence) for lane in lanes],
     )
 
 
@@ -157,7 +161,7 @@ def acknowledge(
 ) -> bool:
     """Record that the vendor holds what was sent. False when another worker took the lane meanwhile: only an observation."""
     cur.execute(
-        "UPDATE lane SET acked_version = %s, acked_hash = %s, acked_payload = %s, acked_at = %s, tries = 0, probes = 0, "
+        "UPDATE lane SET acked_version = %s, acked_hash = %s, acked_payload = %s, acked_at = %s, tries = 0, probes = 0, alone = false, "
         "state = CASE WHEN %s THEN state ELSE 'ready' END, lease_until = NULL, not_before = NULL "
         "WHERE id = %s AND fence = %s RETURNING id",
         (version, sent_hash, payload, now, keep_state, lane.id, lane.fence),

@@ -193,6 +193,7 @@ lane = Table(
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("probes", Integer, nullable=False, server_default=text("0")),
+    Column("alone", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("connection", "kind", "entity_id", "facet"),
     Index(
         "ix_lane_dirty",

@@ -103,7 +103,7 @@ def conclude(
                 entries.append(_told(channel, item, outcome, result.vendor_id or lane.vendor_id))
         elif outcome is Outcome.RETRY:
             wait = result.after if result.after is not None else min(LONGEST_WAIT, FIRST_WAIT * 2**lane.tries)
-            lanes.release(cur, [lane], now + timedelta(seconds=wait), tried=wait > 0)
+            lanes.release(cur, [lane], now + timedelta(seconds=wait), tried=wait > 0, alone=result.alone)
         elif outcome is Outcome.IN_DOUBT:
             capability = channel.capabilities.records.get(item.record)
             lanes.doubt(cur, lane, now + settle_window(capability, item.operation))

@@ -127,9 +127,11 @@ def _push_kind(
 
 
 def _next_batch(buffer: list[Prepared], size: int) -> tuple[list[Prepared], list[Prepared]]:
-    """The next records that may share one call: the same verb, at most `size`."""
+    """The next records that may share one call: the same verb, at most `size`; one that must go alone goes alone."""
+    if buffer[0].lane.alone:
+        return buffer[:1], buffer[1:]
     verb = buffer[0].action
-    batch = [item for item in buffer if item.action == verb][:size]
+    batch = [item for item in buffer if item.action == verb and not item.lane.alone][:size]
     chosen = {item.lane.id for item in batch}
     return batch, [item for item in buffer if item.lane.id not in chosen]
 

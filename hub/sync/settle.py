@@ -25,6 +25,9 @@ from oms_schema.problems import Problem, Reason, shown
 NEGATIVES_NEEDED = 2
 """Look-ups past the settle window that must find nothing before a record without a unique field is sent again."""
 
+RESENDS_ALLOWED = 5
+"""Times a record is sent again after a look-up found nothing; a vendor that then still calls it a duplicate needs a person."""
+
 PROBE_PAUSE = timedelta(seconds=2)
 
 
@@ -139,8 +142,12 @@ def _absent(
 ) -> None:
     """Not found. With a unique field the vendor itself refuses a second one; otherwise two negatives past the window."""
     unique = capability.create in {CreateProtocol.UNIQUE_FIELD, CreateProtocol.NATIVE_KEY}
+    if lane.tries >= RESENDS_ALLOWED:
+        park(session, cur, channel, lane, lane.entity_id, [_ambiguous(channel, attempt)])
+        tally["parked"] += 1
+        return
     if unique or lane.probes + 1 >= NEGATIVES_NEEDED:
-        lanes.release(cur, [lane], None)
+        lanes.release(cur, [lane], None, tried=True)
         _tell(session, cur, channel, lane, "proven absent: sent again", f"look-ups: {lane.probes + 1}")
         tally["resent"] += 1
         return
@@ -202,7 +209,7 @@ def _ambiguous(channel: Channel, attempt: Attempt) -> Problem:
         reason=Reason.AMBIGUOUS,
         path=attempt.record,
         value="",
-        happened=f"{channel.connector.title} never said whether it created the {attempt.record}, and it cannot be looked up.",
+        happened=f"{channel.connector.title} never said clearly whether it created the {attempt.record}, and a look-up cannot tell.",
         effect="It is not sent again, so that it cannot exist twice.",
         fix="Operations looks it up by hand and answers: it exists with this id, or it does not exist.",
         owner="Operations",

@@ -141,6 +141,31 @@ def test_batches_are_filled_to_what_the_vendor_takes(world: World) -> None:
     assert sizes == [50, 50, 20]
 
 
+def test_records_of_a_batch_refused_without_a_name_go_one_by_one(world: World) -> None:
+    world.book(lines=4)
+
+    def refuse(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        return [PushResult(item.key, Outcome.RETRY, code="BATCH_SPLIT", after=0.0, alone=True) for item in items]
+
+    world.ads.misbehave = [lambda *_: None, lambda *_: None, refuse]
+    world.travel()
+    assert [len(call.items) for call in world.ads.calls if call.record == "LineItem"] == [4, 1, 1, 1, 1]
+    assert len(world.ads.live("LineItem")) == 4
+
+
+def test_a_duplicate_that_no_look_up_finds_waits_for_a_person(world: World) -> None:
+    world.book(lines=1)
+
+    def taken(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        return [PushResult(item.key, Outcome.IN_DOUBT, code="UniqueError.NOT_UNIQUE") for item in items]
+
+    world.ads.misbehave = [taken] * 20
+    world.hub.intake("sfdc")
+    world.rest(rounds=20)
+    assert len(world.ads.calls) == 6
+    assert [group.code for group in world.hub.status().parked] == ["UniqueError.NOT_UNIQUE"]
+
+
 def test_refused_credentials_stop_this_connection_and_lose_nothing(world: World) -> None:
     world.book(lines=2)
 
