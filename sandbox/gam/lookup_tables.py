@@ -108,7 +108,7 @@ def _places(atlas: Atlas, condition: Condition | None) -> Iterable[Place]:
     if (names := equal_values(condition, "name")) is not None:
         return {place.id: place for name in names for place in atlas.named(str(name))}.values()
     if (ids := equal_values(condition, "id")) is not None:
-        return [place for each in ids if (place := atlas.get(_whole(each))) is not None]
+        return [place for each in dict.fromkeys(map(_whole, ids)) if (place := atlas.get(each)) is not None]
     types = equal_values(condition, "type")
     countries = equal_values(condition, "countrycode")
     if (types is not None and "Postal_Code" not in types) or (

@@ -59,7 +59,7 @@ class Table:
         """All objects that may meet a condition: read by index where it names equal values, else all."""
         ids = equal_values(condition, "id")
         if ids is not None:
-            return [row for value in ids if (row := self._rows.get(_as_id(value))) is not None]
+            return [row for each in dict.fromkeys(map(_as_id, ids)) if (row := self._rows.get(each)) is not None]
         for name in self._keys:
             values = equal_values(condition, name)
             if values is not None:

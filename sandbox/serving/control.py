@@ -194,8 +194,8 @@ class ControlApp:
         if document.get("sandbox") != self.name:
             raise ValueError(f"the state file belongs to sandbox {document.get('sandbox')!r}, not to '{self.name}'")
         self.state.restore(document["vendor"])
-        self.clock.set(parse_instant(document["clock"]["now"]))
         self.clock.run(bool(document["clock"]["running"]))
+        self.clock.set(parse_instant(document["clock"]["now"]))
 
 
 def _json(value: object, status: int = 200) -> Response:
