@@ -38,7 +38,7 @@ HEAD_START = timedelta(days=1)
 """How long before the earliest flight the vendors' clocks start."""
 AFTERMATH = timedelta(days=4)
 """Days after the last delivery until figures are final (billing terms: 3) and the last report is read."""
-STOPS = (0.35, 0.7)
+STOPS = (0.5,)
 """Where between the first flight and the last delivery the clock halts on its way, as shares of the span."""
 MALFORMED_ROW = "malformed_row"
 REFUSED_BY_CRM = "refused_by_crm"
@@ -134,7 +134,14 @@ def play(stage: Stage) -> Outcome:
         cycles.append(changed_records(before, after))
         before = after
 
-    stage.engine.travel()
+    def mirrored() -> None:
+        """The CRM alone: while the first push is under way the ad server's cycle is not over."""
+        nonlocal before
+        after = before[0], crm_image(stage)
+        cycles.append(changed_records(before, after))
+        before = after
+
+    stage.engine.travel(mirrored)
     cycle_ends()
     stage.heard(f"{len(before[0].lines)} line items are in the ad server.")
     stage.people.attach_creatives()
@@ -142,8 +149,7 @@ def play(stage: Stage) -> Outcome:
     stage.people.see_ads(true_delivery(stage.book, ids, live=set(_by_external_id(before[0]))))
     for stop in schedule[1:]:
         _pass_time(stage, stop)
-        stage.engine.come_back()
-        cycle_ends()
+        stage.engine.come_back(cycle_ends)
         stage.heard(f"It is {stop:%d %B %Y}: {stage.hub.status().delivered:,} impressions delivered.")
     calls = [call for vendor in stage.vendors for call in vendor.calls()]
     if stage.faults:
@@ -202,11 +208,15 @@ def true_delivery(book: OrderBook, ids: Ids, live: set[str]) -> list[TrueDeliver
 
 def images(stage: Stage) -> tuple[AdServerImage, CrmImage]:
     """The true state of both vendors now."""
-    ad_server, crm = stage.vendors
-    return (
-        AdServerImage(*(by_id(ad_server.objects(name)) for name in ("Company", "Order", "LineItem"))),
-        CrmImage(*(by_id(crm.objects(name), "Id") for name in ("Opportunity", "OpportunityLineItem"))),
+    ad_server = stage.people.ad_server
+    return AdServerImage(*(by_id(ad_server.objects(name)) for name in ("Company", "Order", "LineItem"))), crm_image(
+        stage
     )
+
+
+def crm_image(stage: Stage) -> CrmImage:
+    """The true state of the CRM now."""
+    return CrmImage(*(by_id(stage.people.crm.objects(name), "Id") for name in ("Opportunity", "OpportunityLineItem")))
 
 
 def count(

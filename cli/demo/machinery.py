@@ -25,9 +25,8 @@ from hub import Hub
 CONFIGURATION = "orderhub.yaml"
 ENVIRONMENT = "environment.sh"
 SANDBOX_SECRET = "SANDBOX_SF_SECRET"  # noqa: S105 - the name of a variable, not a secret
-SCHEDULES = {"intake": "30s", "settle": "10s"}
-"""Flows that run by the clock in the demo more often than by default, so that a person need not wait."""
-POOL_SLOTS = 2
+POOL_SLOTS = 1
+"""Tasks of one connection at a time: two workers that share what is due send more and smaller batches."""
 
 Heard = Callable[[str], None]
 
@@ -77,9 +76,7 @@ def running(state: Path, clock: datetime, *, with_airflow: bool, heard: Heard) -
         url = password = None
         if with_airflow:
             heard("Starting Airflow …")
-            airflow = AirflowEnvironment(
-                state / "airflow", postgres.airflow_url, path, hub=variables, schedules=SCHEDULES
-            )
+            airflow = AirflowEnvironment(state / "airflow", postgres.airflow_url, path, hub=variables)
             airflow.migrate(supervisor)
             api = airflow.start(supervisor)
             stack.callback(api.close)
