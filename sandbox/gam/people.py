@@ -10,7 +10,8 @@ POST users             {"users": [{"email", "name"?, "role"?, "active"?}]}  adde
 POST custom_fields     {"fields": [{"name", "entity": "ORDER" | "LINE_ITEM"}]}
 POST archive           {"order_ids": [..]}  whatever their lines do
 POST edit              {"type": "Order" | "LineItem" | "Company", "id", "fields": {..}}  an edit by hand
-GET, POST service_account   a key file for the API's service account; {"client_email", "public_key"} registers one
+POST service_account   {"token_uri"}: a key file for the API's service account, or
+                       {"client_email", "public_key"}: a key that somebody else made
 """
 
 from __future__ import annotations
