@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from mappings.context import Context
@@ -44,13 +45,17 @@ class Stopped(Refused):
 
 
 _STOPPED = Stopped()
+_id_of = lru_cache(maxsize=8192)(canonical_id)
+"""Canonical ids of the entities that records point to: the lines of an order all name the same one."""
 
 
 @dataclass
 class _Source:
     """Lines of a function and the objects they name."""
 
-    names: dict[str, Any] = field(default_factory=lambda: {"cid": canonical_id, "cut": cut, "STOP": _STOPPED})
+    names: dict[str, Any] = field(
+        default_factory=lambda: {"own": canonical_id, "cid": _id_of, "cut": cut, "STOP": _STOPPED}
+    )
     lines: list[str] = field(default_factory=list)
     count: int = 0
     prepared: dict[tuple[int, str], str] = field(default_factory=dict)
@@ -88,19 +93,81 @@ class _Source:
 
 
 def reader(plan: Plan) -> tuple[Reader, str]:
-    """`(native, connection) -> nested dictionaries` for the way in, and its source text."""
+    """`(native, connection) -> nested dictionaries` for the way in, and its source text.
+
+    A part of the entity that is made of texts alone (the flight, the targeting) stands in it as a validated model, built
+    once for the same texts: the lines of an order share most of them.
+    """
     out = _Source()
     out.add(0, "get = native.get")
     raws: dict[str, str] = {}
-    leaves: list[tuple[CanonicalField, str, bool]] = []
+    members: list[_Leaf] = []
+    texts: list[str] = []
+    groups: dict[str, list[InMove]] = {}
     for move in plan.reads:
-        sources = [_fetch(out, raws, path) for path in move.paths]
+        groups.setdefault(move.target.steps[0].name, []).append(move)
+    for group in groups.values():
+        if _of_texts_alone(plan, group):
+            part, text = _part(plan, group)
+            texts.append(text)
+            held = out.fresh("m")
+            paths = dict.fromkeys(p for m in group for p in m.paths)
+            arguments = ", ".join(f"get({p!r})" for p in paths)
+            out.add(0, f"{held} = {out.name('part_', part)}({arguments})  # {group[0].target.steps[0].name}")
+            step = group[0].target.steps[0]
+            members.append(((step,), held, step.required))
+            continue
+        for move in group:
+            sources = [_fetch(out, raws, path) for path in move.paths]
+            name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
+            certain = move.required or move.default is not None or not (move.paths or _may_vanish(move.ops))
+            members.append((move.target.steps, name, certain))
+    out.add(0, f"return {_tree(out, members, 0)}")
+    read, text = out.build("read", "native, connection", f"{plan.name} in")
+    return read, "\n".join([*texts, text])
+
+
+_TEXTS = frozenset({Kind.TEXT, Kind.WIRE_DATE, Kind.WIRE_DATETIME})
+PARTS_KEPT = 1024
+"""How many different flights, or targetings, a compiled mapping remembers."""
+
+
+def _of_texts_alone(plan: Plan, group: list[InMove]) -> bool:
+    """Whether these moves make one object out of texts by transforms, independent of the connection.
+
+    Only texts: True, 1 and Decimal(1) are equal as keys of a cache, but not as values of a vendor.
+    """
+    paths = [p for m in group for p in m.paths]
+    return (
+        all(len(m.target.steps) > 1 and m.target.steps[0].element is not None for m in group)
+        and all(not m.target.steps[0].keys and m.target.steps[0].name != "id" for m in group)
+        and all(plan.kinds[p] in _TEXTS and "." not in p for p in paths)
+        and any(isinstance(op, Apply) for m in group for op in m.ops)
+        and not any(isinstance(op, ToCanonicalId) for m in group for op in m.ops)
+    )
+
+
+def _part(plan: Plan, group: list[InMove]) -> tuple[Callable[..., Any], str]:
+    """A function from the raw values of some moves to the validated object they make, None where it is absent."""
+    out = _Source()
+    raws = {path: f"a{n}" for n, path in enumerate(dict.fromkeys(p for m in group for p in m.paths))}
+    for name in raws.values():
+        out.add(0, f"if {name} == '': {name} = None")
+    members: list[_Leaf] = []
+    for move in group:
+        sources = [raws[path] for path in move.paths]
         name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
         certain = move.required or move.default is not None or not (move.paths or _may_vanish(move.ops))
-        leaves.append((move.target, name, certain))
-    built = _tree(out, [(leaf.steps, name, certain) for leaf, name, certain in leaves], 0)
-    out.add(0, f"return {built}")
-    return out.build("read", "native, connection", f"{plan.name} in")
+        members.append((move.target.steps, name, certain))
+    step = group[0].target.steps[0]
+    assert step.element is not None
+    condition, expression = _child(out, members, 1, step, False)
+    if condition:
+        out.add(0, f"if not ({condition}): return None")
+    out.add(0, f"return {out.name('model_', step.element.model_validate)}({expression})")
+    name = f"part_{step.name}"
+    function, text = out.build(name, ", ".join(raws.values()), f"{plan.name} in, {step.name}")
+    return lru_cache(maxsize=PARTS_KEPT)(function), text
 
 
 def writer(plan: Plan, moves: tuple[OutMove, ...]) -> tuple[Writer, str]:
@@ -230,7 +297,7 @@ def _value(out: _Source, move: InMove | OutMove, sources: list[str], absent: boo
                 out.add(0, f"{name} = {current}")
             out.add(0, f"if {name} is not None:{where}")
         for op in run:
-            _step(out, op, name, name if absent else current, 1 if absent else 0)
+            _step(out, op, name, name if absent else current, 1 if absent else 0, own=target == "id")
             current = name
         absent = absent or any(isinstance(op, Apply) for op in run)
     if current != name:
@@ -250,7 +317,7 @@ def _call(out: _Source, op: Op, values: list[str]) -> str:
     return f"{out.name('t_', op.call)}({', '.join(arguments)})"
 
 
-def _step(out: _Source, op: Op, name: str, value: str, depth: int) -> None:
+def _step(out: _Source, op: Op, name: str, value: str, depth: int, *, own: bool) -> None:
     """Lines for one operation that is not asked about None: `name = op(value)`."""
     if isinstance(op, Apply):
         out.add(depth, f"{name} = {_call(out, op, [value])}")
@@ -263,7 +330,7 @@ def _step(out: _Source, op: Op, name: str, value: str, depth: int) -> None:
         else:
             out.add(depth, f"{name} = {words}[{value}]")
     elif isinstance(op, ToCanonicalId):
-        out.add(depth, f"{name} = cid({out.name('k_', op.kind)}, connection, {value})")
+        out.add(depth, f"{name} = {'own' if own else 'cid'}({out.name('k_', op.kind)}, connection, {value})")
     elif isinstance(op, ToVendorId):
         out.add(depth, f"{name} = context.vendor_id({out.name('k_', op.kind)}, {value}, {op.facet!r})")
         out.add(depth, f"if {name} is None: raise STOP")
