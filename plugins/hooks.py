@@ -49,10 +49,14 @@ class VendorHook(BaseHook):
             wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'settings'}: {one['msg']}" for one in error.errors())
             return False, f"The settings cannot work: {wrong}. Nothing was asked. Correct the form."
         used: dict[str, set[str]] = {}
-        for mapping in load_mappings(self.connector, connector.record_schemas(), None).values():
-            used.setdefault(mapping.record, set()).update(mapping.native_fields)
+        written: dict[str, set[str]] = {}
+        for (_entity, direction), mapping in load_mappings(self.connector, connector.record_schemas(), None).items():
+            for table in (used, written) if direction == "out" else (used,):
+                table.setdefault(mapping.record, set()).update(mapping.native_fields)
         try:
-            report = connector.check({record: sorted(fields) for record, fields in used.items()})
+            report = connector.check(
+                *({record: sorted(table[record]) for record in table} for table in (used, written))
+            )
         except ConnectorError as error:
             return False, error.message
         finally:

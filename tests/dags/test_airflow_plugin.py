@@ -132,8 +132,8 @@ def test_the_test_button_asks_the_connector_for_every_field_the_mappings_use(mon
         AuthFailed("AUTH", "The login was refused."),
     ]
 
-    def check(self: GamConnector, used: Any = None) -> CheckReport:
-        asked.append(used)
+    def check(self: GamConnector, used: Any = None, written: Any = None) -> CheckReport:
+        asked.append((used, written))
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -145,7 +145,9 @@ def test_the_test_button_asks_the_connector_for_every_field_the_mappings_use(mon
     assert GamHook("network").test_connection() == (False, "The token was refused.")
     assert GamHook("network").test_connection() == (True, "The account 123 can be used.")
     assert GamHook("network").test_connection() == (False, "The login was refused.")
-    assert "name" in asked[0]["LineItem"]
+    used, written = asked[0]
+    assert "name" in used["LineItem"]
+    assert "name" in written["LineItem"]
 
 
 def test_the_test_button_tells_wrong_settings_without_secrets_and_reads_no_files(
