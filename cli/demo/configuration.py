@@ -60,6 +60,7 @@ def configuration(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[
                     "consumer_secret": f"env:{CRM_SECRET}",
                     "endpoint": crm_url,
                     "max_in_flight_seconds": SETTLE_SECONDS,
+                    "quota_pause_seconds": 1.0,
                     # A mirror of thousands of lines stays in calls of 200, so that a person can watch it grow.
                     "bulk_threshold": 1_000_000,
                 },

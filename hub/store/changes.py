@@ -114,9 +114,9 @@ _COLUMNS = "id, connection, stream, native_id, modified_at, deleted, native"
 
 
 def waiting_for(cur: Cursor, entity_ids: Sequence[str]) -> list[StoredChange]:
-    """Held changes whose missing entity is one of these, oldest first."""
+    """Held or rejected changes that wait for news of one of these entities, oldest first."""
     cur.execute(
-        f"SELECT {_COLUMNS} FROM change WHERE waits_for = ANY(%s) AND status = 'held' ORDER BY id FOR UPDATE",
+        f"SELECT {_COLUMNS} FROM change WHERE waits_for = ANY(%s) AND status IN ('held', 'rejected') ORDER BY id FOR UPDATE",
         (list(entity_ids),),
     )
     return _stored(cur.fetchall())

@@ -164,19 +164,9 @@ def _accept_party(
         twins = entities.namesakes(cur, EntityKind.PARTY, party.name, channel.name, party.id)
         same = [twin for twin in twins if twin[2] == party.name]
         if same:
-            raise Problems(
-                [
-                    Problem(
-                        code="PARTY-TWO-OF-ONE-NAME",
-                        reason=Reason.DUPLICATE,
-                        path="name",
-                        value=shown(party.name),
-                        happened=f"Two accounts are named {shown(party.name)!r}: {incoming.native_id} and {same[0][1]}.",
-                        effect="The second one is not used, and its orders wait.",
-                        fix="Sales merges the accounts in the CRM or gives one of them another name.",
-                        owner="Sales",
-                    )
-                ]
+            # When the other one gets another name, this one gets another try.
+            return Verdict(
+                "rejected", party.id, problems=(_two_of_one_name(party, incoming, same[0][1]),), waits_for=same[0][0]
             )
         if twins and (known is None or known.name != party.name):
             journal.write(
@@ -208,6 +198,19 @@ def _accept_party(
     )
     status = "unchanged" if version is None else "accepted"
     return Verdict(status, party.id, version, orders=touched)
+
+
+def _two_of_one_name(party: Party, incoming: Incoming, other: str) -> Problem:
+    return Problem(
+        code="PARTY-TWO-OF-ONE-NAME",
+        reason=Reason.DUPLICATE,
+        path="name",
+        value=shown(party.name),
+        happened=f"Two accounts are named {shown(party.name)!r}: {incoming.native_id} and {other}.",
+        effect="The second one is not used, and its orders wait.",
+        fix="Sales merges the accounts in the CRM or gives one of them another name.",
+        owner="Sales",
+    )
 
 
 def _accept_order(

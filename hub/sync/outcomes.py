@@ -187,12 +187,13 @@ def park(session: Session, cur: Cursor, channel: Channel, lane: Lane, name: str,
 def rejected(channel: Channel, item: Prepared, result: PushResult) -> Problem:
     """What the vendor said, as a person can act on it."""
     reason = Reason(result.reason) if result.reason in set(Reason) else Reason.VALIDATION
+    words = shown(result.message or "it gave no reason", 300).rstrip(".") + "."
     return Problem(
         code=result.code or "REJECTED",
         reason=reason,
         path=result.path or item.record,
         value="",
-        happened=f"{channel.connector.title} refused {item.record} {shown(item.name, 60)!r}: {shown(result.message or '', 300)}",
+        happened=f"{channel.connector.title} refused {item.record} {shown(item.name, 60)!r}: {words}",
         effect="It stays as it was there.",
         fix=_FIXES.get(reason, "Sales corrects the record in the CRM; it is then sent again by itself."),
         owner="Ad operations" if reason in _FIXES else "Sales",

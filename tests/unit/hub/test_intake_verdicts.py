@@ -108,6 +108,18 @@ def test_two_accounts_of_one_name_are_not_merged_silently(world: World) -> None:
     assert parked(world) == []
 
 
+def test_when_the_first_of_two_accounts_gets_another_name_the_second_goes_on(world: World) -> None:
+    world.book(lines=1)
+    world.crm.account("001B", "Acme")
+    world.crm.opportunity("006B", "Acme autumn", "001B")
+    world.crm.line("00kB", "006B")
+    world.travel()
+    world.crm.put("Account", "001A", Name="Acme Europe")
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 2
+    assert parked(world) == []
+
+
 def test_names_that_differ_only_in_case_are_two_accounts_and_reported(world: World) -> None:
     world.crm.account("001A", "Acme")
     world.crm.account("001B", "ACME")
