@@ -43,6 +43,8 @@ class HubSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
     store: StoreSettings
     business_clock: Literal["system", "store"] = "system"
+    lease_seconds: float = Field(default=600.0, ge=1.0, le=86_400.0)
+    """Machine time after which claimed work counts as a dead worker's; longer than the longest vendor call."""
     connections: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from pydantic import ValidationError
@@ -100,6 +100,11 @@ class Session:
 
             business = StoredClock(read, machine)
         return cls(configuration, database, machine, business)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a worker may hold what it claimed without a sign of life; then it counts as dead."""
+        return timedelta(seconds=self.configuration.hub.lease_seconds)
 
     def known(self, name: str) -> bool:
         """Whether the configuration names this connection, broken or not."""

@@ -28,9 +28,6 @@ from hub.sync.prepare import Prepared, prepare
 from hub.sync.targets import STAGES
 from hub.sync.vendor import close_bucket, stop, take_tokens
 
-LEASE = timedelta(minutes=10)
-"""Longer than the longest vendor call: a lane whose lease is over had a worker that died."""
-
 
 @dataclass
 class _Tally:
@@ -110,7 +107,7 @@ def _push_kind(
         while session.machine.now() < deadline:  # type: ignore[operator]
             now = session.machine.now()
             with session.database.transaction() as cur:
-                claimed = lanes.claim(cur, channel.name, kind, size * 2, now, now + LEASE, updates=updates)
+                claimed = lanes.claim(cur, channel.name, kind, size * 2, now, now + session.lease, updates=updates)
             if not claimed:
                 break
             buffer += _ready(session, channel, claimed, tally)
@@ -176,7 +173,12 @@ def _send(
             lanes.release(cur, [item.lane for item in batch], due)
         raise
     with session.database.transaction() as cur:
+        now = session.machine.now()
+        ours = lanes.hold(cur, [item.lane for item in batch], now + session.lease)
+        batch = [item for item in batch if item.lane.id in ours]
         attempt_ids = write_attempts(session, cur, batch)
+    if not batch:
+        return  # this worker stood still so long that its lease was over: another one has the work
     items = [PushItem(item.key, item.payload, item.lane.vendor_id, item.action) for item in batch]
     tally.calls += 1
     tally.records += len(batch)

@@ -17,7 +17,6 @@ from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
 from hub.sync.outcomes import park, reference_kind, settle_window
-from hub.sync.push import LEASE
 from hub.sync.targets import STAGES
 from hub.sync.vendor import ask
 from oms_schema.problems import Problem, Reason, shown
@@ -45,7 +44,7 @@ def settle(session: Session, name: str) -> SettleSummary:
         while True:
             now = session.machine.now()
             with session.database.transaction() as cur:
-                claimed = lanes.claim_doubtful(cur, name, kind, 50, now, now + LEASE)
+                claimed = lanes.claim_doubtful(cur, name, kind, 50, now, now + session.lease)
                 last = attempts.last_of(cur, [lane.id for lane in claimed])
             if not claimed:
                 break

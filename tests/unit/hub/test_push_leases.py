@@ -1,0 +1,76 @@
+"""A worker whose lease is over has lost its work: it sends nothing more of it, and others take it up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+
+from connectors.base import Rate
+from hub import Hub
+from hub.config import HubSettings
+from hub.session import Session
+from hub.store import database
+
+if TYPE_CHECKING:
+    from conftest import World
+
+
+def second_worker(world: World) -> Hub:
+    """Another worker on the same store and vendors."""
+    session = world.hub.session
+    store = database.Database(session.database.url)
+    return Hub(Session(session.configuration, store, world.machine, world.business, connect=session.connect))
+
+
+def test_a_worker_that_stood_still_beyond_its_lease_sends_nothing_twice(world: World) -> None:
+    world.ads.rates = (Rate("requests", 1, 1, 2),)
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+
+    def stand_still(seconds: float) -> None:
+        world.machine.advance(seconds)
+        if not world.ads.live("Order") or world.ads.live("LineItem"):
+            return
+        world.machine.advance(601)
+        with second_worker(world) as other:
+            assert other.settle("gam-main").resent == 2, "never sent, so nothing is in doubt"
+            other.push("gam-main")
+        world.machine.advance(10)
+
+    world.hub.session.sleep = stand_still
+    world.hub.push("gam-main")
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 2
+    assert [call.record for call in world.ads.calls].count("LineItem") == 1
+
+
+def test_the_lease_begins_anew_with_every_call(world: World) -> None:
+    world.ads.rates = (Rate("requests", 1, 1, 2),)
+    world.book(lines=120)
+    world.hub.intake("sfdc")
+    examined: list[int] = []
+
+    def look(seconds: float) -> None:
+        """400 seconds pass before each call: two of them are longer than the lease, one is not."""
+        world.machine.advance(max(seconds, 400.0))
+
+    def during_the_call(*_: object) -> None:
+        with second_worker(world) as other:
+            examined.append(other.settle("gam-main").examined)
+
+    world.hub.session.sleep = look
+    world.ads.misbehave = [during_the_call] * 5
+    world.hub.push("gam-main")
+    world.rest()
+    assert examined
+    assert not any(examined), "what is being sent is nobody else's"
+    assert len(world.ads.live("LineItem")) == 120
+
+
+def test_the_lease_is_ten_minutes_unless_the_configuration_says_otherwise(world: World) -> None:
+    assert world.hub.session.lease.total_seconds() == 600
+    assert HubSettings.model_validate({"store": {"url": "postgresql:///x"}, "lease_seconds": 3}).lease_seconds == 3
+    with pytest.raises(ValidationError):
+        HubSettings.model_validate({"store": {"url": "postgresql:///x"}, "lease_seconds": 0})
