@@ -10,7 +10,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mappings.context import Context, Lookup
 from mappings.kinds import Kind
@@ -28,8 +28,7 @@ class Refused(ValueError):  # noqa: N818 - the record is refused; it is not the 
         super().__init__(f"{code}: {rule}")
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """One value that the vendor cannot hold as it is, and why."""
 
     path: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from enum import StrEnum
 from typing import NewType
@@ -37,16 +36,37 @@ def _digest(*parts: str) -> bytes:
     return hashlib.blake2b(joined, digest_size=15).digest()
 
 
+_DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
+
+
+def _base32(raw: bytes) -> str:
+    """RFC 4648 base32 of 15 bytes in lower case, two digits at a time: half the time of `base64.b32encode`."""
+    number, pairs = int.from_bytes(raw, "big"), _PAIRS
+    return (
+        pairs[number >> 110]
+        + pairs[number >> 100 & 1023]
+        + pairs[number >> 90 & 1023]
+        + pairs[number >> 80 & 1023]
+        + pairs[number >> 70 & 1023]
+        + pairs[number >> 60 & 1023]
+        + pairs[number >> 50 & 1023]
+        + pairs[number >> 40 & 1023]
+        + pairs[number >> 30 & 1023]
+        + pairs[number >> 20 & 1023]
+        + pairs[number >> 10 & 1023]
+        + pairs[number & 1023]
+    )
+
+
 def canonical_id(kind: EntityKind, connection: str, native_id: str) -> EntityId:
     """The id of the entity that `connection` calls `native_id`: `ord_` + 24 lower-case base32 digits.
 
     Deterministic, so a change that is read twice, or read again after a restore, names the same entity.
     """
-    text = base64.b32encode(_digest("id", kind, connection, native_id)).decode().lower()
-    return EntityId(f"{_PREFIX[kind]}_{text}")
+    return EntityId(f"{_PREFIX[kind]}_{_base32(_digest('id', kind, connection, native_id))}")
 
 
 def idempotency_key(connection: str, kind: EntityKind, entity: str, facet: str, version: int) -> str:
     """The key of one intended vendor write (architecture, decision 4): 24 lower-case base32 digits."""
-    raw = _digest("key", KEY_RECIPE, connection, kind, entity, facet, str(version))
-    return base64.b32encode(raw).decode().lower()
+    return _base32(_digest("key", KEY_RECIPE, connection, kind, entity, facet, str(version)))

@@ -57,12 +57,20 @@ def zone(name: str) -> ZoneInfo:
     return found
 
 
+_NO_OFFSET = timedelta(0)
+_UTC = frozenset(
+    ("UTC", "Etc/UTC")
+)  # most flights of an order book; no clock change to look for (2.5 of 5 µs, measured)
+
+
 def offset_and_fold(local: datetime, in_zone: ZoneInfo) -> tuple[timedelta, int]:
     """The offset from UTC that `local` (naive, with its `fold`) has there, and the fold as far as it matters.
 
     Of a local time that exists twice, fold 0 is the earlier instant and 1 the later (PEP 495); of any other the fold is
     0, so that one instant has one form. Raises NoSuchLocalTime when a clock change skips it.
     """
+    if in_zone.key in _UTC:
+        return _NO_OFFSET, 0
     earlier = in_zone.utcoffset(local.replace(fold=0))
     later = in_zone.utcoffset(local.replace(fold=1))
     if earlier is None or later is None:

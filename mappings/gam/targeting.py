@@ -9,9 +9,8 @@ prescribes: OR of one AND of criteria [S: Targeting.customTargeting].
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mappings.context import Context, Lookup
 from mappings.registry import Loss
@@ -29,8 +28,7 @@ _VALUE_TABLE = "CustomTargetingValue"
 _INCLUDE = Operator.INCLUDE
 
 
-@dataclass(frozen=True, slots=True)
-class Expressed:
+class Expressed(NamedTuple):
     """The parts of a targeting that Ad Manager can hold, as vendor ids, and the values it cannot."""
 
     targeted: list[str]
@@ -111,37 +109,52 @@ class Expression:
     def _places(
         self, criteria: Sequence[Criterion], context: Context, losses: list[Loss]
     ) -> tuple[list[str], list[str]]:
-        scope = _scope(criteria)
+        lookup, scope = context.lookup, _scope(criteria)
         included: dict[Dimension, _Places] = {}
         excluded: list[_Places] = []
         for criterion in criteria:
             table = self._geo[criterion.dimension]
             place_scope = _place_scope(criterion, scope)
-            known = _Places(criterion, [], [])
+            ids: list[str] = []
+            unknown: list[str] = []
             for value in criterion.values:
-                place = context.lookup(_wanted(table, value, place_scope))
+                place = lookup(_wanted(table, value, place_scope))
                 if place is None:
-                    losses += _lost(criterion, (value,), "Geo_Target knows no such place, or several")
+                    unknown.append(value)
                 else:
-                    known.values.append(value)
-                    known.ids.append(place)
+                    ids.append(place)
+            values: Sequence[str] = criterion.values
+            if unknown:
+                losses += _lost(criterion, unknown, "Geo_Target knows no such place, or several")
+                values = [v for v in values if v not in unknown]
+            known = _Places(criterion, values, ids)
             if criterion.operator is _INCLUDE:
                 included[criterion.dimension] = known
             else:
                 excluded.append(known)
-        narrow = next((d for d in _NARROWEST_FIRST if d in included and included[d].ids), None)
+        narrow = _narrowest(included) if len(included) > 1 or Dimension.COUNTRY not in included else None
         targeted = _targeted(included, narrow, losses)
+        if not excluded:
+            return targeted, []
         inside = not targeted or (bool(scope) and narrow is None)
         return targeted, _excluded(excluded, inside, losses)
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
+class _Places(NamedTuple):
     """The values of one criterion that the look-up knew, and their ids, in order."""
 
     criterion: Criterion
-    values: list[str]
+    values: Sequence[str]
     ids: list[str]
+
+
+def _narrowest(included: Mapping[Dimension, _Places]) -> Dimension | None:
+    """The narrowest kind of place below a country that resolved."""
+    for dimension in _NARROWEST_FIRST:
+        places = included.get(dimension)
+        if places is not None and places.ids:
+            return dimension
+    return None
 
 
 def _targeted(included: Mapping[Dimension, _Places], narrow: Dimension | None, losses: list[Loss]) -> list[str]:

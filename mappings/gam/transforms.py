@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -120,6 +121,7 @@ def _placeholder(width: int, height: int, count: int) -> dict[str, Any]:
     return {"size": {"width": width, "height": height, "isAspectRatio": False}, "expectedCreativeCount": count}
 
 
+@lru_cache(maxsize=64)
 def _size(text: str) -> tuple[int, int]:
     match = _SIZE.fullmatch(text)
     if match is None:
