@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mappings.context import Context, Lookup
-from mappings.kinds import Kind
+from mappings.kinds import Kind, words
 from oms_schema.problems import Reason
 
 
@@ -127,7 +127,7 @@ def transform(
         for parameter in inspect.signature(factory).parameters.values():
             if str(parameter.annotation) not in _CHECKS:
                 raise ValueError(f"{name}: a literal argument cannot be annotated {parameter.annotation}")
-        purpose = inspect.cleandoc(factory.__doc__ or "").split("\n", 1)[0]
+        purpose = " ".join(inspect.cleandoc(factory.__doc__ or "").split("\n\n", 1)[0].split())
         _TRANSFORMS[name] = Transform(
             name, tuple(_set(k) for k in inputs), _set(gives), factory, absent, lossy, purpose
         )
@@ -158,3 +158,28 @@ def settings_of(context: Context, name: str) -> str:
             fix=f"set mapping_settings.{name} of this connection in the configuration",
         )
     return value
+
+
+def transform_table() -> str:
+    """The transforms as the Markdown table of the reference page, which a test compares."""
+    rows = ["| transform | takes → gives | arguments | what it does |", "|---|---|---|---|"]
+    for name, found in known_transforms().items():
+        takes = ", ".join(words(kinds) for kinds in found.takes)
+        arguments = "<br>".join(_shown(p) for p in inspect.signature(found.factory).parameters.values())
+        rows.append(f"| `{name}` | {takes} → {words(found.gives)} | {arguments} | {found.purpose} |")
+    return "\n".join(rows)
+
+
+_WORDS = {
+    "str": "text",
+    "int": "number",
+    "bool": "true or false",
+    "Mapping[str, str]": "table",
+    "Sequence[str]": "list",
+}
+
+
+def _shown(parameter: inspect.Parameter) -> str:
+    kind = _WORDS[str(parameter.annotation)]
+    default = "" if parameter.default is inspect.Parameter.empty else f", default `{parameter.default}`"
+    return f"`{parameter.name}` ({kind}{default})"

@@ -205,12 +205,6 @@ def address_text() -> Pair:
     return Pair(forward)
 
 
-@transform("labelled", takes=[Kind.TEXT], gives=Kind.TEXT)
-def labelled(label: str) -> Pair:
-    """A text behind a label and a colon."""
-    return Pair(lambda value: f"{label}: {value}")
-
-
 @transform("word", takes=frozenset({Kind.ENUM, Kind.TEXT}), gives=Kind.TEXT)
 def word(words: Mapping[str, str]) -> Pair:
     """A word by table, the value itself where the table has none: labels for people, never for states."""

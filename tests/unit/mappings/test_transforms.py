@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from mappings.kinds import Kind
 from mappings.plan import cut
-from mappings.registry import Pair, Refused, known_transforms, transform
+from mappings.registry import Pair, Refused, known_transforms, transform, transform_table
 
 LOCAL = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).map(lambda t: t.replace(microsecond=0))  # noqa: DTZ001
 ITEM = st.text("ab c$1;.-", min_size=1).map(str.strip).filter(bool)
@@ -32,7 +33,6 @@ def test_every_transform_with_an_inverse_is_proved_here() -> None:
         "gam_notes": {"geo": {}, "custom": {}},
         "gam_placeholders": {"default_size": "1x1"},
         "gam_targeting": {"geo": {}, "custom": {}},
-        "labelled": {"label": "x"},
         "one_of": {"words": ["a"], "others": ["b"]},
         "opportunity_status": {"won": "booked", "lost": "cancelled", "open_stages": {}},
         "presence": {"present": "a", "absent": "b"},
@@ -167,3 +167,11 @@ def test_literals_that_make_no_sense_are_refused_at_load(name: str, arguments: d
 
 def test_every_transform_says_what_it_does() -> None:
     assert all(t.purpose for t in known_transforms().values())
+
+
+def test_the_reference_page_lists_every_transform_as_it_is() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "mapping-format.md"
+    text = page.read_text(encoding="utf-8")
+    _, _, rest = text.partition("<!-- transforms: begin, made by mappings.registry.transform_table -->\n")
+    table, _, _ = rest.partition("\n<!-- transforms: end -->")
+    assert table == transform_table()
