@@ -25,6 +25,7 @@ from cli.exit_codes import ExitCode
 from connectors.base import RecordSchema
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
+from hub.encoding import decode, encode
 from mappings.compiler import load_mapping
 from mappings.context import Lookup
 from mappings.errors import MappingError, MappingErrors
@@ -129,7 +130,7 @@ def tried_on(mapping: Mapping, record: Any, context: TrialContext) -> Tried:
     try:
         if mapping.direction in {"in", "both"}:
             return Tried(mapping.to_canonical(record, CONNECTION).model_dump(mode="json", exclude_none=True))
-        entity = mapping.plan.entity.model_validate_json(orjson.dumps(record))
+        entity = mapping.plan.entity.model_validate_json(encode(record))
         losses = tuple((loss.path, loss.value, loss.why) for loss in mapping.losses(entity, context))
         return Tried(mapping.to_vendor(entity, context), losses=losses)
     except Problems as problems:
@@ -164,8 +165,8 @@ def _schema(schemas: MappingType[str, RecordSchema], file: Path, base: Path) -> 
 
 def _json(path: Path) -> Any:
     try:
-        return orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
+        return decode(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise TrialError(f"The record {path} cannot be read ({error}). It was not mapped. Give a JSON file.") from error
 
 
