@@ -119,7 +119,9 @@ class AirflowEngine:
         raise EngineError(f"Work was still due after {PATIENCE:.0f} s. Look at `orderhub status` and at Airflow.")
 
     def _mirrorings(self) -> set[str]:
-        return {str(run["dag_run_id"]) for run in self._api.runs(f"mirror__{SOURCE}", state="success")}
+        """Runs that may have written to the CRM and have ended: the mirror's own, and those that send what became due."""
+        dags = (f"mirror__{SOURCE}", f"settle__{SOURCE}")
+        return {f"{dag} {run['dag_run_id']}" for dag in dags for run in self._api.runs(dag, state="success", limit=20)}
 
     def _wake(self, connection: str) -> None:
         """Look again at what was not due, or whose start was missed."""
