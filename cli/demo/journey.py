@@ -75,8 +75,8 @@ class Outcome:
     other_calls: dict[str, int] = field(default_factory=dict)
     spend_difference: dict[str, str] = field(default_factory=dict)
     not_placed: int = 0
-    order_ids: list[str] = field(default_factory=list)
-    """Canonical ids of the orders that have a live line, in the book's order."""
+    told_order: str | None = None
+    """Canonical id of the order whose trace is worth showing."""
     checks: list[Check] = field(default_factory=list)
 
     @property
@@ -250,7 +250,7 @@ def count(
         other_calls=other_calls(calls),
         spend_difference=spend_difference((order.key.currency, line) for order, line in ids.lines.values()),
         not_placed=len(seeded.unplaced),
-        order_ids=list(dict.fromkeys(ids.suspects[line_id][1] for line_id in live_ids)),
+        told_order=_worth_telling(Counter(ids.suspects[line_id][1] for line_id in live_ids)),
     )
 
 
@@ -317,7 +317,9 @@ def second_run(stage: Stage) -> int:
         vendor.reset_calls()
     stage.engine.travel()
     stage.engine.come_back()
-    return sum(writes(vendor.calls()) for vendor in stage.vendors)
+    written = sum(writes(vendor.calls()) for vendor in stage.vendors)
+    stage.people.hold_time(False)
+    return written
 
 
 def checks(outcome: Outcome, differences: Sequence[str]) -> list[Check]:
@@ -344,12 +346,7 @@ def checks(outcome: Outcome, differences: Sequence[str]) -> list[Check]:
     ]
 
 
-_NOT_FIGURES = {"checks", "order_ids"}
-
-
-def told_order(outcome: Outcome) -> str | None:
-    """The order whose trace is worth showing: the first that is live."""
-    return next(iter(outcome.order_ids), None)
+_NOT_FIGURES = {"checks", "told_order"}
 
 
 def outcome_as_dict(outcome: Outcome) -> dict[str, Any]:
@@ -367,6 +364,12 @@ def _pass_time(stage: Stage, now: datetime) -> None:
 
 def _was_played(stage: Stage) -> bool:
     return bool(stage.people.ad_server.objects("Order"))
+
+
+def _worth_telling(lines_by_order: Counter[str]) -> str | None:
+    """The first order with two or three live lines: enough to see, few enough to read; else the smallest."""
+    short = (order_id for order_id, lines in lines_by_order.items() if 2 <= lines <= 3)
+    return next(short, min(lines_by_order, key=lines_by_order.__getitem__, default=None))
 
 
 def _by_external_id(image: AdServerImage) -> dict[str, str]:

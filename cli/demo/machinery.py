@@ -25,6 +25,8 @@ from hub import Hub
 CONFIGURATION = "orderhub.yaml"
 ENVIRONMENT = "environment.sh"
 SANDBOX_SECRET = "SANDBOX_SF_SECRET"  # noqa: S105 - the name of a variable, not a secret
+DEMO_CRM, DEMO_AD_SERVER = "DEMO_CRM", "DEMO_AD_SERVER"
+"""Variables that tell a person at another terminal where the simulated vendors listen."""
 POOL_SLOTS = 1
 """Tasks of one connection at a time: two workers that share what is due send more and smaller batches."""
 
@@ -68,7 +70,8 @@ def running(state: Path, clock: datetime, *, with_airflow: bool, heard: Heard) -
         write_configuration(path, configuration(crm_control.url, ad_server.url, trafficker=people.trafficker()))
         variables = keys.environment(postgres.hub_url)
         os.environ.update(variables)
-        write_environment(state / ENVIRONMENT, {**variables, "ORDERHUB_CONFIG": str(path)})
+        addresses = {"ORDERHUB_CONFIG": str(path), DEMO_CRM: crm_control.url, DEMO_AD_SERVER: ad_server.url}
+        write_environment(state / ENVIRONMENT, {**variables, **addresses})
         opened = stack.enter_context(hub.open_hub(path))
         opened.migrate()
         crm = stack.enter_context(CrmClient(crm_control.url, CONSUMER_KEY, keys.crm))

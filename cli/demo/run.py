@@ -20,7 +20,7 @@ from cli.demo.crm_client import CrmError
 from cli.demo.embedded_postgres import EmbeddedPostgresError
 from cli.demo.engine import EngineError
 from cli.demo.generated_book import DEFAULT_ORDERS, generated_book
-from cli.demo.journey import Outcome, Stage, clock_stops, outcome_as_dict, play, told_order
+from cli.demo.journey import Outcome, Stage, clock_stops, outcome_as_dict, play
 from cli.demo.machinery import ENVIRONMENT, Machinery, running
 from cli.demo.order_book import BookError, OrderBook, parse_order_book, read_order_book
 from cli.demo.process_table import MemoryMeter
@@ -148,8 +148,9 @@ def _show(desk: Desk, machinery: Machinery, outcome: Outcome, *, seconds: float,
 
 
 def _trace(machinery: Machinery, outcome: Outcome) -> RenderableType:
-    order_id = told_order(outcome)
-    return "" if order_id is None else tables.trace_tables(machinery.hub.trace(order_id))
+    if outcome.told_order is None:
+        return ""
+    return tables.trace_tables(machinery.hub.trace(outcome.told_order))
 
 
 def _stay(desk: Desk, machinery: Machinery, state: Path) -> None:

@@ -21,7 +21,7 @@ from cli.demo.control import SandboxControl
 from cli.demo.crm_client import CrmClient
 from cli.demo.engine import DirectEngine
 from cli.demo.generated_book import generated_book
-from cli.demo.journey import Outcome, Stage, checks, clock_stops, outcome_as_dict, play, told_order
+from cli.demo.journey import Outcome, Stage, checks, clock_stops, outcome_as_dict, play
 from cli.demo.order_book import OrderBook, parse_order_book
 from cli.demo.people import People
 from sandbox import gam, salesforce
@@ -92,10 +92,9 @@ def test_a_small_book_travels_and_every_check_holds(make_stage: MakeStage) -> No
     assert outcome.parked["validation"] >= 2
     assert outcome.delivered == outcome.mirrored > 0
     assert outcome.vendor_calls <= 1.05 * outcome.fewest_calls
-    assert stage.hub.trace(told_order(outcome) or "").events
+    assert stage.hub.trace(outcome.told_order or "").events
 
     # The same demo again, on vendors and a store that have seen it all: nothing is created, nothing changes.
-    stage.people.hold_time(False)
     again = play(stage)
     assert figures(again) == figures(outcome)
     assert not [name for name in again.vendor_calls_by_operation if name.startswith("create")]
