@@ -38,6 +38,9 @@ _FILES = Path(__file__).resolve().parents[1] / "mappings"
 _DATA = Path(os.environ.get("ORDERHUB_DATA", "../shared/data")) / "snap-political-ads" / "ads.csv"
 
 
+_SETTINGS = {"root_ad_unit_id": "21700000001", "trafficker_id": "7"}
+
+
 @dataclass(slots=True)
 class BenchContext:
     """Answers from a dictionary: every reference and name is known, as after a first push."""
@@ -63,7 +66,7 @@ class BenchContext:
 
     def setting(self, name: str) -> str | None:
         """The two settings the shipped mappings need."""
-        return {"root_ad_unit_id": "21700000001", "trafficker_id": "7"}.get(name)
+        return _SETTINGS.get(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,30 +146,26 @@ class Mapping:
         """
         if self._write is None:
             raise TypeError(f"{self.name} reads only")
-        return self._written(self._write, self._out_moves(), entity, context)
+        try:
+            return self._write(entity, context)
+        except Exception as fault:
+            restores = self.plan.restores if self.direction is Direction.BOTH else ()
+            raise self._refused((*restores, *self.plan.writes), entity, context, fault) from None
 
     def restored(self, entity: Canonical, context: Context) -> dict[str, Any]:
         """The vendor fields that can be written back from what was read; the proof that nothing is lost on the way in."""
         if self._restore is None:
             raise TypeError(f"{self.name} writes only")
-        return self._written(self._restore, self.plan.restores, entity, context)
-
-    def _out_moves(self) -> tuple[OutMove, ...]:
-        restores = self.plan.restores if self.direction is Direction.BOTH else ()
-        return (*restores, *self.plan.writes)
-
-    def _written(
-        self, writer: Writer, moves: tuple[OutMove, ...], entity: Canonical, context: Context
-    ) -> dict[str, Any]:
         try:
-            return writer(entity, context)
+            return self._restore(entity, context)
         except Exception as fault:
-            _, problems = write(self.plan, moves, entity, context)
-            if problems:
-                raise Problems(problems) from None
-            raise MappingDefect(
-                f"{self.name}: the generated writer failed ({fault!r}), the reference did not. Report it."
-            ) from fault
+            raise self._refused(self.plan.restores, entity, context, fault) from None
+
+    def _refused(self, moves: tuple[OutMove, ...], entity: Canonical, context: Context, fault: Exception) -> Exception:
+        _, problems = write(self.plan, moves, entity, context)
+        if problems:
+            return Problems(problems)
+        return MappingDefect(f"{self.name}: the generated writer failed ({fault!r}), the reference did not. Report it.")
 
     def lookups(self, entity: Canonical) -> frozenset[Lookup]:
         """Every name that `to_vendor` may ask the vendor's tables for."""

@@ -115,23 +115,25 @@ def micros(negative: str = "refuse") -> Pair:
 
     def forward(value: Decimal | int) -> int:
         number = _number(value)
-        if not -_LARGEST_AMOUNT <= number <= _LARGEST_AMOUNT:
-            raise Refused("amount_too_large", "it is larger than any amount of money here can be")
         try:
-            exact = _EXACT.multiply(number, MICROS)
+            exact: Decimal = _EXACT.multiply(number, MICROS)
         except Inexact:
-            raise _fractional_micros() from None
+            raise _not_micros(number) from None
+        if not lowest <= exact < _LARGEST:
+            if -_LARGEST <= exact < 0:
+                raise Refused("negative_amount", "it is negative", fix="enter an amount of zero or more")
+            raise _not_micros(number)
         whole = int(exact)
         if whole != exact:
-            raise _fractional_micros()
-        if whole < lowest:
-            raise Refused("negative_amount", "it is negative", fix="enter an amount of zero or more")
+            raise _not_micros(number)
         return whole
 
     return Pair(forward, lambda value: Decimal(value).scaleb(-6))
 
 
-def _fractional_micros() -> Refused:
+def _not_micros(number: Decimal | int) -> Refused:
+    if not -_LARGEST_AMOUNT <= number <= _LARGEST_AMOUNT:
+        return Refused("amount_too_large", "it is larger than any amount of money here can be")
     return Refused("fractional_micros", "money has at most six decimals", fix="round the amount to six decimals")
 
 
@@ -158,12 +160,12 @@ def whole_number(negative: str = "refuse") -> Pair:
 def _number(value: Decimal | int) -> Decimal | int:
     """An exact number; a binary float is refused, because it has lost digits before anyone looked."""
     kind = type(value)
-    if kind is int:
-        return value
     if kind is Decimal:
         if value.is_finite():  # type: ignore[union-attr]
             return value
         raise Refused("not_a_number", "it is not a finite number")
+    if kind is int:
+        return value
     raise Refused("not_a_number", f"it is a {kind.__name__}, not an exact number")
 
 

@@ -89,13 +89,12 @@ class Expression:
         if key_id is None:
             losses += _lost(criterion, criterion.values, f"the network has no targeting key {key}")
             return
-        ids: dict[str, None] = {}
-        for value in criterion.values:
-            found = context.lookup(_wanted(_VALUE_TABLE, value, key))
-            if found is None:
-                losses += _lost(criterion, (value,), f"the targeting key {key} has no such value")
-            else:
-                ids[found] = None
+        found = [context.lookup(_wanted(_VALUE_TABLE, value, key)) for value in criterion.values]
+        ids = dict.fromkeys(found)
+        if None in ids:
+            del ids[None]
+            unknown = [v for v, value_id in zip(criterion.values, found, strict=True) if value_id is None]
+            losses += _lost(criterion, unknown, f"the targeting key {key} has no such value")
         if ids:
             custom.append(
                 {
@@ -115,18 +114,13 @@ class Expression:
         for criterion in criteria:
             table = self._geo[criterion.dimension]
             place_scope = _place_scope(criterion, scope)
-            ids: list[str] = []
-            unknown: list[str] = []
-            for value in criterion.values:
-                place = lookup(_wanted(table, value, place_scope))
-                if place is None:
-                    unknown.append(value)
-                else:
-                    ids.append(place)
             values: Sequence[str] = criterion.values
-            if unknown:
+            found = [lookup(_wanted(table, value, place_scope)) for value in values]
+            ids = [place for place in found if place is not None]
+            if len(ids) < len(found):
+                unknown = [v for v, place in zip(values, found, strict=True) if place is None]
                 losses += _lost(criterion, unknown, "Geo_Target knows no such place, or several")
-                values = [v for v in values if v not in unknown]
+                values = [v for v, place in zip(values, found, strict=True) if place is not None]
             known = _Places(criterion, values, ids)
             if criterion.operator is _INCLUDE:
                 included[criterion.dimension] = known
