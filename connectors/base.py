@@ -94,9 +94,9 @@ class RecordCapability:
 
     `batch` records at most in one call; `atomic`: a call is applied whole or not at all. `marker` is the field that
     look-ups of UNIQUE_FIELD and PROBE go by; `mark` the field that holds our canonical id, which tells our record from a
-    stranger's of the same marker (None: the marker itself contains the id). `index_lag` and `max_in_flight`, in seconds: how long a new record may be
-    invisible to look-ups, and how long a request may still be applied after its caller gave up. `children` limits
-    child records per parent record (`{"LineItem": 450}`). `actions` are the verbs `act` understands.
+    stranger's of the same marker (None: the marker itself contains the id). `index_lag` and `max_in_flight`, in seconds:
+    how long a new record may be invisible to look-ups, and how long a request may still be applied after its caller gave
+    up. `children` limits child records per parent record (`{"LineItem": 450}`). `actions` are the verbs `act` understands.
     """
 
     batch: int

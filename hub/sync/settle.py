@@ -208,7 +208,10 @@ def _ambiguous(channel: Channel, attempt: Attempt) -> Problem:
         reason=Reason.AMBIGUOUS,
         path=attempt.record,
         value="",
-        happened=f"{channel.connector.title} never said clearly whether it created the {attempt.record}, and a look-up cannot tell.",
+        happened=(
+            f"{channel.connector.title} never said clearly whether it created the {attempt.record}, "
+            "and a look-up cannot tell."
+        ),
         effect="It is not sent again, so that it cannot exist twice.",
         fix="Operations looks it up by hand and answers: it exists with this id, or it does not exist.",
         owner="Operations",
