@@ -187,16 +187,32 @@ def test_failures_of_infrastructure_are_told_from_those_of_vendors() -> None:
 
 
 def test_with_the_real_hub_a_wrong_setting_stops_its_own_connection_only(
-    dagbag: Any, airflow_database: None, configuration_file: Path, monkeypatch: pytest.MonkeyPatch
+    dagbag: Any,
+    airflow_database: None,
+    configuration_file: Path,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The planted fault: a network code that is no number. The sentence names the connection and the setting."""
-    from hub.config import load
-    from hub.session import build_connector
+    """The planted fault: a network code that is no number. The others work on, and no secret is told."""
+    import hub
 
-    monkeypatch.setenv("ORDERHUB_CONFIG", str(configuration_file))
+    text = configuration_file.read_text(encoding="utf-8")
+    path = tmp_path / "orderhub.yaml"
+    path.write_text(text.replace("postgresql://nobody@/nowhere?host=/nonexistent", database_url), encoding="utf-8")
+    monkeypatch.setenv("ORDERHUB_CONFIG", str(path))
     monkeypatch.setenv("ORDERHUB_TEST_SECRET", "a-secret-of-the-test")
-    configuration = load()
-    with pytest.raises(ConnectionBroken, match=r"Broken Räum/e has wrong settings \(network_code") as caught:
-        build_connector("Broken Räum/e", configuration.connections["Broken Räum/e"])
-    assert "a-secret-of-the-test" not in str(caught.value)
-    assert build_connector("gam-main", configuration.connections["gam-main"]).capabilities.records
+    with hub.open_hub() as opened:
+        opened.migrate()
+    broken = Outcome(dagbag.dags["push__Broken_R_um_e"].test())
+    told = "".join(capfd.readouterr())
+    healthy = Outcome(dagbag.dags["push__gam-main"].test())
+    stranger = Outcome(dagbag.dags["check__stranger"].test())
+    told_of_stranger = "".join(capfd.readouterr())
+    assert broken.tasks == {"push": "failed"}
+    assert "Connection Broken Räum/e has wrong settings (network_code" in told
+    assert healthy.tasks == {"push": "skipped"}
+    assert stranger.tasks == {"check": "failed"}
+    assert "No connector named 'no-such-vendor' is installed" in told_of_stranger
+    assert "a-secret-of-the-test" not in told + told_of_stranger
