@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Context, Param, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
 from dags.assets import DELIVERY
 from dags.connections import ClockedConnection, Flow, connections_with
 from dags.flow import counts, flow_dag, opened_hub, skip_unless
 from dags.schedules import timetable
+from hub.errors import VendorUnavailable
 from plugins.triggers import DeliveryReadyTrigger
 
 DOC = """
@@ -32,6 +34,22 @@ PARAMS = {
 }
 
 
+@contextmanager
+def patient(context: Context) -> Iterator[None]:
+    """Give the worker back while the vendor says wait, and try again when it said; until `LONGEST_WAIT` after the start.
+
+    The other flows fail in such a case and their clock tries again in a minute; this one's clock is a day.
+    """
+    try:
+        yield
+    except VendorUnavailable as error:
+        now = datetime.now(UTC)
+        again = now + timedelta(seconds=max(error.after, 1.0))
+        if again > (context["dag_run"].start_date or now) + LONGEST_WAIT:
+            raise
+        raise AirflowRescheduleException(again) from error
+
+
 class WaitForReport(BaseOperator):
     """Waits until a report job is ready: asks once, and defers to the triggerer if it still runs."""
 
@@ -45,7 +63,7 @@ class WaitForReport(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """The job's id, once it is ready."""
-        with opened_hub() as hub:
+        with patient(context), opened_hub() as hub:
             state = hub.poll_delivery(self.connection, self.job).state
         if state == "running":
             self.defer(
@@ -81,16 +99,18 @@ def build(connection: ClockedConnection) -> DAG:
     ) as dag:
 
         @task
-        def start(name: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
-            days = {
-                which: date.fromisoformat(day) for which in ("since", "until") if (day := (params or {}).get(which))
-            }
-            with opened_hub() as hub:
-                return counts(hub.start_delivery(name, **days))
+        def start(name: str, **context: Any) -> dict[str, Any]:
+            asked = context["params"]
+            days = {which: date.fromisoformat(asked[which]) for which in ("since", "until") if asked.get(which)}
+            with patient(context), opened_hub() as hub:
+                result = hub.start_delivery(name, **days)
+            if not result.job:
+                raise AirflowSkipException(f"No report is needed: {result.state}.")
+            return counts(result)
 
         @task(outlets=[DELIVERY])
-        def load(name: str, job: str) -> dict[str, Any]:
-            with opened_hub() as hub:
+        def load(name: str, job: str, **context: Any) -> dict[str, Any]:
+            with patient(context), opened_hub() as hub:
                 result = hub.load_delivery(name, job)
             return skip_unless(result.facts_new or result.facts_restated or result.lanes_touched, result)
 

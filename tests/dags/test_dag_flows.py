@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.errors import AuthFailed
-from hub.errors import ConnectionBroken, StoreUnavailable
+from hub.errors import ConnectionBroken, StoreUnavailable, VendorUnavailable
 from hub.results import CheckResult, DeliverySummary, IntakeResult, ObserveSummary, PushSummary, SettleSummary
 
 Run = Callable[..., "Outcome"]
@@ -40,7 +41,12 @@ def run(dagbag: Any, airflow_database: None, scripted_hub: Any) -> Run:
     """Runs a flow to its end in this process."""
 
     def run_flow(dag_id: str, **conf: Any) -> Outcome:
-        return Outcome(dagbag.dags[dag_id].test(run_conf=conf))
+        dag = dagbag.dags[dag_id]
+        params = copy.deepcopy(dag.params)
+        try:
+            return Outcome(dag.test(run_conf=conf))
+        finally:
+            dag.params = params  # a run in this process leaves its conf in them
 
     return run_flow
 
@@ -98,12 +104,7 @@ def test_the_mirror_pushes_to_the_crm_and_ends_the_line(run: Run, scripted_hub: 
     assert ("push", "sfdc") in scripted_hub.asked
 
 
-def test_a_delivery_report_that_is_not_ready_is_awaited_without_a_worker(
-    run: Run, scripted_hub: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dags import delivery
-
-    monkeypatch.setattr(delivery, "LONGEST_WAIT", delivery.LONGEST_WAIT)
+def test_a_delivery_report_that_is_not_ready_is_awaited_without_a_worker(run: Run, scripted_hub: Any) -> None:
     scripted_hub.answers["poll_delivery"] = [DeliverySummary("gam-main", "job-1", "running")]
     scripted_hub.answers["load_delivery"] = [DeliverySummary("gam-main", "job-1", "loaded", facts_restated=1)]
     outcome = run("delivery__gam-main", since="2020-01-01", until="2020-01-31")
@@ -122,6 +123,25 @@ def test_a_report_that_failed_at_the_vendor_fails_the_run_and_loads_nothing(run:
     outcome = run("delivery__gam-main")
     assert outcome.state == "failed"
     assert outcome.tasks == {"start": "success", "wait": "failed", "load": "upstream_failed"}
+
+
+def test_a_vendor_that_says_wait_is_asked_again_without_holding_a_worker(run: Run, scripted_hub: Any) -> None:
+    busy = VendorUnavailable("gam-main", "The ad server is busy.", 0.01)
+    scripted_hub.answers["start_delivery"] = [busy]
+    scripted_hub.answers["load_delivery"] = [busy, DeliverySummary("gam-main", "job-1", "loaded", facts_new=1)]
+    outcome = run("delivery__gam-main")
+    assert outcome.tasks == {"start": "success", "wait": "success", "load": "success"}
+    assert scripted_hub.asked.count(("start_delivery", "gam-main", None, None)) == 2
+
+
+def test_a_vendor_that_says_wait_for_too_long_fails_the_run(run: Run, scripted_hub: Any) -> None:
+    scripted_hub.answers["start_delivery"] = [VendorUnavailable("gam-main", "Come back tomorrow.", 86_400)]
+    assert run("delivery__gam-main").tasks["start"] == "failed"
+
+
+def test_where_nothing_is_booked_no_report_is_awaited(run: Run, scripted_hub: Any) -> None:
+    scripted_hub.answers["start_delivery"] = [DeliverySummary("gam-main", "", "nothing booked")]
+    assert run("delivery__gam-main").tasks == {"start": "skipped", "wait": "skipped", "load": "skipped"}
 
 
 def test_a_vendor_error_fails_at_once_and_is_not_retried_by_airflow(run: Run, scripted_hub: Any) -> None:
@@ -148,9 +168,7 @@ def test_a_failure_of_our_own_database_is_retried(run: Run, scripted_hub: Any, d
     assert scripted_hub.asked.count(("push", "gam-main")) == 2
 
 
-def test_a_broken_connection_fails_with_its_sentence_and_the_others_work(
-    run: Run, scripted_hub: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broken_connection_fails_with_its_sentence_and_the_others_work(run: Run, scripted_hub: Any) -> None:
     sentence = "Connection Broken Räum/e has wrong settings. Its work stops. Whoever edited it corrects it."
     scripted_hub.answers["push"] = [
         ConnectionBroken("Broken Räum/e", sentence),
