@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+TOOLS := .tools
 ARGS ?=
 
 .PHONY: demo test scenario lint types imports deps check bench simulate soak kill lock clean
@@ -18,7 +19,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -n auto --dist loadscope tests/unit tests/contract tests/dags $(ARGS)
 
-scenario: $(VENV)/.installed
+scenario: $(VENV)/.installed $(TOOLS)/mitmproxy/.installed
 	$(BIN)/python -m pytest -v tests/scenario $(ARGS)
 
 lint: $(VENV)/.installed
@@ -39,10 +40,21 @@ check: lint types imports deps
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench $(ARGS)
 
+# Workers and the database killed at random; 50 kills, ARGS="--kills 1000" for the nightly run.
+kill: $(VENV)/.installed $(TOOLS)/mitmproxy/.installed
+	$(BIN)/python -m chaos $(ARGS)
+
+# The proxy of `make kill` pins versions that Airflow cannot use, so it has an environment of its own. Without it the
+# vendors' own fault knob loses the replies, and the report says so.
+$(TOOLS)/mitmproxy/.installed: requirements/mitmproxy.lock $(VENV)/.installed
+	$(BIN)/python -m venv $(TOOLS)/mitmproxy
+	if $(BIN)/uv pip sync --quiet --python $(TOOLS)/mitmproxy/bin/python --require-hashes requirements/mitmproxy.lock; \
+	  then touch $@; else rm -rf $(TOOLS)/mitmproxy; echo "mitmproxy could not be installed; going on without it"; fi
+
 # One universal lock for Python 3.11-3.13; it holds hashes and no index address.
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile requirements/dev.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate -o requirements/orderhub.lock
 
 clean:
-	rm -rf .venv .orderhub
+	rm -rf .venv .tools/mitmproxy .orderhub

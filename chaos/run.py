@@ -1,0 +1,200 @@
+"""One run: start everything, kill while the sales team works, let it come to rest, and ask the vendors what is true."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from chaos import oracle
+from chaos.crew import POSTS, Crew
+from chaos.disturber import Disturber
+from chaos.ground import Ground, running
+from chaos.killer import MIRROR_WRITES, Killer
+from chaos.recovery import RecoveryMeter, percentile
+from chaos.watch import Watch
+from cli.demo.control import writes
+from cli.demo.engine import DirectEngine, unsettled
+from cli.demo.generated_book import generated_book
+from cli.demo.order_book import parse_order_book
+
+FIRST_ORDERS = 6
+ORDERS_PER_KILL = 1.2
+ORDERS_EVERY = 3.0
+"""Seconds between two arrivals of new deals."""
+KILLS_PER_CRASH = 12
+"""Workers killed between two crashes of PostgreSQL."""
+LOSSES = 0.08
+"""Share of the writes whose reply is dropped after the vendor applied them."""
+FAULTS: dict[str, dict[str, object]] = {
+    "late_commit": {"rate": 0.02, "seconds": 1.0},
+    "lost_request": {"rate": 0.02},
+    "quota": {"rate": 0.01},
+}
+WARM_UP = 6.0
+DRAIN_PATIENCE = 180.0
+CALM = 1.5
+
+
+@dataclass
+class Report:
+    """What a run came to; the field names are those of the last line of `--json`."""
+
+    kills: int = 0
+    duplicates: int = 0
+    lost: int = 0
+    recovery_s_p50: float | None = None
+    recovery_s_p95: float | None = None
+    kills_holding_work: int = 0
+    moments: dict[str, int] = field(default_factory=dict)
+    verbs: dict[str, int] = field(default_factory=dict)
+    store_crashes: int = 0
+    replies_dropped: int | None = None
+    replies_dropped_by: str = ""
+    worker_crashes: int = 0
+    crash_words: list[str] = field(default_factory=list)
+    attempts: int = 0
+    in_doubt: int = 0
+    orders: int = 0
+    lines: int = 0
+    edits: int = 0
+    parked: dict[str, int] = field(default_factory=dict)
+    wrong_references: int = 0
+    under_way: int = 0
+    broken_history: int = 0
+    second_run_writes: int = 0
+    seed: int = 0
+    seconds: float = 0.0
+    held: bool = False
+    sentences: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+def run(kills: int, seed: int, folder: Path, heard: Callable[[str], None]) -> Report:
+    """A whole run in an empty folder. Raises what the parts raise when they cannot be started or driven."""
+    began = time.monotonic()
+    dice = random.Random(seed)
+    orders = FIRST_ORDERS + round(kills * ORDERS_PER_KILL)
+    book = parse_order_book(generated_book(orders, seed), source=f"generated book of {orders} orders")
+    with running(folder, book.first_start - timedelta(days=1), heard=heard) as ground:
+        ground.people.prepare_vendors(book)
+        ground.hub.set_business_time(book.first_start - timedelta(days=1))
+        heard(f"Replies are dropped by {_dropper(ground)}.")
+        report = Report(seed=seed, replies_dropped_by=_dropper(ground))
+        watch = Watch(ground.hub)
+        watch.begin()
+        crew = Crew(ground.supervisor, ground.config, ground.environment)
+        disturber = Disturber(
+            ground.crm, book, begun=FIRST_ORDERS, orders_every=ORDERS_EVERY, dice=random.Random(seed + 1)
+        )
+        with RecoveryMeter(ground.config) as meter:
+            _misbehave(ground, seed)
+            crew.man(POSTS)
+            with disturber:
+                time.sleep(WARM_UP)
+                killer = Killer(ground, crew, watch, meter, dice)
+                _kill(ground, killer, kills, report, heard)
+            heard("Faults off; the workers come to rest …")
+            _behave(ground)
+            _drain(ground, crew, meter)
+            crew.dismiss()
+            report.recovery_s_p50 = percentile(meter.seconds(), 0.5)
+            report.recovery_s_p95 = percentile(meter.seconds(), 0.95)
+            report.kills_holding_work = meter.held_work
+        report.kills = killer.kills
+        report.moments, report.verbs = dict(killer.moments), dict(killer.posts)
+        report.crash_words, report.worker_crashes = crew.crashes, len(crew.crashes)
+        report.edits = disturber.edits.total()
+        _judge(ground, report)
+    report.seconds = round(time.monotonic() - began, 1)
+    return report
+
+
+def _dropper(ground: Ground) -> str:
+    return "the sandbox's own knob (mitmproxy is not installed)" if ground.proxy is None else "mitmproxy"
+
+
+def _misbehave(ground: Ground, seed: int) -> None:
+    """Turn every fault on. Of the CRM's writes only the hub's own kind is hit, not the sales team's new records."""
+    ad_server: dict[str, dict[str, object]] = {
+        name: {**knob, "seed": seed + n} for n, (name, knob) in enumerate(FAULTS.items())
+    }
+    if ground.proxy is None:
+        ad_server["lost_reply"] = {"rate": LOSSES, "seed": seed + 9}
+    else:
+        ground.proxy.lose(LOSSES, seed=seed)
+    ground.people.ad_server.turn_faults_on(ad_server)
+    crm = {name: {**knob, "operations": list(MIRROR_WRITES)} for name, knob in ad_server.items()}
+    ground.people.crm.turn_faults_on(crm)
+
+
+def _behave(ground: Ground) -> None:
+    if ground.proxy is not None:
+        ground.proxy.lose(0.0, seed=0)
+    ground.people.behave()
+
+
+def _kill(ground: Ground, killer: Killer, kills: int, report: Report, heard: Callable[[str], None]) -> None:
+    for number in range(1, kills + 1):
+        killer.strike()
+        if number % KILLS_PER_CRASH == 0:
+            ground.crash_store()
+            report.store_crashes += 1
+        if number % 10 == 0:
+            heard(f"{number} kills; {ground.hub.session.database.rows('SELECT count(*) FROM attempt')[0][0]} attempts.")
+
+
+def _drain(ground: Ground, crew: Crew, meter: RecoveryMeter) -> None:
+    """Wait until nothing is due and every recovery is timed; the workers do the work. Raises TimeoutError."""
+    until = time.monotonic() + DRAIN_PATIENCE
+    calm_since: float | None = None
+    while True:
+        crew.replace_crashed()
+        pending = unsettled(ground.hub.status())
+        if pending or meter.open:
+            calm_since = None
+        else:
+            calm_since = calm_since or time.monotonic()
+            if time.monotonic() - calm_since > CALM:
+                return
+        if time.monotonic() > until:
+            return  # the oracle says what is still under way
+        time.sleep(0.2)
+
+
+def _judge(ground: Ground, report: Report) -> None:
+    engine = DirectEngine(ground.hub)
+    engine.travel()
+    engine.come_back()
+    report.second_run_writes = _second_run(ground, engine)
+    verdict = oracle.ask(ground)
+    rows = ground.hub.session.database.rows
+    report.attempts = int(rows("SELECT count(*) FROM attempt")[0][0])
+    report.in_doubt = int(
+        rows("SELECT count(*) FROM attempt WHERE outcome = 'in_doubt' OR message = 'found by look-up'")[0][0]
+    )
+    report.replies_dropped = None if ground.proxy is None else ground.proxy.dropped
+    report.duplicates, report.lost = verdict.duplicates, len(verdict.lost)
+    report.wrong_references, report.under_way = len(verdict.references), len(verdict.under_way)
+    report.broken_history = len(verdict.history)
+    report.orders, report.lines, report.parked = verdict.orders, verdict.lines, verdict.parked
+    report.sentences = verdict.sentences()
+    report.held = verdict.held and report.second_run_writes == 0
+
+
+def _second_run(ground: Ground, engine: DirectEngine) -> int:
+    """All the work once more with clocks held: how many vendor writes that costs."""
+    vendors = (ground.people.ad_server, ground.people.crm)
+    ground.people.hold_time(True)
+    for vendor in vendors:
+        vendor.reset_calls()
+    engine.travel()
+    engine.come_back()
+    return sum(writes(vendor.calls()) for vendor in vendors)
