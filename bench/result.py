@@ -13,17 +13,21 @@ from typing import Any
 
 
 class Verdict(StrEnum):
-    """How a ratio stands to its limit. `undecided`: the spread crosses the limit."""
+    """How a figure stands to its limit. `undecided`: the spread crosses the limit. `not run`: it could not be made here."""
 
     MET = "met"
     MISSED = "missed"
     UNDECIDED = "undecided"
     NO_LIMIT = "no limit"
+    NOT_RUN = "not run"
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One measured ratio. `limit` with `at_least` or `at_most`; `spread` is (smallest, largest) over the rounds."""
+    """One measured figure. `limit` with `at_least` or `at_most`; `spread` is (smallest, largest) over the rounds.
+
+    `ratio` is the figure in `unit`: a ratio of two sides, or seconds, MB or calls where the limit is one of those.
+    """
 
     name: str
     ratio: float
@@ -34,6 +38,7 @@ class Measurement:
     sense: str = "at_least"
     figures: dict[str, Any] = field(default_factory=dict)
     memory_mb: float = 0.0
+    unit: str = "ratio"
 
     @property
     def verdict(self) -> Verdict:
@@ -48,6 +53,23 @@ class Measurement:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, the verdict with it."""
         return {**asdict(self), "verdict": str(self.verdict)}
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A measurement that could not be made, and why."""
+
+    name: str
+    reason: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """Always `not run`."""
+        return Verdict.NOT_RUN
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"name": self.name, "reason": self.reason, "verdict": str(self.verdict)}
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -1,0 +1,201 @@
+"""The hub's mapping against Airbyte's CDK reading the same records untransformed: whole processes, JSON lines out, rounds apart.
+
+Both sides read the same pages of 500 records from one server on loopback and write a line of JSON for each. The CDK runs
+a low-code manifest with one stream, no transformation, no schema to check: it decodes, wraps and writes. The hub decodes,
+maps to canonical with full validation, maps to the ad server's record and writes. The CDK's pins and ours do not fit
+together, so it has an environment of its own under `.tools/airbyte`, made from `requirements/airbyte.lock` by hash when
+it is wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.crm_records import LINES
+from bench.hub_process import PAGE
+from bench.result import Measurement, NotRun, measured
+
+LIMIT = 3.0
+ROOT = Path(__file__).resolve().parents[1]
+LOCK = ROOT / "requirements" / "airbyte.lock"
+ENVIRONMENT = ROOT / ".tools" / "airbyte"
+INSTALL_SECONDS = 600.0
+RUN_SECONDS = 600.0
+VARIABLES = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+"""Loopback is never reached through a proxy, on either side."""
+
+
+class InstallationError(Exception):
+    """Airbyte's CDK cannot be installed here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One process that came to its end: wall seconds, processor seconds, peak resident memory, lines it wrote."""
+
+    seconds: float
+    processor_seconds: float
+    peak_mb: float
+    lines: int
+
+
+def run(*, rounds: int, full: bool) -> list[Measurement | NotRun]:
+    """Lines as the hub's connector reads them, and opportunities with their eight lines in one record."""
+    name = "mapping against Airbyte's CDK"
+    try:
+        python = installed()
+    except InstallationError as why:
+        return [NotRun(name, str(why))]
+    lines, opportunities = (20_000, 4_000) if full else (5_000, 1_000)
+    return [
+        compared(f"{name}: lines", python, "lines", lines, rounds, per_record=1),
+        compared(
+            f"{name}: opportunities with {LINES} lines", python, "opportunities", opportunities, rounds, 1 + LINES
+        ),
+    ]
+
+
+def compared(name: str, python: Path, shape: str, count: int, rounds: int, per_record: int) -> Measurement:
+    """Interleaved rounds of both sides over the same pages. Raises AssertionError when a side lost a record."""
+    with tempfile.TemporaryDirectory() as scratch, served(shape, count) as (url, size):
+        folder = Path(scratch)
+        peer = peer_command(python, folder, url)
+        ours = [sys.executable, "-m", "bench.hub_process", f"{url}/records"]
+        pairs: list[tuple[float, float]] = []
+        seen: list[tuple[Ran, Ran]] = []
+        for number in range(rounds + 1):
+            both = ran(peer, folder / "peer.jsonl", b'"type":"RECORD"'), ran(ours, folder / "hub.jsonl", b"")
+            if (both[0].lines, both[1].lines) != (count, count * per_record):
+                raise AssertionError(
+                    f"of {count} records, {both[0].lines} came through Airbyte, {both[1].lines} the hub"
+                )
+            if number:  # the first round warms the page cache and the compiled files, and is not counted
+                seen.append(both)
+                pairs.append((both[0].seconds, both[1].seconds))
+    return measured(
+        name,
+        pairs,
+        method=(
+            f"{count:,} records in pages of {PAGE} over loopback, whole processes with their start, JSON lines out; "
+            "a: Airbyte CDK low-code source, untransformed, unvalidated; b: the hub, to canonical (fully validated) and "
+            "to the ad server's record. Interleaved rounds, ratio = a / b."
+        ),
+        limit=LIMIT,
+        sense="at_least",
+        ratio=lambda theirs, hub: theirs / hub,
+        figures={
+            "records": count,
+            "canonical_entities": count * per_record,
+            "bytes_per_record": round(size / count),
+            "peak_mb_a": max(theirs.peak_mb for theirs, _ in seen),
+            "peak_mb_b": max(hub.peak_mb for _, hub in seen),
+            "processor_seconds_a": round(min(theirs.processor_seconds for theirs, _ in seen), 2),
+            "processor_seconds_b": round(min(hub.processor_seconds for _, hub in seen), 2),
+        },
+    )
+
+
+def installed() -> Path:
+    """The interpreter of the CDK's environment, made from the lock when it is absent or another. Raises InstallationError."""
+    python, mark = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "installed.lock"
+    lock = LOCK.read_bytes()
+    if mark.exists() and mark.read_bytes() == lock:
+        return python
+    uv = [sys.executable, "-m", "uv"]
+    # Compiled like our own environment, else the first start would be the peer's alone to pay.
+    sync = ["pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", str(python), str(LOCK)]
+    for step in ([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(ENVIRONMENT)], [*uv, *sync]):
+        try:
+            done = subprocess.run(step, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise InstallationError(f"the CDK cannot be installed ({error})") from error
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines() or ["uv said nothing"]
+            raise InstallationError(f"the CDK cannot be installed ({said[-1][:300]})")
+    mark.write_bytes(lock)
+    return python
+
+
+@contextmanager
+def served(shape: str, count: int) -> Iterator[tuple[str, int]]:
+    """A page server in a process of its own: its URL and how many bytes it holds."""
+    command = [sys.executable, "-m", "bench.page_server", "--shape", shape, "--records", str(count)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            said = json.loads(server.stdout.readline())
+            yield f"http://127.0.0.1:{said['port']}", int(said["bytes"])
+        finally:
+            server.stdin.close()
+
+
+def ran(command: Sequence[str], out: Path, counted: bytes) -> Ran:
+    """Run a process to its end, its output into a file; `counted` lines are those that contain these bytes.
+
+    Raises AssertionError when it fails.
+    """
+    complaints = out.with_suffix(".err")
+    with out.open("wb") as file, complaints.open("wb") as errors:
+        begin = time.perf_counter()
+        process = subprocess.Popen(command, stdout=file, stderr=errors, cwd=ROOT, env={**os.environ, **VARIABLES})
+        _, status, used = os.wait4(process.pid, 0)  # the only call that tells one child's memory
+        seconds = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        said = complaints.read_text("utf-8")[-800:] or out.read_text("utf-8")[-1600:]  # the CDK complains to its output
+        raise AssertionError(f"{Path(command[0]).name} ended with {process.returncode}: {said}")
+    with out.open("rb") as file:
+        lines = sum(1 for line in file if counted in line)
+    return Ran(seconds, used.ru_utime + used.ru_stime, round(used.ru_maxrss / 1024, 1), lines)
+
+
+def peer_command(python: Path, folder: Path, url: str) -> list[str]:
+    """The CDK's own runner of low-code manifests, with its configuration written into the folder."""
+    stream = {"name": "records", "json_schema": {"type": "object"}, "supported_sync_modes": ["full_refresh"]}
+    configured = {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+    files = {
+        "config.json": {"__injected_declarative_manifest": manifest(url)},
+        "catalog.json": {"streams": [configured]},
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content), encoding="utf-8")
+    runner = str(python.parent / "source-declarative-manifest")
+    return [runner, "read", "--config", str(folder / "config.json"), "--catalog", str(folder / "catalog.json")]
+
+
+def manifest(url: str) -> Mapping[str, Any]:
+    """One stream, paged by offset, no transformation, a schema that allows everything."""
+    retriever = {
+        "type": "SimpleRetriever",
+        "requester": {"type": "HttpRequester", "url_base": url, "path": "/records", "http_method": "GET"},
+        "record_selector": {
+            "type": "RecordSelector",
+            "extractor": {"type": "DpathExtractor", "field_path": ["records"]},
+        },
+        "paginator": {
+            "type": "DefaultPaginator",
+            "page_token_option": {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "offset"},
+            "page_size_option": {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "limit"},
+            "pagination_strategy": {"type": "OffsetIncrement", "page_size": PAGE},
+        },
+    }
+    schema = {"type": "InlineSchemaLoader", "schema": {"type": "object", "additionalProperties": True}}
+    stream = {"type": "DeclarativeStream", "name": "records", "retriever": retriever, "schema_loader": schema}
+    return {
+        "version": "7.0.0",
+        "type": "DeclarativeSource",
+        "check": {"type": "CheckStream", "stream_names": ["records"]},
+        "streams": [stream],
+        "spec": {"type": "Spec", "connection_specification": {"type": "object", "additionalProperties": True}},
+    }

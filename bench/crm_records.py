@@ -1,0 +1,92 @@
+"""An order book as a CRM's REST answers: lines as the hub's connector reads them, and opportunities with eight lines inside.
+
+The book is the real one where it lies under ORDERHUB_DATA, else the generated one of the same shape. Rows that the demo's
+loader refuses, and lines that the bad-input rules refuse, are left out: they are no mapped records. When a book has
+fewer lines than wanted, it begins again under new ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle, islice
+from typing import Any
+
+from cli.demo.crm_seed import line_item, opportunity_names
+from cli.demo.order_book import BookOrder, OrderBook
+from mappings.mapping import Mapping
+from oms_schema.problems import Problems
+
+LINES = 8
+"""Lines inside one opportunity record, as in the method of the published figures."""
+API = "/services/data/v68.0"
+
+
+def record_id(prefix: str, number: int) -> str:
+    """An id of 18 characters as Salesforce writes them."""
+    return f"{prefix}Ws{number:010d}IAK"
+
+
+def lines(book: OrderBook, order: Mapping, line: Mapping, count: int) -> Iterator[dict[str, Any]]:
+    """So many `OpportunityLineItem` records, one after the other."""
+    del order
+    return (item for _, item in islice(_items(book, line), count))
+
+
+def opportunities(book: OrderBook, order: Mapping, line: Mapping, count: int) -> Iterator[dict[str, Any]]:
+    """So many `Opportunity` records, each with eight lines in `OpportunityLineItems.records`, as a nested query answers."""
+    names = opportunity_names(book.orders)
+    items = _items(book, line)
+    for number in range(count):
+        inside = list(islice(items, LINES))
+        of, own = inside[0][0], record_id("006", number)
+        for _, item in inside:
+            item["OpportunityId"] = own
+        given = {
+            "Name": names[of.key],
+            "IsClosed": True,
+            "IsWon": True,
+            "StageName": "Closed Won",
+            "CurrencyIsoCode": of.key.currency,
+            "AccountId": record_id("001", number % 500),
+            "Agency__c": record_id("001", 500 + number % 50),
+        }
+        row = _answered(order, "Opportunity", own, given, number)
+        children = {"totalSize": LINES, "done": True, "records": [item for _, item in inside]}
+        yield {**row, "OpportunityLineItems": children}
+
+
+def _items(book: OrderBook, mapping: Mapping) -> Iterator[tuple[BookOrder, dict[str, Any]]]:
+    """The book's lines for ever, each with its order; fresh records each time."""
+    usable = [(order, given) for order, given in _given(book) if _maps(mapping, given)]
+    for number, (order, given) in enumerate(cycle(usable)):
+        yield order, _answered(mapping, "OpportunityLineItem", record_id("00k", number), given, number)
+
+
+def _given(book: OrderBook) -> Iterator[tuple[BookOrder, dict[str, Any]]]:
+    names = opportunity_names(book.orders)
+    for at, order in enumerate(book.orders):
+        for line in order.lines:
+            given = line_item(line, record_id("006", at), "")
+            given["Name"] = f"{names[order.key]} Ad line, CPM"
+            given["CurrencyIsoCode"] = order.key.currency
+            given["Product2Id"] = record_id("01t", 1)
+            given["TotalPrice"] = given["UnitPrice"]
+            yield order, given
+
+
+def _maps(mapping: Mapping, given: dict[str, Any]) -> bool:
+    try:
+        mapping.to_canonical({**given, "Id": record_id("00k", 0)}, "sfdc")
+    except Problems:
+        return False
+    return True
+
+
+def _answered(mapping: Mapping, record: str, own: str, given: dict[str, Any], number: int) -> dict[str, Any]:
+    """A record as REST answers it: attributes, every field that was asked for, null where there is nothing."""
+    row: dict[str, Any] = {"attributes": {"type": record, "url": f"{API}/sobjects/{record}/{own}"}}
+    row |= dict.fromkeys(mapping.native_fields)
+    row |= {name: value for name, value in given.items() if name in row}
+    row["Id"] = own
+    row["SystemModstamp"] = f"2020-09-{number % 28 + 1:02d}T15:00:00.000+0000"
+    return row
