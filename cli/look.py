@@ -62,11 +62,19 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     _attention(result)
 
 
-def parked(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def parked(
+    everything: Annotated[bool, typer.Option("--all", help="Every single piece of work, not only the causes")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """What waits for a person, by cause: how many, what happened, who does what."""
     with opened(config, as_json) as (desk, hub):
         groups = hub.status().parked
-        desk.answer({"parked": [group.as_dict() for group in groups]}, tables.parked_table(groups))
+        items = hub.parked() if everything else ()
+        data = {"parked": [group.as_dict() for group in groups]}
+        if everything:
+            data["items"] = [item.as_dict() for item in items]
+        desk.answer(data, tables.parked_table(groups, items))
     if groups:
         raise typer.Exit(ExitCode.ATTENTION)
 

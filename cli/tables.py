@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from hub.results import (
     DeliverySummary,
     IntakeResult,
     ParkedGroup,
+    ParkedItem,
     PlanItem,
     PlanResult,
     StatusResult,
@@ -122,21 +124,32 @@ def status_tables(status: StatusResult) -> RenderableType:
         totals.add_row(name, by_state or "none", f"{sum(counts_by_state.values()):,}")
     totals.add_row("delivered impressions", "", f"{status.delivered:,}")
     totals.add_row("business time", "", _when(status.business_time))
-    parts: list[RenderableType] = [table, totals]
+    parts: list[RenderableType] = [table, "", totals]
     if status.parked:
-        parts.append(parked_table(status.parked))
+        parts += ["", parked_table(status.parked)]
     return Group(*parts)
 
 
-def parked_table(groups: Sequence[ParkedGroup]) -> RenderableType:
-    """What waits for a person, by cause."""
+def parked_table(groups: Sequence[ParkedGroup], items: Sequence[ParkedItem] = ()) -> RenderableType:
+    """What waits for a person, by cause, each with its sentence in full; below, the single pieces of work if given."""
     if not groups:
         return Text("Nothing is parked.", "green")
-    table = _table("Parked", "Reason", "Connection", "Who", "What happened – effect – who does what", "Sample", "Since")
+    parts: list[RenderableType] = []
     for g in groups:
-        cause = f"{g.reason}\n{g.code}"
-        table.add_row(f"{g.count:,}", cause, g.connection, g.owner, Text(g.sentence), g.sample, _when(g.since))
-    return table
+        head = Text(f"{g.count:,} × {g.reason} · {g.code}", "bold")
+        head.append(f" · {g.connection} · {g.owner} · since {_when(g.since)} · for instance {g.sample}", "not bold")
+        parts += [head, Padding(Text(g.sentence), (0, 0, 1, 2))]
+    if items:
+        table = _table("Connection", "What", "Order", "Field", "Value")
+        for item in items:
+            what = (
+                item.subject.split(":", 2)[-1]
+                if item.subject.startswith("change:")
+                else f"{item.kind} {item.entity_id}"
+            )
+            table.add_row(item.connection, Text(what), item.order_id or "", Text(item.path), Text(_plain(item.value)))
+        parts.append(table)
+    return Group(*parts)
 
 
 def trace_tables(trace: TraceResult) -> RenderableType:
@@ -150,14 +163,17 @@ def trace_tables(trace: TraceResult) -> RenderableType:
         systems.add_row(name, Text(state))
     ids = _table("Connection", "Record", "Vendor id")
     for connection, record, vendor_id in trace.vendor_ids[:PLAN_ROWS]:
-        ids.add_row(connection, record, vendor_id)
+        ids.add_row(connection, Text(_plain(record.replace(f"{trace.name} ", "line: "))), vendor_id)
     if len(trace.vendor_ids) > PLAN_ROWS:
         ids.add_row("…", f"and {len(trace.vendor_ids) - PLAN_ROWS} more", "")
     events = _table("Time (UTC)", "Where", "Subject", "What", "Evidence")
+    for column in events.columns[:2]:
+        column.no_wrap = True
     for event in trace.events:
-        what = Text(_cut(event.what, 100))
-        events.add_row(_when(event.at), event.where, _cut(event.subject), what, Text(_cut(event.detail, 100)))
-    return Group(head, systems, ids, events)
+        what = Text(_plain(event.what, 100))
+        subject = Text(_plain(event.subject.replace(f"{trace.name} ", "line: "), 40))
+        events.add_row(_when(event.at), event.where, subject, what, Text(_plain(event.detail, 100)))
+    return Group(head, systems, ids, "", events)
 
 
 def _table(*columns: str) -> Table:
@@ -170,7 +186,7 @@ def _table(*columns: str) -> Table:
 
 _NUMERIC = {
     "read", "accepted", "unchanged", "refused", "held", "lanes touched", "rows", "new facts", "restated",
-    "unknown lines", "calls", "records", "adopted", "resent", "waiting", "parked", "in doubt", "in sum", "Parked",
+    "unknown lines", "calls", "records", "adopted", "resent", "waiting", "parked", "in doubt", "in sum",
 }  # fmt: skip
 
 
@@ -199,9 +215,9 @@ def _difference(item: PlanItem) -> RenderableType:
     return Text("\n".join(f"{field}: {_plain(before)} → {_plain(after)}" for field, before, after in item.changes))
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, most: int = LONGEST_CELL) -> str:
     text = "absent" if value is None else str(value)
-    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _tally(words: Iterable[str]) -> dict[str, int]:

@@ -101,6 +101,9 @@ class ScriptedHub:
         found = TraceResult("ord_a", "Spring [x]", 1, "All 2 lines are live.", "", systems, ids, events)
         return self._said("trace", found, text)
 
+    def parked(self) -> Any:
+        return self._said("parked", [])
+
     def replay(self, reason: str | None = None, code: str | None = None, connection: str | None = None) -> Any:
         return self._said("replay", 4, reason, code, connection)
 

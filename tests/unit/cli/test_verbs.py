@@ -19,6 +19,7 @@ from hub.results import (
     DeliverySummary,
     IntakeResult,
     ParkedGroup,
+    ParkedItem,
     PlanItem,
     PlanResult,
     PushSummary,
@@ -255,6 +256,15 @@ def test_parked_names_cause_and_owner(orderhub: Any, scripted: Any) -> None:
     assert shown.exit_code == 1
     assert "Sales shortens it." in shown.stdout
     assert only_json(orderhub("parked", "--json"))["parked"][0]["count"] == 3
+
+
+def test_parked_all_names_the_records_at_the_source(orderhub: Any, scripted: Any) -> None:
+    subject = "change:sfdc:OpportunityLineItem:00k1"
+    fields = ("sfdc", "line", "lin_a", "ord_a", "validation", "X", "flight.end", "soon", "S.", "F.", "Sales", NOON)
+    scripted.says("status", status_of(parked=(PARKED,)))
+    scripted.says("parked", [ParkedItem(*fields, subject=subject)])
+    assert "OpportunityLineItem:00k1" in orderhub("parked", "--all").stdout
+    assert only_json(orderhub("parked", "--all", "--json"))["items"][0]["subject"] == subject
 
 
 def test_trace_shows_names_with_brackets_as_they_are(orderhub: Any, scripted: Any) -> None:
