@@ -1,0 +1,107 @@
+"""The promises, and where each is checked.
+
+Checked at every vendor call (`world.World.intents`, `ad_server`, `crm`):
+I1 one live object per entity and facet · I5 only owned fields · I6 versions never decrease · I7 one attempt of a lane
+under way, sent by the holder of its fence · I8 a committed attempt before each send · I9 no resend before look-ups have
+denied the one before · I20 calls within the budget.
+
+Checked after every verb (`after_verb`):
+I2 references one to one, to objects that bear their mark · I10 acknowledged means evidence of that version ·
+I11 every version of an entity has news, none is missing · I15 delivery facts never change, the current one is the newest ·
+I18 every change and lane is in one known state · I24 plan, status and trace write nothing (`world`).
+
+Checked at rest (`rest`):
+I1, I2, I4 the vendor holds the newest canonical state · I3, I14 every change a source shows is in the log with a verdict,
+parked when refused, waiting only for what is really missing · I12 nothing more is written, each edit cost a bounded number
+of writes · I13 foreign values were ingested · I15 daily numbers equal the vendor's · I19 what is parked or missing delays
+nothing else · I22 the CRM's mirror shows the projection of the newest state · I25 (`campaign`, tests) same seed, same log.
+
+Not checked, because the engine has no such thing yet: I16, I17 (billing, approvals) · I21 (audit chain) · I23 (tenants) ·
+I1′ (the census that finds duplicates after a vendor broke its declared timing; `timing` holds the checker for it) ·
+blast-radius guard, circuit breaker, write ledger, recovery mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from simulation import questions
+from simulation.questions import answers
+from simulation.world import World
+
+
+def after_verb(world: World) -> None:
+    """Everything that must hold between any two steps. Raises InvariantBroken."""
+    references, unproven, same, missing, changes, lanes, silent, refused, facts, stale = answers(
+        world.arena, questions.AFTER_VERB
+    )
+    _references(world, references)
+    for lane_id, kind, entity_id, version in unproven:
+        world.broken("I10", f"lane {lane_id} ({kind} {entity_id}) claims version {version} without evidence")
+    for kind, entity_id, version in same:
+        world.broken("I11", f"version {version} of {kind} {entity_id} holds nothing new")
+    for kind, entity_id in missing:
+        world.broken("I11", f"{kind} {entity_id} lacks a version")
+    for (change_id,) in changes:
+        world.broken("I18", f"change {change_id} has no verdict")
+    for (lane_id,) in lanes:
+        world.broken("I18", f"lane {lane_id} is in no known state")
+    for (lane_id,) in silent:
+        world.broken("I18", f"lane {lane_id} is parked and nobody is told")
+    for (change_id,) in refused:
+        world.broken("I3", f"change {change_id} was refused and nobody is told")
+    _facts(world, facts)
+    for line_id, day in stale:
+        world.broken("I15", f"the current number of {line_id} on {day} is not its newest fact")
+
+
+def _references(world: World, references: Sequence[tuple[Any, ...]]) -> None:
+    """I2: every live reference points to an object that is there and is nobody else's."""
+    for kind, entity_id, facet, record, vendor_id in references:
+        thing = world.ads.thing(record, vendor_id)
+        if thing is None:
+            world.broken("I2", f"{kind} {entity_id} points to {record} {vendor_id}, which does not exist")
+            return
+        if thing.address is not None:
+            ours = thing.address == (kind, entity_id, facet)
+        elif record == "Company":
+            mark = thing.fields.get("externalId")
+            ours = mark == entity_id or (not mark and world.terms.adopt_unmarked)
+        else:
+            ours = False
+        if not ours:
+            world.broken("I2", f"{kind} {entity_id} {facet} points to {record} {vendor_id} of {thing.address}")
+
+
+def _facts(world: World, facts: Sequence[tuple[Any, ...]]) -> None:
+    """I15: what was once written of a day is never changed and never vanishes."""
+    seen: dict[tuple[Any, ...], tuple[int, ...]] = {tuple(row[:4]): tuple(row[4:]) for row in facts}
+    for key, units in world.facts.items():
+        if seen.get(key) != units:
+            world.broken(
+                "I15", f"the fact of {key[1]} on {key[2]} as of {key[3]} changed from {units} to {seen.get(key)}"
+            )
+    world.facts = seen
+
+
+def duplicates(world: World) -> list[str]:
+    """Every entity that has more than one live object at the ad server, whoever's fault it is."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for thing in world.ads.live():
+        if thing.address is not None:
+            found.setdefault((thing.record, *thing.address), []).append(thing.id)
+    return [f"{'/'.join(address)}: {', '.join(ids)}" for address, ids in sorted(found.items()) if len(ids) > 1]
+
+
+def by_mark(world: World, record: str) -> dict[tuple[str, ...], list[str]]:
+    """Live objects by the mark that their fields bear: a census, apart from what they were created for."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for thing in world.ads.live(record):
+        mark: tuple[str, ...] = (str(thing.fields.get("externalId")),)
+        if record == "Company":
+            mark = (*mark, str(thing.fields.get("type")))
+        if record == "Order":
+            mark = (str(thing.fields.get("name")).rpartition("[")[2].rstrip("]"),)
+        found.setdefault(mark, []).append(thing.id)
+    return found

@@ -1,0 +1,102 @@
+"""What the checker asks the store: read-only statements, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from simulation.arena import Arena
+
+
+def _each(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(";") if part.strip())
+
+
+def answers(arena: Arena, statements: Sequence[str]) -> list[Sequence[tuple[Any, ...]]]:
+    """The rows of several statements in one round trip, each of them prepared."""
+    with arena.checker.pipeline():
+        cursors = [arena.checker.cursor().execute(statement.encode()) for statement in statements]
+        return [cursor.fetchall() for cursor in cursors]
+
+
+AFTER_VERB = _each("""
+SELECT kind, entity_id, facet, record, vendor_id FROM reference
+ WHERE connection = 'ads' AND superseded_at IS NULL ORDER BY vendor_id;
+SELECT l.id, l.kind, l.entity_id, l.acked_version FROM lane l WHERE l.acked_hash IS NOT NULL AND NOT EXISTS (
+ SELECT 1 FROM attempt a WHERE a.lane_id = l.id AND a.outcome IN ('created', 'updated', 'unchanged')
+ AND a.payload = l.acked_payload) AND NOT (l.kind IN ('order_status', 'line_status') AND l.acked_payload IS NOT NULL);
+SELECT v.kind, v.id, v.version FROM entity_version v JOIN entity_version p ON p.kind = v.kind AND p.id = v.id
+ AND p.version = v.version - 1 WHERE p.content_hash = v.content_hash;
+SELECT e.kind, e.id FROM entity e WHERE e.version <> (
+ SELECT count(*) FROM entity_version v WHERE v.kind = e.kind AND v.id = e.id);
+SELECT id FROM change WHERE status NOT IN ('accepted', 'unchanged', 'rejected', 'held', 'superseded');
+SELECT id FROM lane WHERE state NOT IN ('ready', 'in_flight', 'in_doubt', 'parked');
+SELECT id FROM lane l WHERE state = 'parked' AND NOT EXISTS (
+ SELECT 1 FROM parked p WHERE p.lane_id = l.id AND p.resolved_at IS NULL);
+SELECT id FROM change c WHERE status = 'rejected' AND NOT EXISTS (
+ SELECT 1 FROM parked p WHERE p.resolved_at IS NULL
+ AND p.subject = 'change:' || c.connection || ':' || c.stream || ':' || c.native_id);
+SELECT source, line_id, day, as_of, impressions, clicks FROM delivery_fact ORDER BY 1, 2, 3, 4;
+SELECT d.line_id, d.day FROM delivery_day d LEFT JOIN LATERAL (
+ SELECT f.as_of, f.impressions, f.clicks FROM delivery_fact f WHERE f.source = d.source AND f.line_id = d.line_id
+ AND f.day = d.day ORDER BY f.as_of DESC LIMIT 1) f ON true
+ WHERE (f.as_of, f.impressions, f.clicks) IS DISTINCT FROM (d.as_of, d.impressions, d.clicks)
+""")
+"""References · acknowledged without evidence · versions without news · versions missing · changes without a verdict ·
+lanes in no state · lanes and changes parked in silence · facts · current numbers that are not the newest."""
+
+PENDING = _each("""
+SELECT connection, state, count(*), min(not_before), min(lease_until) FROM lane
+ WHERE desired_hash IS DISTINCT FROM acked_hash OR state IN ('in_flight', 'in_doubt') GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT count(*) FROM stale_projection;
+SELECT md5(string_agg(l.id || l.state || l.fence || coalesce(l.acked_hash::text, '') || l.desired_hash::text, '|'
+ ORDER BY l.id)) FROM lane l;
+SELECT count(*), count(*) FILTER (WHERE status IN ('accepted', 'unchanged')) FROM change
+""")
+"""Lanes that are not in sync · stale projections · a signature of all lanes · changes."""
+
+PARKED = _each("SELECT 1 FROM parked WHERE resolved_at IS NULL LIMIT 1")
+
+NEWEST_CHANGES = _each("""
+SELECT DISTINCT ON (c.stream, c.native_id) c.stream, c.native_id, c.deleted, c.native, c.status, c.waits_for, c.entity_kind,
+ c.entity_id, w.id IS NOT NULL, e.canonical FROM change c LEFT JOIN entity w ON w.id = c.waits_for
+ LEFT JOIN entity e ON e.kind = c.entity_kind AND e.id = c.entity_id ORDER BY c.stream, c.native_id, c.id DESC
+""")
+
+LANES = _each("""
+SELECT id, connection, kind, entity_id, facet, order_id, order_facet, state,
+ desired_hash IS NOT DISTINCT FROM acked_hash AS in_sync FROM lane ORDER BY id;
+SELECT connection, kind, entity_id, facet, vendor_id FROM reference WHERE superseded_at IS NULL ORDER BY 1, 2, 3, 4;
+SELECT order_id, role, party_id FROM order_party ORDER BY 1, 2, 3
+""")
+
+PROJECTIONS = _each("""
+SELECT DISTINCT order_id FROM lane WHERE order_id <> '' ORDER BY 1;
+SELECT kind, entity_id, canonical FROM projection ORDER BY 1, 2
+""")
+
+DELIVERED = _each("""
+SELECT r.vendor_id, r.entity_id FROM reference r WHERE r.connection = 'ads' AND r.kind = 'line' ORDER BY 1;
+SELECT line_id, day, impressions FROM delivery_day WHERE source = 'ads' ORDER BY 1, 2;
+SELECT min(since) FROM delivery_job WHERE state = 'loaded'
+""")
+
+OPEN_LANES = _each("SELECT connection, kind, entity_id, facet FROM lane WHERE desired_hash IS DISTINCT FROM acked_hash")
+
+DIGEST = _each("""
+SELECT md5(string_agg(t::text, '|' ORDER BY t.id)) FROM lane t;
+SELECT md5(string_agg(t::text, '|' ORDER BY t.id)) FROM attempt t;
+SELECT md5(string_agg(t::text, '|' ORDER BY t.id)) FROM change t;
+SELECT md5(string_agg(t::text, '|' ORDER BY t.id)) FROM journal t;
+SELECT md5(string_agg(t::text, '|' ORDER BY t.id)) FROM parked t;
+SELECT md5(string_agg(t::text, '|' ORDER BY t.kind, t.id, t.version)) FROM entity_version t;
+SELECT md5(string_agg(t::text, '|' ORDER BY t.connection, t.record, t.vendor_id, t.since)) FROM reference t;
+SELECT md5(string_agg(t::text, '|' ORDER BY t.source, t.line_id, t.day, t.as_of)) FROM delivery_fact t
+""")
+
+ATTEMPTS = (
+    "SELECT a.lane_id, a.id, a.key, a.operation, a.outcome, a.invoked_at, a.version, a.payload, a.fence, l.fence, l.kind, "
+    "l.entity_id, l.facet FROM attempt a JOIN lane l ON l.id = a.lane_id WHERE l.connection = %s AND a.lane_id IN "
+    "(SELECT lane_id FROM attempt WHERE key = ANY(%s)) ORDER BY a.id"
+)
+"""Every attempt of the lanes that these keys belong to."""

@@ -1,0 +1,323 @@
+"""Heal, drain, and check what must hold when nothing is under way any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.base import Operation
+from hub.encoding import decode, encode
+from hub.store import lanes
+from hub.store.lanes import Lane
+from hub.sync import projection
+from hub.sync.prepare import Prepared, prepare
+from mappings.errors import MappingDefect
+from oms_schema.problems import Problems
+from simulation import questions
+from simulation.ad_server import CREATE_ONLY
+from simulation.crm import STREAMS
+from simulation.invariants import after_verb, by_mark, duplicates
+from simulation.questions import answers
+from simulation.steps import Step
+from simulation.vendors import ADS, CRM
+from simulation.world import World
+
+ROUNDS = 60
+"""A schedule that has not come to rest after so many rounds never will."""
+WRITES_PER_EDIT = 40
+"""c of I12: an edit of an order touches at most its companies, parts, four lines, statuses and their mirrors, retries too."""
+_ENTITIES = {"Account": "party", "Opportunity": "order", "OpportunityLineItem": "line"}
+
+
+def come_to_rest(world: World) -> None:
+    """No more faults: leases run out, late requests land, everything due is done. Raises InvariantBroken."""
+    world.step = -1
+    world.fresh_workers()
+    world.log("checker", "heal")
+    world.clock.advance(700)
+    world.catch_up()
+    _drain(world, "intake", "settle_ads", "settle_crm")
+    for _ in range(2):
+        if answers(world.arena, questions.PARKED)[0]:
+            _drain(world, "replay")
+    for _ in range(4):
+        world.business.skip(1)
+        _do(world, "deliver")
+        if not world.ads.reports or not list(world.ads.reports.values())[-1].failed:
+            break
+    _drain(world)
+
+
+def _do(world: World, what: str) -> None:
+    world.run_verb(Step(what), world.worker(0))
+
+
+def _drain(world: World, *first: str) -> None:
+    """Do what is due until nothing is; time passes only when nothing can be done before."""
+    for what in first:
+        _do(world, what)
+    edits, applied = world.crm.edits, -1
+    for _ in range(ROUNDS):
+        pending, ((stale,),), signature, _ = answers(world.arena, questions.PENDING)
+        due = {(row[0], row[1]) for row in pending}
+        if world.crm.edits != edits:
+            edits = world.crm.edits
+            _do(world, "intake")
+        elif (ADS, "in_doubt") in due or (ADS, "in_flight") in due:
+            _do(world, "settle_ads")
+            _do(world, "push_ads")
+        elif (ADS, "ready") in due:
+            _do(world, "push_ads")
+        elif applied != world.ads.applied:
+            applied = world.ads.applied
+            _do(world, "observe")
+            continue
+        elif (CRM, "in_doubt") in due or (CRM, "in_flight") in due:
+            _do(world, "settle_crm")
+        elif (CRM, "ready") in due or stale:
+            _do(world, "push_crm")
+        else:
+            return
+        after, ((stale,),), unmoved, _ = answers(world.arena, questions.PENDING)
+        if unmoved != signature or stale or world.crm.edits != edits:
+            continue
+        times = [at for row in after for at in row[3:5] if at is not None and at > world.now()]
+        if times:
+            world.clock.advance((min(times) - world.now()).total_seconds() + 0.001)
+        elif _stuck(world, unmoved):
+            return
+    world.broken("I19", f"it does not come to rest: {answers(world.arena, questions.PENDING)[0]}")
+
+
+def _stuck(world: World, signature: Sequence[Any]) -> bool:
+    """Whether nothing moves even after the mirror's patience; what is left is judged by `_lanes`."""
+    world.clock.advance(11)
+    for what in ("push_ads", "push_crm", "settle_crm"):
+        _do(world, what)
+    return answers(world.arena, questions.PENDING)[2] == signature
+
+
+# ---------------------------------------------------------------- what must hold now
+def check(world: World) -> None:
+    """Every promise at rest. Raises InvariantBroken."""
+    after_verb(world)
+    _nothing_more(world)
+    found = duplicates(world)
+    if found and world.assumptions_hold:
+        world.broken("I1", f"live objects double: {'; '.join(found)}")
+    _changes(world)
+    open_lanes = _lanes(world)
+    _vendor_state(world, open_lanes)
+    _mirror(world, open_lanes)
+    _delivery(world)
+    _plan_is_empty(world)
+
+
+def _nothing_more(world: World) -> None:
+    """I12."""
+    before = world.ads.applied + world.crm.applied, answers(world.arena, questions.PENDING)[2:]
+    for what in ("intake", "push_ads", "settle_ads", "push_crm", "settle_crm", "observe"):
+        _do(world, what)
+    world.clock.advance(11)
+    for what in ("push_ads", "push_crm"):
+        _do(world, what)
+    after = world.ads.applied + world.crm.applied, answers(world.arena, questions.PENDING)[2:]
+    if before != after:
+        world.broken("I12", f"work goes on without any edit: {before} became {after}")
+    edits = world.crm.edits + len(world.ads.delivered) + 1
+    if world.ads.applied + world.crm.applied > WRITES_PER_EDIT * edits:
+        world.broken("I12", f"{world.ads.applied + world.crm.applied} writes followed {edits} edits")
+
+
+def _changes(world: World) -> None:
+    """I3, I13, I14: the newest state of every source record is in the log with a true verdict."""
+    (rows,) = answers(world.arena, questions.NEWEST_CHANGES)
+    newest = {(row[0], row[1]): row[2:] for row in rows}
+    mappings, _ = world.arena.mappings("salesforce")
+    for stream in STREAMS:
+        mapping = mappings[_ENTITIES[stream], "in"]
+        for native_id, record in world.crm.records[stream].items():
+            version = record.newest
+            shown = world.crm.shown(version, mapping.native_fields)
+            known = newest.get((stream, native_id))
+            if known is None:
+                world.broken("I14", f"{stream} {native_id} was never ingested")
+                return
+            deleted, native, status, waits_for, kind, entity_id, there, canonical = known
+            if deleted != version.deleted or bytes(native) != encode(dict(shown)):
+                world.broken("I14", f"{stream} {native_id}: the newest change in the log is not the newest state")
+            if status == "held" and there:
+                world.broken("I3", f"{stream} {native_id} waits for {waits_for}, which is there")
+            if status in {"accepted", "unchanged"} and not version.deleted:
+                expected = mapping.to_canonical(shown, CRM)
+                if canonical is None or bytes(canonical) != expected.canonical_bytes():
+                    world.broken("I3", f"{kind} {entity_id} is not what {stream} {native_id} says, though {status}")
+
+
+def _lanes(world: World) -> list[int]:
+    """I19: a lane that is not in sync is parked, or what it depends on is missing. Returns the lanes that are in sync."""
+    rows, references, parties = answers(world.arena, questions.LANES)
+    known = {tuple(row[:4]) for row in references}
+    states = {row[0]: row for row in rows}
+    in_sync: list[int] = []
+    for lane_id, connection, kind, entity_id, facet, order_id, order_facet, state, done in rows:
+        if state in {"in_flight", "in_doubt"}:
+            world.broken("I19", f"lane {lane_id} ({kind} {entity_id}) is {state} for ever")
+        if state == "parked":
+            continue
+        if done:
+            in_sync.append(lane_id)
+            continue
+        if kind == "party" or kind.endswith("_projection"):
+            excused = kind != "party" and (connection, kind.partition("_")[0], entity_id, "") not in known
+        elif kind == "order":
+            wanted = [(connection, "party", p[2], p[1]) for p in parties if p[0] == entity_id]
+            excused = any(key not in known for key in wanted if key[3] in {"advertiser", "agency"})
+        elif kind == "line":
+            excused = (connection, "order", order_id, order_facet) not in known
+        else:
+            base = kind.partition("_")[0]
+            members = [
+                row
+                for row in states.values()
+                if row[1] == connection and row[2] == "line" and row[5] == order_id and row[6] == order_facet
+            ]
+            excused = (connection, base, entity_id, facet) not in known or (
+                kind == "order_status" and not any(_created(row, known) for row in members)
+            )
+        if not excused:
+            world.broken(
+                "I19", f"lane {lane_id} ({kind} {entity_id} {facet}) is {state}, not in sync, and nothing hinders it"
+            )
+    return in_sync
+
+
+def _created(row: tuple[Any, ...], known: set[tuple[Any, ...]]) -> bool:
+    return (row[1], "line", row[3], row[4]) in known
+
+
+def _prepared(world: World, lane_ids: Sequence[int]) -> list[Prepared]:
+    """What the engine would write now, computed from the newest canonical state."""
+    session = world.worker(0).hub.session
+    with session.database.transaction() as cur:
+        wanted = lanes.by_ids(cur, lane_ids)
+    done: list[Prepared] = []
+    for name in (ADS, CRM):
+        own: list[Lane] = [lane for lane in wanted if lane.connection == name]
+        try:
+            ready, refused = prepare(session, session.channel(name), own, planning=True)
+        except (Problems, MappingDefect) as error:
+            world.broken("I4", f"lanes in sync cannot be prepared: {error}")
+            raise
+        for item in refused:
+            world.broken(
+                "I4", f"lane {item.lane.id} ({item.name}) is in sync and cannot be prepared: {item.problems[0]}"
+            )
+        done += ready
+    return done
+
+
+def _vendor_state(world: World, in_sync: Sequence[int]) -> None:
+    """I1 and I4: what is in sync is there exactly once and holds the newest canonical state in every owned field."""
+    census = {record: by_mark(world, record) for record in ("Company", "Order", "LineItem")}
+    for item in _prepared(world, in_sync):
+        lane = item.lane
+        if lane.connection != ADS:
+            continue
+        thing = world.ads.thing(item.record, lane.vendor_id)
+        if thing is None:
+            if item.operation is Operation.ACT and item.action is None:
+                continue
+            world.broken("I1", f"{lane.kind} {lane.entity_id} is in sync and has no object")
+            return
+        if item.operation is Operation.ACT:
+            _status(world, item, thing.status, thing.archived, bool(thing.archived_by_person))
+            continue
+        if thing.archived:
+            continue
+        expected = {**decode(item.payload_bytes)}
+        for name, value in expected.items():
+            if name not in thing.touched and encode(thing.fields.get(name)) != encode(value):
+                created_only = name in CREATE_ONLY[item.record]
+                world.broken(
+                    "I4",
+                    f"{item.record} {thing.id}: {name} is {thing.fields.get(name)!r}, should be {value!r}"
+                    + (" (set at creation only)" if created_only else ""),
+                )
+        for mark, ids in census[item.record].items():
+            if thing.id in ids and len(ids) > 1 and world.assumptions_hold:
+                world.broken("I1", f"{item.record} {', '.join(ids)} bear one mark {mark}")
+
+
+def _status(world: World, item: Prepared, status: str, archived: bool, by_person: bool) -> None:
+    """I4 for verbs."""
+    if by_person or item.action is None:
+        return
+    reached = archived if item.action.startswith("Archive") else status == "APPROVED" or archived
+    if not reached:
+        world.broken("I4", f"{item.action} of {item.lane.entity_id} is acknowledged and the object shows {status}")
+    if item.action == "ApproveOrders" and not archived:
+        for line in world.ads.live("LineItem"):
+            if str(line.fields.get("orderId")) == item.lane.vendor_id and line.status == "DRAFT":
+                world.broken("I4", f"line {line.id} of the approved order {item.lane.vendor_id} was never approved")
+
+
+def _mirror(world: World, in_sync: Sequence[int]) -> None:
+    """I22: the mirror's fields are the projection of what the hub knows now."""
+    session = world.worker(0).hub.session
+    named, stored = answers(world.arena, questions.PROJECTIONS)
+    orders = [row[0] for row in named]
+    fresh: dict[tuple[str, str], bytes] = {}
+    with session.database.transaction() as cur:
+        for view in projection.views(session, cur, orders):
+            fresh["order_projection", view.order_id] = projection.project_order(view).canonical_bytes()
+            for line in view.lines:
+                fresh["line_projection", line.line_id] = projection.project_line(view.order_id, line).canonical_bytes()
+    kept = {(row[0], row[1]): bytes(row[2]) for row in stored}
+    for key, canonical in fresh.items():
+        if kept.get(key) != canonical:
+            world.broken("I22", f"the projection {key} is stale: {kept.get(key)!r} should be {canonical!r}")
+    for item in _prepared(world, in_sync):
+        lane = item.lane
+        if lane.connection != CRM or lane.vendor_id is None:
+            continue
+        record = world.crm.records[item.record][lane.vendor_id]
+        if record.newest.deleted:
+            continue
+        shown: Mapping[str, Any] = {name: record.mirror.get(name) for name in item.payload}
+        if encode(shown) != encode(dict(item.payload)):
+            world.broken("I22", f"{item.record} {lane.vendor_id} shows {shown}, should show {dict(item.payload)}")
+
+
+def _delivery(world: World) -> None:
+    """I15: the current numbers are the vendor's, summed over the objects of a line."""
+    references, days, ((since,),) = answers(world.arena, questions.DELIVERED)
+    if since is None or (world.ads.reports and list(world.ads.reports.values())[-1].failed):
+        return
+    owners = dict(references)
+    expected: dict[tuple[str, Any], int] = {}
+    for (vendor_id, day), units in world.ads.delivered.items():
+        if vendor_id in owners and day >= since:
+            key = owners[vendor_id], day
+            expected[key] = expected.get(key, 0) + units
+    current = {(line_id, day): units for line_id, day, units in days}
+    for key in sorted({*expected, *current}):
+        if expected.get(key) != current.get(key):
+            world.broken(
+                "I15", f"{key[0]} on {key[1]}: the vendor says {expected.get(key)}, the store {current.get(key)}"
+            )
+    strangers = [key for key in world.ads.delivered if key[0] in owners and key[0] in world.ads.foreign]
+    if strangers:
+        world.broken("I15", f"somebody else's delivery became a fact: {strangers}")
+
+
+def _plan_is_empty(world: World) -> None:
+    """I24: after apply a plan holds only what is blocked or waits for what is missing."""
+    plan = world.worker(0).hub.plan()
+    (rows,) = answers(world.arena, questions.OPEN_LANES)
+    open_lanes = {tuple(row) for row in rows}
+    for item in plan.items:
+        if item.action in {"create", "update", "act"}:
+            key = (item.connection, item.kind, item.entity_id, item.facet)
+            if key not in open_lanes:
+                world.broken("I24", f"the plan wants to {item.action} {item.kind} {item.entity_id}, which is in sync")
