@@ -19,7 +19,7 @@ from cli.demo.control import ControlError
 from cli.demo.crm_client import CrmError
 from cli.demo.embedded_postgres import EmbeddedPostgresError
 from cli.demo.engine import EngineError
-from cli.demo.generated_book import DEFAULT_ORDERS, generated_book
+from cli.demo.generated_book import generated_book
 from cli.demo.journey import Outcome, Stage, clock_stops, outcome_as_dict, play
 from cli.demo.machinery import ENVIRONMENT, Machinery, running
 from cli.demo.order_book import BookError, OrderBook, parse_order_book, read_order_book
@@ -88,7 +88,7 @@ def chosen_book(orders: Path | None) -> OrderBook:
     path = Path(os.environ.get("ORDERHUB_DATA", str(DATA))) / BOOK
     if path.exists():
         return read_order_book(path)
-    return parse_order_book(generated_book(), source=f"generated book of {DEFAULT_ORDERS} orders")
+    return parse_order_book(generated_book(), source="generated book")
 
 
 def prepare_state(state: Path, book: OrderBook, *, fresh: bool) -> None:
@@ -143,7 +143,7 @@ def _show(desk: Desk, machinery: Machinery, outcome: Outcome, *, seconds: float,
     meter.sample()
     pss_mb = meter.peak_mb or None
     data = {**outcome_as_dict(outcome), "seconds": round(seconds, 1), "pss_mb": pss_mb}
-    shown = [] if desk.as_json else [_trace(machinery, outcome)]
+    shown = [] if desk.as_json else ["", _trace(machinery, outcome)]
     desk.answer(data, result(outcome, seconds=seconds, pss_mb=pss_mb), *shown)
 
 
