@@ -57,7 +57,7 @@ def over_runs(
         ratio=round(statistics.median(values), 4),
         spread=(round(min(values), 4), round(max(values), 4)),
         rounds=len(values),
-        method=f"`orderhub demo {' '.join(OPTIONS)}` as a process, Airflow with it; {last['orders']} orders, {last['lines']} lines",
+        method=f"`orderhub demo {' '.join(OPTIONS)}` with Airflow; {last['orders']} orders, {last['lines']} lines",
         limit=limit,
         sense="at_most",
         figures={name: last[name] for name in SHOWN if name in last},
