@@ -145,15 +145,18 @@ def claim(
     return sorted((_lane(row) for row in cur.fetchall()), key=lambda lane: (lane.order_id, lane.id))
 
 
-def hold(cur: Cursor, lanes: Sequence[Lane], lease_until: datetime) -> frozenset[int]:
-    """Renew the lease of claimed lanes; the numbers of those that nobody else took meanwhile. Only these may be sent."""
+def hold(cur: Cursor, lanes: Sequence[Lane], lease_until: datetime) -> frozenset[tuple[int, int]]:
+    """Renew the lease of claimed lanes; (number, fence) of those that nobody took meanwhile. Only these may be sent.
+
+    The fence is part of the answer: a slow worker may hold a lane twice, once as lost and once as claimed anew.
+    """
     cur.execute(
         "WITH held AS (SELECT l.id FROM lane l JOIN unnest(%s::bigint[], %s::bigint[]) AS w(id, fence) "
         "  ON l.id = w.id AND l.fence = w.fence WHERE l.state = 'in_flight' ORDER BY l.order_id, l.id FOR UPDATE OF l) "
-        "UPDATE lane l SET lease_until = %s FROM held WHERE l.id = held.id RETURNING l.id",
+        "UPDATE lane l SET lease_until = %s FROM held WHERE l.id = held.id RETURNING l.id, l.fence",
         ([lane.id for lane in lanes], [lane.fence for lane in lanes], lease_until),
     )
-    return frozenset(row[0] for row in cur.fetchall())
+    return frozenset((row[0], row[1]) for row in cur.fetchall())
 
 
 def release(

@@ -175,7 +175,7 @@ def _send(
     with session.database.transaction() as cur:
         now = session.machine.now()
         ours = lanes.hold(cur, [item.lane for item in batch], now + session.lease)
-        batch = [item for item in batch if item.lane.id in ours]
+        batch = [item for item in batch if (item.lane.id, item.lane.fence) in ours]
         attempt_ids = write_attempts(session, cur, batch)
     if not batch:
         return  # this worker stood still so long that its lease was over: another one has the work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,10 @@ from pydantic import ValidationError
 from connectors.base import Rate
 from hub import Hub
 from hub.config import HubSettings
-from hub.session import Session
+from hub.session import Channel, Session
 from hub.store import database
+from hub.store.lanes import Lane
+from hub.sync.prepare import prepare
 
 if TYPE_CHECKING:
     from conftest import World
@@ -44,6 +47,27 @@ def test_a_worker_that_stood_still_beyond_its_lease_sends_nothing_twice(world: W
     world.rest()
     assert len(world.ads.live("LineItem")) == 2
     assert [call.record for call in world.ads.calls].count("LineItem") == 1
+
+
+def test_a_slow_worker_that_claims_its_lost_work_again_sends_it_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.hub.session.configuration.hub.lease_seconds = 5
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+    slow = iter([True])
+
+    def prepare_slowly(session: Session, channel: Channel, claimed: Sequence[Lane]) -> object:
+        prepared = prepare(session, channel, claimed)
+        if claimed[0].kind == "line" and next(slow, False):
+            world.machine.advance(6)
+            with second_worker(world) as other:
+                assert other.settle("gam-main").resent == 2
+        return prepared
+
+    monkeypatch.setattr("hub.sync.push.prepare", prepare_slowly)
+    world.hub.push("gam-main")
+    assert len(world.ads.live("LineItem")) == 2
 
 
 def test_the_lease_begins_anew_with_every_call(world: World) -> None:
