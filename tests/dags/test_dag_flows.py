@@ -42,11 +42,12 @@ def run(dagbag: Any, airflow_database: None, scripted_hub: Any) -> Run:
 
     def run_flow(dag_id: str, **conf: Any) -> Outcome:
         dag = dagbag.dags[dag_id]
-        params = copy.deepcopy(dag.params)
+        params = {task: copy.deepcopy(task.params) for task in dag.tasks}
         try:
             return Outcome(dag.test(run_conf=conf))
         finally:
-            dag.params = params  # a run in this process leaves its conf in them
+            for task, before in params.items():  # a run in this process leaves its conf in them
+                task.params = before
 
     return run_flow
 
