@@ -14,17 +14,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import requests
 
-from cli.demo.crm_client import CrmClient
+from cli.demo.crm_client import CrmClient, CrmError
 from cli.demo.crm_seed import seed_crm
 from cli.demo.order_book import OrderBook
 
-NEW_ORDERS = 2
+NEW_ORDERS = 3
 EDIT_PAUSE = (0.1, 0.6)
-TRIES = 5
+TRIES = 10
+
+T = TypeVar("T")
 
 
 class Disturber:
@@ -70,7 +72,8 @@ class Disturber:
         orders = self._book.orders[self.orders : self.orders + count]
         if not orders:
             return
-        seeded = seed_crm(self._crm, replace(self._book, orders=orders, refused=()))
+        part = replace(self._book, orders=orders, refused=())
+        seeded = self._persist(lambda: seed_crm(self._crm, part))
         self.orders += len(orders)
         self._lines += seeded.lines.values()
         self._opportunities += seeded.opportunities.values()
@@ -127,13 +130,14 @@ class Disturber:
         self._edit("deal lost", "Opportunity", [{"Id": order, "StageName": "Closed Lost"}])
 
     def _edit(self, what: str, record: str, rows: list[Mapping[str, Any]]) -> None:
-        for attempt in range(TRIES):
+        self._persist(lambda: self._crm.update(record, rows))
+        self.edits[what] += 1
+
+    def _persist(self, act: Callable[[], T]) -> T:
+        """Do it again when the vendor's faults strike: a person presses the button once more."""
+        for _ in range(TRIES):
             try:
-                self._crm.update(record, rows)
-            except requests.ConnectionError:
-                if attempt == TRIES - 1:
-                    raise
-                time.sleep(0.1)
-            else:
-                self.edits[what] += 1
-                return
+                return act()
+            except (requests.ConnectionError, CrmError):
+                time.sleep(0.2)
+        return act()

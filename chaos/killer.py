@@ -15,9 +15,9 @@ from chaos.watch import Watch
 from cli.demo.control import SandboxControl
 from cli.demo.engine import AD_SERVER
 
-PATIENCE = 2.0
+PATIENCE = 3.0
 """Seconds a moment is waited for; then the kill comes at once."""
-LONGEST_WANDER = 0.8
+LONGEST_WANDER = 1.5
 HOLD_SECONDS = 1.2
 """How long a vendor keeps the reply to a write that it has applied, while the worker that waits for it is killed."""
 APPLYING_SECONDS = 0.3

@@ -23,16 +23,16 @@ from cli.demo.generated_book import generated_book
 from cli.demo.order_book import parse_order_book
 
 FIRST_ORDERS = 6
-ORDERS_PER_KILL = 1.2
-ORDERS_EVERY = 3.0
+ORDERS_PER_KILL = 2.0
+ORDERS_EVERY = 2.0
 """Seconds between two arrivals of new deals."""
 KILLS_PER_CRASH = 12
 """Workers killed between two crashes of PostgreSQL."""
-LOSSES = 0.08
+LOSSES = 0.15
 """Share of the writes whose reply is dropped after the vendor applied them."""
 FAULTS: dict[str, dict[str, object]] = {
-    "late_commit": {"rate": 0.02, "seconds": 1.0},
-    "lost_request": {"rate": 0.02},
+    "late_commit": {"rate": 0.04, "seconds": 1.0},
+    "lost_request": {"rate": 0.04},
     "quota": {"rate": 0.01},
 }
 WARM_UP = 6.0
