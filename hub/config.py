@@ -77,6 +77,8 @@ def _raw(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"There is no configuration file {path}. Nothing can run. Write one (docs/how-to/configure.md), or name it with "
             f"--config or {ENVIRONMENT}."
+    audit_anchor: Path | None = None
+    """A file outside the database that gets the end of the audit chain after each verb that wrote."""
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         detail = " ".join(str(error).split())

@@ -3,10 +3,13 @@
 HubError
 ├── ConfigurationError   the configuration file as a whole cannot be used
 ├── ConnectionBroken     one connection cannot be used; the others can
+│   └── ConnectionPaused  because a person paused it
 ├── VendorUnavailable    the vendor does not answer or says wait; the work stays due and nothing is lost
 ├── StoreUnavailable     the database cannot be reached or is not migrated
 ├── NotFound             no such order, connection, parked item
-└── PlanMoved            apply was bound to a plan that is no longer true
+├── PlanMoved            apply was bound to a plan that is no longer true
+├── Refused              what a person asked for would be wrong or comes too fast; nothing was done
+└── AnchorFailed         the work was done, but the end of the audit chain could not be written outside the database
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ class ConnectionBroken(HubError):  # noqa: N818
         super().__init__(sentence)
 
 
+class ConnectionPaused(ConnectionBroken):
+    """A person paused this connection; its work waits until somebody resumes it."""
+
+
 class VendorUnavailable(HubError):  # noqa: N818
     """The vendor cannot be asked now; `after` is in seconds."""
 
@@ -47,3 +54,11 @@ class NotFound(HubError):  # noqa: N818
 
 class PlanMoved(HubError):  # noqa: N818
     """Either side moved since the plan was made."""
+
+
+class Refused(HubError):  # noqa: N818
+    """A person's request that is not carried out; nothing was changed."""
+
+
+class AnchorFailed(HubError):  # noqa: N818
+    """The audit chain's end is not anchored; the work itself is committed."""

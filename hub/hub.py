@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +16,15 @@ from hub import config
 from hub.delivery import pull
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
+from hub.ops import answers, chain, correspondence, parked_work, pauses, retry
+from hub.ops import resync as resync_verb
 from hub.ops import status as status_page
 from hub.ops import trace as trace_page
+from hub.ops.chain import anchored
 from hub.results import (
+    AdoptResult,
+    AnchorResult,
+    AuditResult,
     CheckResult,
     DeliverySummary,
     IntakeResult,
@@ -26,13 +32,16 @@ from hub.results import (
     ParkedItem,
     PlanResult,
     PushSummary,
+    ResyncResult,
     SettleSummary,
     StatusResult,
     TraceResult,
 )
 from hub.session import Session
-from hub.store import database, entities, facts, journal, lanes, parking
-from hub.sync import intake, observe, plan, push, settle, targets
+from hub.store import database, entities, facts, journal, parking
+from hub.store.parking import Selection
+from hub.store.shares import Work
+from hub.sync import breaker, intake, observe, plan, push, settle, targets
 from hub.sync.vendor import reading, take_tokens
 from oms_schema.ids import EntityKind
 
@@ -73,6 +82,7 @@ class Hub:
         url = self.session.database.url
         database.migrate(url)
 
+    @anchored
     def check(self, connection: str) -> CheckResult:
         """Try a connection: credentials, rights, and every field its mappings use. Writes only how the connection is."""
         channel = self.session.channel(connection)
@@ -82,9 +92,11 @@ class Hub:
             for table in (used, written) if direction == "out" else (used,):
                 fields = table.setdefault(mapping.record, [])
                 fields += [name for name in mapping.native_fields if name not in fields]
-        take_tokens(self.session, channel, "check")
-        with reading(self.session, channel):
-            report = channel.connector.check(used, written)
+        with self.session.doing(Work.INTERACTIVE):
+            take_tokens(self.session, channel, "check")
+            with reading(self.session, channel, "check"):
+                report = channel.connector.check(used, written)
+        breaker.answered(self.session, channel)
         channel.account = report.account
         errors = [finding.sentence for finding in report.findings if finding.severity == "error"]
         with self.session.database.transaction() as cur:
@@ -99,37 +111,51 @@ class Hub:
         findings = [(str(f.severity), f.subject, f.sentence) for f in report.findings]
         return CheckResult(connection, report.usable, report.account, findings)
 
+    @anchored
     def intake(self, connection: str) -> IntakeResult:
-        """Read all streams of a source to the present and accept what changed."""
+        """Read all streams of a source to the present and accept what changed. Raises ConnectionPaused."""
+        pauses.refuse_if_paused(self.session, connection)
         return intake.intake(self.session, connection)
 
     def plan(self, connection: str | None = None) -> PlanResult:
         """All differences and all problems; writes nothing."""
-        return plan.plan(self.session, connection)
+        with self.session.doing(Work.INTERACTIVE):
+            return plan.plan(self.session, connection)
 
+    @anchored
     def push(self, connection: str, *, max_seconds: float = 240.0) -> PushSummary:
-        """Send what is due until nothing is."""
+        """Send what is due until nothing is. Raises ConnectionPaused; a push under way claims nothing more after a pause."""
+        pauses.refuse_if_paused(self.session, connection)
         return push.push(self.session, connection, max_seconds=max_seconds)
 
+    @anchored
     def settle(self, connection: str) -> SettleSummary:
-        """Look up what is in doubt."""
-        return settle.settle(self.session, connection)
+        """Try parked work again whose cause may be gone, then look up what is in doubt. Raises ConnectionPaused."""
+        pauses.refuse_if_paused(self.session, connection)
+        retried = retry.retry_parked(self.session)
+        return replace(settle.settle(self.session, connection), retried=retried)
 
+    @anchored
     def observe(self, connection: str) -> ObserveSummary:
         """Read back how our records stand."""
-        return observe.observe(self.session, connection)
+        with self.session.doing(Work.REPORT):
+            return observe.observe(self.session, connection)
 
     def start_delivery(self, connection: str, since: date | None = None, until: date | None = None) -> DeliverySummary:
         """Ask for a delivery report."""
-        return pull.start_delivery(self.session, connection, since, until)
+        with self.session.doing(Work.REPORT):
+            return pull.start_delivery(self.session, connection, since, until)
 
     def poll_delivery(self, connection: str, job: str) -> DeliverySummary:
         """Look whether a report is ready."""
-        return pull.poll_delivery(self.session, connection, job)
+        with self.session.doing(Work.REPORT):
+            return pull.poll_delivery(self.session, connection, job)
 
+    @anchored
     def load_delivery(self, connection: str, job: str) -> DeliverySummary:
         """Load a ready report."""
-        return pull.load_delivery(self.session, connection, job)
+        with self.session.doing(Work.REPORT):
+            return pull.load_delivery(self.session, connection, job)
 
     def status(self) -> StatusResult:
         """The whole hub on one page; reads only the store."""
@@ -140,36 +166,148 @@ class Hub:
         return trace_page.trace(self.session, text)
 
     def parked(
-        self, reason: str | None = None, code: str | None = None, connection: str | None = None
+        self,
+        reason: str | None = None,
+        code: str | None = None,
+        connection: str | None = None,
+        group: str | None = None,
     ) -> Sequence[ParkedItem]:
         """Every open parked item that matches, oldest first."""
         with self.session.database.transaction() as cur:
-            rows = parking.items(cur, reason=reason, code=code, connection=connection)
-        return [ParkedItem(row[1], *row[5:]) for row in rows]
+            items = parking.items(cur, Selection(reason, code, connection, group))
+        return [
+            ParkedItem(
+                connection=item.connection,
+                kind=item.entity_kind,
+                entity_id=item.entity_id,
+                order_id=item.order_id,
+                reason=item.reason,
+                code=item.code,
+                path=item.path,
+                value=item.value,
+                sentence=item.sentence,
+                fix=item.fix,
+                owner=item.owner,
+                since=item.since,
+                key=item.group_key,
+                subject=item.subject,
+                tries=item.tries,
+            )
+            for item in items
+        ]
 
     def delivered(self, line_ids: Sequence[str]) -> Mapping[str, int]:
         """Impressions delivered so far by canonical line id; a line without any is absent."""
         with self.session.database.transaction() as cur:
             return facts.totals(cur, line_ids)
 
-    def replay(self, reason: str | None = None, code: str | None = None, connection: str | None = None) -> int:
-        """Put parked work back, all of it or what matches; returns how many records and changes got another try."""
-        with self.session.database.transaction() as cur:
-            rows = parking.items(cur, reason=reason, code=code, connection=connection)
-            now = self.session.machine.now()
-            woken = lanes.wake(cur, [row[4] for row in rows if row[4] is not None])
-            for row in rows:
-                if row[4] is not None:
-                    parking.resolve(cur, now, "replayed", subject=row[2])
-            journal.mark_stale(cur, [row[7] for row in rows if row[7] is not None])
-        by_connection: dict[str, set[int]] = {}
-        for row in rows:
-            if row[3] is not None:
-                by_connection.setdefault(row[1], set()).add(row[3])
-        for name, change_ids in by_connection.items():
-            intake.replay_changes(self.session, name, sorted(change_ids))
-        return woken + sum(len(ids) for ids in by_connection.values())
+    @anchored
+    def replay(
+        self,
+        reason: str | None = None,
+        code: str | None = None,
+        connection: str | None = None,
+        *,
+        group: str | None = None,
+        subject: str | None = None,
+        by: str | None = None,
+        note: str | None = None,
+        key: str | None = None,
+    ) -> int:
+        """Put parked work back, all of it or what matches; returns how many records and changes got another try.
 
+        `subject` is an entity, an order, or an item's own subject. The same `key` twice does nothing the second time.
+        Raises Refused when too many mass replays follow each other.
+        """
+        selection = Selection(reason, code, connection, group, subject)
+        return parked_work.replay(self.session, selection, by=by, note_text=note, key=key)
+
+    @anchored
+    def ignore(
+        self,
+        *,
+        note: str,
+        reason: str | None = None,
+        code: str | None = None,
+        connection: str | None = None,
+        group: str | None = None,
+        subject: str | None = None,
+        by: str | None = None,
+    ) -> int:
+        """Close parked work without sending it until its entity changes; returns how many items. Raises Refused."""
+        selection = Selection(reason, code, connection, group, subject)
+        return parked_work.ignore(self.session, selection, by=by, note_text=note)
+
+    @anchored
+    def adopt(
+        self,
+        entity_id: str,
+        vendor_id: str,
+        *,
+        connection: str,
+        part: str | None = None,
+        by: str | None = None,
+        note: str | None = None,
+    ) -> AdoptResult:
+        """A person says which vendor object an entity is. Raises Refused, NotFound; see `hub.ops.answers`."""
+        return answers.adopt(
+            self.session, entity_id, vendor_id, connection=connection, facet=part, by=by, note_text=note
+        )
+
+    @anchored
+    def declare_absent(
+        self,
+        entity_id: str,
+        *,
+        connection: str,
+        part: str | None = None,
+        by: str | None = None,
+        note: str | None = None,
+    ) -> AdoptResult:
+        """A person says that the vendor does not have an entity's record: it may be created. Raises Refused, NotFound."""
+        return answers.declare_absent(self.session, entity_id, connection=connection, facet=part, by=by, note_text=note)
+
+    @anchored
+    def resync(self, order: str, *, by: str | None = None, note: str | None = None) -> ResyncResult:
+        """Send everything of one order anew, whatever vendors acknowledged. Raises NotFound, Refused."""
+        return resync_verb.resync(self.session, order, by=by, note_text=note)
+
+    @anchored
+    def pause(self, connection: str, *, by: str | None = None, note: str | None = None) -> bool:
+        """Stop intake, push and settle of one connection; False when it was paused already. Raises NotFound."""
+        return pauses.pause(self.session, connection, by=by, note_text=note)
+
+    @anchored
+    def resume(self, connection: str, *, by: str | None = None, note: str | None = None) -> bool:
+        """Let a paused connection go on; False when it was not paused. Raises NotFound."""
+        return pauses.resume(self.session, connection, by=by, note_text=note)
+
+    @property
+    def paused(self) -> Mapping[str, str]:
+        """The paused connections, each with the sentence that says so; reads only the store."""
+        return pauses.paused(self.session)
+
+    @anchored
+    def retry_parked(self) -> int:
+        """Try again what the rules of its reason say; returns how many records and changes. The settle verb does it, too."""
+        return retry.retry_parked(self.session)
+
+    def verify_audit(self, anchor: Path | None = None) -> AuditResult:
+        """Walk the audit chain and compare it with the anchor file (the configured one when it exists). Raises NotFound."""
+        configured = self.session.configuration.hub.audit_anchor
+        if anchor is None and configured is not None and configured.exists():
+            anchor = configured
+        return chain.verify(self.session, anchor)
+
+    def anchor_audit(self, file: Path) -> AnchorResult:
+        """Append the end of the audit chain to a file. Raises NotFound when nothing was ever done, AnchorFailed."""
+        return chain.anchor(self.session, file)
+
+    def audit_mismatches(self) -> Sequence[str]:
+        """What the audit chain tells and the store does not hold, and the other way round; empty when they correspond."""
+        return correspondence.mismatches(self.session)
+
+    @anchored
     def retarget(self) -> int:
         """Compute every order's lanes anew, for instance after a connection was added; returns how many got news."""
         with self.session.database.transaction() as cur:

@@ -88,7 +88,10 @@ class PushSummary(Result):
 
 @dataclass(frozen=True, slots=True)
 class SettleSummary(Result):
-    """What became of writes in doubt: found and adopted, or proven absent and queued again."""
+    """What became of writes in doubt: found and adopted, or proven absent and queued again.
+
+    `retried`: parked work, of any connection, that the hub put back by itself.
+    """
 
     connection: str
     examined: int = 0
@@ -97,6 +100,7 @@ class SettleSummary(Result):
     waiting: int = 0
     parked: int = 0
     next_due: datetime | None = None
+    retried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,11 @@ class ConnectionStatus(Result):
 
 @dataclass(frozen=True, slots=True)
 class ParkedGroup(Result):
-    """Parked work with one cause: how many, one sentence, who acts, and one sample id."""
+    """Parked work with one cause: how many, one sentence, who acts, and one sample id.
+
+    `key` is what `replay` and `ignore` take; `since` (UTC) is when the trouble began, tries included; `retry` says when the
+    hub tries again by itself.
+    """
 
     reason: str
     code: str
@@ -149,6 +157,11 @@ class ParkedGroup(Result):
     owner: str
     sample: str
     since: datetime
+    key: str = ""
+    fix: str = ""
+    path: str = ""
+    value: str = ""
+    retry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +180,69 @@ class ParkedItem(Result):
     fix: str
     owner: str
     since: datetime
+    key: str = ""
+    subject: str = ""
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptResult(Result):
+    """What a person answered: the entity stands for this vendor object from now on; None: it does not exist there."""
+
+    connection: str
+    kind: str
+    entity_id: str
+    facet: str
+    record: str
+    vendor_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResyncResult(Result):
+    """How many lanes of an order are sent anew; `left` are the sentences of those that wait for a person's answer."""
+
+    order_id: str
+    lanes: int
+    left: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFault(Result):
+    """One thing wrong with the audit chain: at which event, which kind, and the sentence that says so."""
+
+    kind: str
+    sequence: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult(Result):
+    """What walking the chain found. `head` is the newest event's number, `hash` its hash in hexadecimal; `faults` are at most
+    100 of `faults_found`; `anchors` are the lines of the anchor file that were compared."""
+
+    events: int
+    head: int
+    hash: str
+    faults: Sequence[AuditFault] = ()
+    faults_found: int = 0
+    anchors: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found."""
+        return self.faults_found == 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorResult(Result):
+    """The end of the chain as written to a file outside the database; `at` is machine time, UTC."""
+
+    file: str
+    sequence: int
+    hash: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

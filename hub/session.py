@@ -88,6 +88,9 @@ class Session:
         url = configuration.hub.store.url
         try:
             database = Database(resolve(url) if is_reference(url) else url)
+    def __post_init__(self) -> None:
+        self.database.machine = self.machine
+
         except SecretMissing as error:
             raise ConfigurationError(str(error)) from error
         machine = SystemClock()

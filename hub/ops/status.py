@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from hub.ops import pauses
+from hub.ops.reasons import CLASSES
 from hub.results import ConnectionStatus, ParkedGroup, StatusResult
 from hub.session import Session
-from hub.store import entities, facts, journal, lanes, parking
+from hub.store import breakers, entities, facts, journal, lanes, parking
+from hub.store.database import Row
+from hub.sync import breaker
 from oms_schema.ids import EntityKind
+from oms_schema.problems import Reason
 
 
 def status(session: Session) -> StatusResult:
     """How every connection stands, what is parked, and how far orders and lines are. Reads only the store."""
     rows: list[ConnectionStatus] = []
     with session.database.transaction() as cur:
+        paused = journal.pauses(cur)
         states = journal.connection_states(cur)
+        stopped: dict[str, list[str]] = {}
+        for each in breakers.standing(cur):
+            if each.state != breakers.CLOSED:
+                stopped.setdefault(each.connection, []).append(breaker.sentence(each))
         for name, settings in session.configuration.connections.items():
             state, message, _, last_read = states.get(name, ("never used", "", None, None))
+            if name in paused:
+                state, message = "paused", pauses.sentence(name, paused[name])
+            message = " ".join([*([message] if message else []), *stopped.get(name, ())])
             counted = lanes.count_states(cur, name)
             rows.append(
                 ConnectionStatus(
@@ -31,7 +44,7 @@ def status(session: Session) -> StatusResult:
             )
         for name, sentence in session.configuration.broken.items():
             rows.append(ConnectionStatus(name, "", "misconfigured", sentence, {}, 0, 0, None, None))
-        groups = [ParkedGroup(*row) for row in parking.groups(cur)]
+        groups = [parked_group(row) for row in parking.groups(cur)]
         observed = journal.count_observed(cur, "line")
         known = entities.count_by_status(cur, EntityKind.LINE)
         lines = {
@@ -47,3 +60,10 @@ def status(session: Session) -> StatusResult:
             delivered=facts.total(cur),
             business_time=session.business.now(),
         )
+
+
+def parked_group(row: Row) -> ParkedGroup:
+    """A row of `parking.groups` with the rules of its reason class."""
+    retry = CLASSES[Reason(row[0])].retry_sentence(is_change=bool(row[12]))
+    reason, code, connection, count, sentence, owner, sample, since, key, fix, path, value = row[:12]
+    return ParkedGroup(reason, code, connection, count, sentence, owner, sample, since, key, fix, path, value, retry)

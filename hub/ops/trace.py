@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.errors import NotFound
+from hub.ops.resync import find_order
 from hub.results import TraceEvent, TraceResult
 from hub.session import Session
 from hub.store import attempts, changes, entities, journal, lanes, parking
@@ -16,14 +16,7 @@ def trace(session: Session, text: str) -> TraceResult:
     Raises NotFound when nothing or more than one order answers to it.
     """
     with session.database.transaction() as cur:
-        found = entities.find_order_ids(cur, text.strip())
-        if not found:
-            raise NotFound(
-                f"No order answers to {text!r}. Try its canonical id, its id at the CRM or ad server, or its name."
-            )
-        if len(found) > 1:
-            raise NotFound(f"{len(found)} orders answer to {text!r}: {', '.join(found)}. Use one of these ids.")
-        order_id = found[0]
+        order_id = find_order(cur, text)
         stored = entities.get(cur, EntityKind.ORDER, order_id)
         lines = entities.lines_of(cur, [order_id])
         names = {line.id: line.name for line in lines}

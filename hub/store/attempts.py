@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from hub.store.audit import note
 from hub.store.database import Cursor
 
 
@@ -57,7 +58,23 @@ def invoke(
     )
     row = cur.fetchone()
     assert row is not None
-    return int(row[0])
+    attempt_id = int(row[0])
+    note(
+        cur,
+        subject(attempt_id),
+        "attempt invoked",
+        lane=lane_id,
+        key=key,
+        operation=action or operation,
+        version=version,
+        hash=desired_hash.hex,
+    )
+    return attempt_id
+
+
+def subject(attempt_id: int) -> str:
+    """How the audit chain names an attempt."""
+    return f"attempt:{attempt_id}"
 
 
 def finish(
@@ -77,6 +94,8 @@ def finish(
         "vendor_id = coalesce(%s, vendor_id) WHERE id = %s",
         (outcome, now, code, message, evidence, vendor_id, attempt_id),
     )
+    if cur.rowcount:
+        note(cur, subject(attempt_id), "attempt finished", outcome=outcome, code=code, vendor_id=vendor_id)
 
 
 def last_of(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
@@ -141,17 +160,42 @@ def put_reference(
     row = cur.fetchone()
     if row is not None:
         return None if (row[0], row[1]) == (entity_id, facet) else str(row[0])
-    cur.execute(
-        "UPDATE reference SET superseded_at = %s WHERE connection = %s AND kind = %s AND entity_id = %s AND facet = %s "
-        "AND superseded_at IS NULL",
-        (now, connection, kind, entity_id, facet),
-    )
+    supersede_reference(cur, connection=connection, kind=kind, entity_id=entity_id, facet=facet, now=now)
     cur.execute(
         "INSERT INTO reference (connection, kind, entity_id, facet, record, vendor_id, account, attempt_id, since) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (connection, kind, entity_id, facet, record, vendor_id, account, attempt_id, now),
     )
+    name = f"{connection}/{kind}/{entity_id}/{facet}"
+    note(cur, f"reference:{name}", "reference put", record=record, vendor_id=vendor_id, attempt=attempt_id)
     return None
+
+
+def supersede_reference(
+    cur: Cursor, *, connection: str, kind: str, entity_id: str, facet: str, now: datetime
+) -> str | None:
+    """An entity no longer stands for its vendor object; the old row stays as history. Returns the object's id."""
+    cur.execute(
+        "UPDATE reference SET superseded_at = %s WHERE connection = %s AND kind = %s AND entity_id = %s AND facet = %s "
+        "AND superseded_at IS NULL RETURNING vendor_id",
+        (now, connection, kind, entity_id, facet),
+    )
+    row = cur.fetchone()
+    if row is None:
+        return None
+    note(cur, f"reference:{connection}/{kind}/{entity_id}/{facet}", "reference superseded", vendor_id=row[0])
+    return str(row[0])
+
+
+def holder(cur: Cursor, connection: str, record: str, vendor_id: str) -> tuple[str, str] | None:
+    """(entity id, facet) of whoever stands for a vendor object now."""
+    cur.execute(
+        "SELECT entity_id, facet FROM reference WHERE connection = %s AND record = %s AND vendor_id = %s "
+        "AND superseded_at IS NULL",
+        (connection, record, vendor_id),
+    )
+    row = cur.fetchone()
+    return None if row is None else (str(row[0]), str(row[1]))
 
 
 def references(cur: Cursor, connection: str, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str, str], str]:

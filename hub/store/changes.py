@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from hub.store.audit import note
 from hub.store.database import Cursor
 
 
@@ -65,9 +66,11 @@ def add(
     """Store one change as received and remember it as the newest of its source record; returns its number."""
     cur.execute(
         "UPDATE change SET status = 'superseded', waits_for = NULL WHERE connection = %s AND stream = %s AND native_id = %s "
-        "AND status IN ('held', 'rejected')",
+        "AND status IN ('held', 'rejected') RETURNING id",
         (connection, stream, native_id),
     )
+    for superseded in cur.fetchall():
+        note(cur, f"change:{superseded[0]}", "change superseded", status="superseded")
     cur.execute(
         "INSERT INTO change (connection, stream, native_id, modified_at, received_at, deleted, native, native_hash, status, "
         "entity_kind, entity_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'received', %s, %s) RETURNING id",
@@ -99,11 +102,13 @@ def add(
 def conclude(
     cur: Cursor, change_id: int, status: str, *, version: int | None = None, waits_for: str | None = None
 ) -> None:
-    """Say what became of a change: accepted, unchanged, rejected, held."""
+    """Say what became of a change: accepted, unchanged, rejected, held, ignored."""
     cur.execute(
         "UPDATE change SET status = %s, version = %s, waits_for = %s WHERE id = %s",
         (status, version, waits_for, change_id),
     )
+    if version is None and status != "unchanged":  # an accepted one is told by its version
+        note(cur, f"change:{change_id}", "change concluded", status=status, waits_for=waits_for)
 
 
 def _stored(rows: Iterable[tuple[object, ...]]) -> list[StoredChange]:

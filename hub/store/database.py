@@ -14,7 +14,9 @@ from psycopg.rows import TupleRow
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from hub.clock import Clock, SystemClock
 from hub.errors import StoreUnavailable
+from hub.store import audit
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 Row = TupleRow
@@ -57,12 +59,20 @@ def _unreachable(error: Exception) -> str:
 
 
 class Database:
-    """One PostgreSQL connection and its transactions. Not for several threads at once."""
+    """One PostgreSQL connection and its transactions. Not for several threads at once.
+
+    `machine` dates the audit chain and `actor` signs it; `head` is the end of the chain after this object's last commit.
+    """
 
     def __init__(self, url: str) -> None:
         sqlalchemy_url(url)  # refuses other databases early
         self._url = url.replace("postgresql+psycopg://", "postgresql://")
         self._connection: psycopg.Connection[TupleRow] | None = None
+        self._open: list[Cursor] = []
+        self._appended: audit.Head | None = None
+        self.machine: Clock = SystemClock()
+        self.actor = audit.HUB
+        self.head: audit.Head | None = None
 
     @property
     def url(self) -> str:
@@ -81,9 +91,19 @@ class Database:
     def transaction(self) -> Iterator[Cursor]:
         """A cursor inside one transaction; committed at the end, rolled back on any exception. Nested: a savepoint."""
         connection = self._connected()
+        if not self._open:
+            self._appended = None
         try:
             with connection.transaction(), connection.cursor() as cur:
-                yield cur
+                self._open.append(cur)
+                try:
+                    yield cur
+                finally:
+                    self._open.pop()
+                if self._open:
+                    audit.hand_over(cur, self._open[-1])
+                else:
+                    self.before_commit(cur)
         except psycopg.errors.UndefinedTable as error:
             raise StoreUnavailable(
                 "The store has no or an older schema. Nothing is read or written. Run `orderhub check --migrate` once."
@@ -92,6 +112,21 @@ class Database:
             if connection.closed:
                 raise StoreUnavailable(_unreachable(error)) from error
             raise
+        if not self._open and self._appended is not None:
+            self.head, self._appended = self._appended, None
+
+    def before_commit(self, cur: Cursor) -> None:
+        """Append what the transaction noted to the audit chain; whoever brings transactions of their own calls it last."""
+        self._appended = audit.append(cur, self.machine.now(), self.actor)
+
+    @contextmanager
+    def acting(self, actor: str) -> Iterator[None]:
+        """Everything written meanwhile is signed by this person instead of the hub."""
+        before, self.actor = self.actor, actor
+        try:
+            yield
+        finally:
+            self.actor = before
 
     def rows(self, statement: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
         """All rows of one read."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from hub.store.audit import note
 from hub.store.database import Cursor
 from oms_schema.ids import EntityKind
 
@@ -122,6 +123,13 @@ def put(
         "VALUES (%s, %s, %s, %s, %s, %s, %s)",
         (kind, entity_id, version, canonical, content_hash, change_id, now),
     )
+    note(cur, f"{kind}:{entity_id}", "version accepted", version=version, hash=content_hash.hex, change=change_id)
+
+
+def by_mark(cur: Cursor, mark: str) -> list[str]:
+    """Entities whose vendor record carries this mark: their canonical or external id."""
+    cur.execute("SELECT id FROM entity WHERE id = %(m)s OR external_id = %(m)s ORDER BY id", {"m": mark})
+    return [row[0] for row in cur.fetchall()]
 
 
 def set_parties(cur: Cursor, order_id: str, parties: Sequence[tuple[str, str]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from hub.store.audit import note
 from hub.store.database import Cursor
 
 Units = tuple[int, int, int, int]
@@ -108,6 +109,8 @@ def merge(cur: Cursor, connection: str, as_of: datetime, job_id: str) -> tuple[i
     cur.execute("SELECT count(*) FILTER (WHERE NOT restated), count(*) FILTER (WHERE restated) FROM news")
     counts = cur.fetchone()
     assert counts is not None
+    loaded = {"as_of": as_of, "new": counts[0], "restated": counts[1], "quarantined": quarantined}
+    note(cur, f"delivery:{connection}/{job_id}", "facts loaded", **loaded)
     cur.execute(
         "SELECT DISTINCT e.order_id FROM news n JOIN entity e ON e.kind = 'line' AND e.id = n.line_id "
         "WHERE e.order_id IS NOT NULL"

@@ -86,6 +86,39 @@ def read_now(cur: Cursor, connection: str, now: datetime) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who paused a connection, when (machine time) and why."""
+
+    at: datetime
+    by: str
+    note: str
+
+
+def pause(cur: Cursor, connection: str, pause: Pause | None, now: datetime) -> bool:
+    """Pause a connection, or resume it with None; False when it is that way already."""
+    cur.execute(
+        "INSERT INTO connection_state (connection, state, message, changed_at) VALUES (%s, 'never used', '', %s) "
+        "ON CONFLICT (connection) DO NOTHING",
+        (connection, now),
+    )
+    at, by, why = (None, None, None) if pause is None else (pause.at, pause.by, pause.note)
+    cur.execute(
+        "UPDATE connection_state SET paused_at = %s, paused_by = %s, pause_note = %s WHERE connection = %s "
+        "AND (paused_at IS NULL) = %s RETURNING connection",
+        (at, by, why, connection, pause is not None),
+    )
+    return cur.fetchone() is not None
+
+
+def pauses(cur: Cursor) -> dict[str, Pause]:
+    """The paused connections."""
+    cur.execute(
+        "SELECT connection, paused_at, paused_by, pause_note FROM connection_state WHERE paused_at IS NOT NULL ORDER BY 1"
+    )
+    return {row[0]: Pause(row[1], row[2] or "", row[3] or "") for row in cur.fetchall()}
+
+
 def connection_states(cur: Cursor) -> dict[str, tuple[str, str, str | None, datetime | None]]:
     """(state, message, account, last read) by connection."""
     cur.execute("SELECT connection, state, message, account, last_read_at FROM connection_state")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from hub.store import parking
+from hub.store.audit import note
 from hub.store.database import Cursor
 
 MIRROR_PATIENCE = timedelta(seconds=10)
@@ -75,6 +77,18 @@ CASE l.kind
 END
 """
 
+# Where a parked lane goes when it is woken: back to work, or, when its last send never got an answer, to be looked up first.
+_AWAKE = (
+    "CASE WHEN EXISTS (SELECT 1 FROM (SELECT a.outcome FROM attempt a WHERE a.lane_id = lane.id ORDER BY a.id DESC LIMIT 1) "
+    "last WHERE last.outcome IS NULL OR last.outcome = 'in_doubt') THEN 'in_doubt' ELSE 'ready' END"
+)
+_LOOK_UP_AT = f"CASE WHEN ({_AWAKE}) = 'in_doubt' THEN %(now)s::timestamptz END"
+
+
+def subject(lane_id: int) -> str:
+    """How parked work and the audit chain name a lane."""
+    return f"lane:{lane_id}"
+
 
 def _lane(row: tuple[object, ...]) -> Lane:
     values = list(row)
@@ -96,20 +110,48 @@ def want(
     desired_hash: UUID,
     now: datetime,
 ) -> bool:
-    """Say what the vendor should have; True when that is news. News wakes a parked lane: its cause may be gone."""
+    """Say what the vendor should have; True when that is news. News wakes a parked lane: its cause may be gone.
+
+    A parked lane whose last send never got an answer is looked up first: news does not prove that nothing exists.
+    """
     cur.execute(
         "INSERT INTO lane (connection, kind, entity_id, facet, order_id, order_facet, stage, desired_version, desired_hash, "
-        "wanted_at, state) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'ready') "
+        "wanted_at, state) "
+        "VALUES (%(c)s, %(k)s, %(e)s, %(f)s, %(o)s, %(of)s, %(stage)s, %(version)s, %(hash)s, %(now)s, 'ready') "
         "ON CONFLICT (connection, kind, entity_id, facet) DO UPDATE SET desired_version = excluded.desired_version, "
         "desired_hash = excluded.desired_hash, tries = 0, "
         "wanted_at = CASE WHEN lane.desired_hash IS DISTINCT FROM lane.acked_hash THEN lane.wanted_at "
         "ELSE excluded.wanted_at END, "
-        "not_before = CASE WHEN lane.state = 'ready' THEN NULL ELSE lane.not_before END, "
-        "state = CASE WHEN lane.state = 'parked' THEN 'ready' ELSE lane.state END "
-        "WHERE lane.desired_hash <> excluded.desired_hash RETURNING id",
-        (connection, kind, entity_id, facet, order_id, order_facet, stage, version, desired_hash, now),
+        f"not_before = CASE lane.state WHEN 'ready' THEN NULL WHEN 'parked' THEN {_LOOK_UP_AT} ELSE lane.not_before END, "
+        f"state = CASE WHEN lane.state = 'parked' THEN {_AWAKE} ELSE lane.state END "
+        "WHERE lane.desired_hash <> excluded.desired_hash RETURNING id, state, xmax = 0, state IN ('ready', 'in_doubt') AND "
+        "EXISTS (SELECT 1 FROM parked p WHERE p.lane_id = lane.id AND p.resolved_at IS NULL)",
+        {
+            "c": connection,
+            "k": kind,
+            "e": entity_id,
+            "f": facet,
+            "o": order_id,
+            "of": order_facet,
+            "stage": stage,
+            "version": version,
+            "hash": desired_hash,
+            "now": now,
+        },
     )
-    return cur.fetchone() is not None
+    row = cur.fetchone()
+    if row is None:
+        return False
+    lane_id, state, fresh, was_parked = row
+    what = {"version": version, "hash": desired_hash.hex, "state": state}
+    if fresh:
+        name = "/".join((connection, kind, entity_id, facet))
+        note(cur, subject(lane_id), "lane opened", lane=name, **what)
+    else:
+        note(cur, subject(lane_id), "lane wanted", **what)
+    if was_parked:
+        parking.resolve(cur, now, "news", subject=subject(lane_id))
+    return True
 
 
 def line_facets(cur: Cursor, connection: str, order_id: str) -> dict[str, str]:
@@ -127,7 +169,7 @@ def claim(
     """Take up to `limit` due lanes of one kind whose record exists (`updates`) or not; each gets a new fence."""
     cur.execute(
         f"WITH due AS (SELECT l.id, r.vendor_id FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.kind = %(k)s "
-        "  AND l.desired_hash IS DISTINCT FROM l.acked_hash AND l.state = 'ready' "
+        f"  AND l.desired_hash IS DISTINCT FROM l.acked_hash AND l.state = 'ready' AND {_NOT_PAUSED} "
         "  AND (l.not_before IS NULL OR l.not_before <= %(now)s) AND (r.vendor_id IS NOT NULL) = %(u)s "
         f"  AND {_READY_TO_SEND} ORDER BY l.order_id, l.id LIMIT %(n)s FOR UPDATE OF l SKIP LOCKED) "
         "UPDATE lane l SET state = 'in_flight', lease_until = %(lease)s, fence = l.fence + 1 FROM due WHERE l.id = due.id "
@@ -142,7 +184,17 @@ def claim(
             "patience": now - MIRROR_PATIENCE,
         },
     )
-    return sorted((_lane(row) for row in cur.fetchall()), key=lambda lane: (lane.order_id, lane.id))
+    return _claimed(cur, "lane claimed")
+
+
+def _claimed(cur: Cursor, what: str) -> list[Lane]:
+    lanes = sorted((_lane(row) for row in cur.fetchall()), key=lambda lane: (lane.order_id, lane.id))
+    for lane in lanes:
+        note(cur, subject(lane.id), what, state=lane.state, fence=lane.fence)
+    return lanes
+
+
+_NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM connection_state s WHERE s.connection = %(c)s AND s.paused_at IS NOT NULL)"
 
 
 def hold(cur: Cursor, lanes: Sequence[Lane], lease_until: datetime) -> frozenset[tuple[int, int]]:
@@ -163,11 +215,13 @@ def release(
     cur: Cursor, lanes: Sequence[Lane], not_before: datetime | None, *, tried: bool = False, alone: bool = False
 ) -> None:
     """Give claimed lanes back, due again at `not_before`; `alone`: to be sent in a call of its own."""
-    cur.executemany(
-        "UPDATE lane SET state = 'ready', lease_until = NULL, not_before = %s, tries = tries + %s, alone = %s "
-        "WHERE id = %s AND fence = %s",
-        [(not_before, int(tried), alone, lane.id, lane.fence) for lane in lanes],
+    cur.execute(
+        "UPDATE lane l SET state = 'ready', lease_until = NULL, not_before = %s, tries = l.tries + %s, alone = %s "
+        "FROM unnest(%s::bigint[], %s::bigint[]) AS w(id, fence) WHERE l.id = w.id AND l.fence = w.fence RETURNING l.id",
+        (not_before, int(tried), alone, [lane.id for lane in lanes], [lane.fence for lane in lanes]),
     )
+    for lane_id in sorted(row[0] for row in cur.fetchall()):
+        note(cur, subject(lane_id), "lane released", state=READY, not_before=not_before)
 
 
 def acknowledge(
@@ -177,35 +231,49 @@ def acknowledge(
     cur.execute(
         "UPDATE lane SET acked_version = %s, acked_hash = %s, acked_payload = %s, acked_at = %s, tries = 0, probes = 0, alone = false, "
         "state = CASE WHEN %s THEN state ELSE 'ready' END, lease_until = NULL, not_before = NULL "
-        "WHERE id = %s AND fence = %s RETURNING id",
+        "WHERE id = %s AND fence = %s RETURNING state",
         (version, sent_hash, payload, now, keep_state, lane.id, lane.fence),
     )
-    return cur.fetchone() is not None
+    row = cur.fetchone()
+    if row is None:
+        return False
+    note(cur, subject(lane.id), "lane acknowledged", state=row[0], version=version, hash=sent_hash.hex)
+    return True
 
 
 def doubt(cur: Cursor, lane: Lane, not_before: datetime) -> None:
     """Put a lane in doubt; it is looked up, never resent, and not before `not_before`."""
     cur.execute(
-        "UPDATE lane SET state = 'in_doubt', lease_until = NULL, not_before = %s, probes = 0 WHERE id = %s AND fence = %s",
+        "UPDATE lane SET state = 'in_doubt', lease_until = NULL, not_before = %s, probes = 0 "
+        "WHERE id = %s AND fence = %s RETURNING id",
         (not_before, lane.id, lane.fence),
     )
+    if cur.fetchone() is not None:
+        note(cur, subject(lane.id), "lane in doubt", state=IN_DOUBT, not_before=not_before)
 
 
-def park(cur: Cursor, lane: Lane) -> None:
-    """Take a lane out of work until a person or news brings it back."""
+def park(cur: Cursor, lane: Lane) -> bool:
+    """Take a lane out of work until a person or news brings it back. False when another worker took it meanwhile."""
     cur.execute(
-        "UPDATE lane SET state = 'parked', lease_until = NULL, not_before = NULL WHERE id = %s AND fence = %s",
+        "UPDATE lane SET state = 'parked', lease_until = NULL, not_before = NULL WHERE id = %s AND fence = %s RETURNING id",
         (lane.id, lane.fence),
     )
+    if cur.fetchone() is None:
+        return False
+    note(cur, subject(lane.id), "lane parked", state=PARKED)
+    return True
 
 
 def count_probe(cur: Cursor, lane: Lane, not_before: datetime) -> None:
     """One more look-up found nothing; look again at `not_before`."""
     cur.execute(
         "UPDATE lane SET probes = probes + 1, not_before = %s, lease_until = NULL, state = 'in_doubt' "
-        "WHERE id = %s AND fence = %s",
+        "WHERE id = %s AND fence = %s RETURNING probes",
         (not_before, lane.id, lane.fence),
     )
+    row = cur.fetchone()
+    if row is not None:
+        note(cur, subject(lane.id), "lane probed", state=IN_DOUBT, probes=row[0], not_before=not_before)
 
 
 def claim_doubtful(
@@ -213,7 +281,8 @@ def claim_doubtful(
 ) -> list[Lane]:
     """Take lanes in doubt that are due for a look-up, and lanes whose worker died (lease over) in flight."""
     cur.execute(
-        f"WITH due AS (SELECT l.id, r.vendor_id FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.kind = %(k)s AND ("
+        f"WITH due AS (SELECT l.id, r.vendor_id FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.kind = %(k)s "
+        f"  AND {_NOT_PAUSED} AND ("
         "  (l.state = 'in_doubt' AND l.not_before <= %(now)s AND (l.lease_until IS NULL OR l.lease_until < %(now)s)) "
         "  OR (l.state = 'in_flight' AND l.lease_until < %(now)s)) "
         "  ORDER BY l.order_id, l.id LIMIT %(n)s FOR UPDATE OF l SKIP LOCKED) "
@@ -221,7 +290,7 @@ def claim_doubtful(
         f"RETURNING {_COLUMNS.replace('r.vendor_id', 'due.vendor_id')}",
         {"c": connection, "k": kind, "n": limit, "now": now, "lease": lease_until},
     )
-    return sorted((_lane(row) for row in cur.fetchall()), key=lambda lane: (lane.order_id, lane.id))
+    return _claimed(cur, "lane examined")
 
 
 def dirty(cur: Cursor, connection: str, limit: int | None = None) -> list[Lane]:
@@ -240,13 +309,62 @@ def by_ids(cur: Cursor, lane_ids: Sequence[int]) -> list[Lane]:
     return [_lane(row) for row in cur.fetchall()]
 
 
-def wake(cur: Cursor, lane_ids: Sequence[int]) -> int:
-    """Put parked lanes back to work; returns how many."""
+def wake(cur: Cursor, lane_ids: Sequence[int], now: datetime, why: str) -> list[int]:
+    """Put parked lanes back to work; one whose last send never got an answer is looked up first. Returns which woke."""
     cur.execute(
-        "UPDATE lane SET state = 'ready', not_before = NULL, tries = 0 WHERE id = ANY(%s) AND state = 'parked'",
-        (list(lane_ids),),
+        "WITH due AS (SELECT id FROM lane WHERE id = ANY(%(ids)s) AND state = 'parked' ORDER BY order_id, id FOR UPDATE) "
+        f"UPDATE lane SET state = {_AWAKE}, not_before = {_LOOK_UP_AT}, tries = 0, probes = 0 FROM due "
+        "WHERE lane.id = due.id RETURNING lane.id, state",
+        {"now": now, "ids": list(lane_ids)},
     )
-    return cur.rowcount
+    woken = sorted(cur.fetchall())
+    for lane_id, state in woken:
+        note(cur, subject(lane_id), "lane woken", state=state, why=why)
+    return [lane_id for lane_id, _ in woken]
+
+
+def renew(cur: Cursor, order_id: str, now: datetime, *, leave: Sequence[int]) -> list[int]:
+    """Forget what vendors acknowledged of an order, its lines and its parties, so that all of it is sent anew.
+
+    Returns which lanes. What is in flight or in doubt keeps its state; parked lanes wake, except those in `leave`.
+    """
+    cur.execute(
+        "UPDATE lane SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL, wanted_at = %(now)s, "
+        f"not_before = CASE state WHEN 'ready' THEN NULL WHEN 'parked' THEN {_LOOK_UP_AT} ELSE not_before END, "
+        f"tries = 0, state = CASE WHEN state = 'parked' THEN {_AWAKE} ELSE state END "
+        "WHERE (order_id = %(o)s OR (kind = 'party' AND entity_id IN (SELECT party_id FROM order_party WHERE order_id = %(o)s))) "
+        "AND NOT id = ANY(%(leave)s) RETURNING id, state",
+        {"o": order_id, "now": now, "leave": list(leave)},
+    )
+    renewed = sorted(cur.fetchall())
+    for lane_id, state in renewed:
+        note(cur, subject(lane_id), "lane renewed", state=state)
+    return [lane_id for lane_id, _ in renewed]
+
+
+def of_entity(cur: Cursor, connection: str, entity_id: str) -> list[Lane]:
+    """The lanes that carry an entity's own records at a connection, locked for this transaction."""
+    cur.execute(
+        f"SELECT {_COLUMNS} FROM lane l {_JOIN} WHERE l.connection = %s AND l.entity_id = %s "
+        "AND l.kind IN ('party', 'order', 'line') ORDER BY l.facet, l.id FOR UPDATE OF l",
+        (connection, entity_id),
+    )
+    return [_lane(row) for row in cur.fetchall()]
+
+
+def answer(cur: Cursor, lane: Lane) -> bool:
+    """A person said what is true of a lane's record: it is written anew. False when a worker took it meanwhile."""
+    cur.execute(
+        "UPDATE lane SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL, state = 'ready', "
+        "lease_until = NULL, not_before = NULL, tries = 0, probes = 0, fence = fence + 1 "
+        "WHERE id = %s AND fence = %s AND state <> 'in_flight' RETURNING fence",
+        (lane.id, lane.fence),
+    )
+    row = cur.fetchone()
+    if row is None:
+        return False
+    note(cur, subject(lane.id), "lane answered", state=READY, fence=row[0])
+    return True
 
 
 def next_due(cur: Cursor, connection: str) -> tuple[int, datetime | None]:

@@ -293,10 +293,26 @@ delivery_fact = Table(
     Column("clicks", BigInteger, nullable=False),
     Column("completed_views", BigInteger, nullable=False),
     Column("viewable_impressions", BigInteger, nullable=False),
+    _text("group_key"),
+    _when("since"),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("source", "line_id", "day", "as_of"),
 )
 
 delivery_day = Table(
+    Index("ix_parked_subject", "subject", "id"),
+    Index("ix_parked_group_key", "group_key", "id"),
+)
+
+mass_replay = Table(
+    "mass_replay",
+    metadata,
+    _text("key"),
+    _when("at"),
+    _text("actor"),
+    _text("note"),
+    Column("count", Integer, nullable=False),
+    PrimaryKeyConstraint("key"),
     "delivery_day",
     metadata,
     _text("source"),
@@ -406,4 +422,29 @@ business_clock = Table(
     metadata,
     Column("one", Boolean, primary_key=True, server_default=text("true")),
     _when("now"),
+)
+    _when("paused_at", nullable=True),
+    _text("paused_by", nullable=True),
+    _text("pause_note", nullable=True),
+
+# ---------------------------------------------------------------- what cannot be changed afterwards unseen
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", BigInteger, autoincrement=False, nullable=False),
+    _when("at"),
+    _text("actor"),
+    _text("subject"),
+    Column("event", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("sequence"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
 )

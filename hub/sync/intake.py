@@ -193,8 +193,8 @@ def _say_what_waits(session: Session, cur: Cursor, channel: Channel) -> None:
                 Problem(
                     code="REFERENCE-NOT-ACCEPTED",
                     reason=Reason.REFERENCE_MISSING,
-                    path=f"{stream}",
-                    value=native_id,
+                    path=stream,
+                    value=waits_for,
                     happened=f"The {kind} points to {waits_for}, which the source has not shown or which was refused.",
                     effect=f"The {kind} is kept and not sent.",
                     fix="Sales corrects the record it points to; it then goes on by itself.",

@@ -152,7 +152,8 @@ def _told(channel: Channel, item: Prepared, outcome: Outcome, vendor_id: str | N
 def park(session: Session, cur: Cursor, channel: Channel, lane: Lane, name: str, problems: Sequence[Problem]) -> None:
     """Take a lane out of work and say why, to whom."""
     now = session.machine.now()
-    lanes.park(cur, lane)
+    if not lanes.park(cur, lane):
+        return  # another worker has the lane: what this one saw is only an observation
     parking.open_items(
         cur,
         problems,

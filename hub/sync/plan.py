@@ -110,20 +110,20 @@ def _blocked(channel: Channel, item: Refused) -> PlanItem:
 def _parked_changes(session: Session, connection: str | None) -> list[PlanItem]:
     """Changes that never became a version: they belong into the plan's list of what is wrong."""
     with session.database.transaction() as cur:
-        rows = parking.items(cur, connection=connection)
-    grouped: dict[str, list[Any]] = {}
-    for row in rows:
-        if row[3] is not None:
-            grouped.setdefault(row[2], []).append(row)
+        items = parking.items(cur, parking.Selection(connection=connection))
+    grouped: dict[str, list[parking.Item]] = {}
+    for item in items:
+        if item.change_id is not None:
+            grouped.setdefault(item.subject, []).append(item)
     return [
         PlanItem(
-            connection=group[0][1],
-            kind=group[0][5],
-            entity_id=group[0][6],
+            connection=group[0].connection,
+            kind=group[0].entity_kind,
+            entity_id=group[0].entity_id,
             facet="",
             name=subject.rpartition(":")[2],
             action="blocked",
-            problems=[row[12] for row in group],
+            problems=[item.sentence for item in group],
         )
         for subject, group in sorted(grouped.items())
     ]

@@ -76,7 +76,7 @@ def test_a_bad_line_is_parked_with_its_field_and_the_rest_goes_on(
     world.travel()
     assert len(world.ads.live("LineItem")) == 2
     groups = world.hub.status().parked
-    assert len(groups) == 1
+    assert len({group.code for group in groups}) == 1
     assert path in groups[0].sentence
     assert groups[0].sentence.count(".") >= 2, "what happened, the effect, who does what"
     usual = dict(world.crm.records["OpportunityLineItem"]["00k006A0000"].native)
