@@ -6,13 +6,13 @@ The same calls as the DAGs make, one after the other in this process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hub import ConnectionInfo, Hub
-from hub.errors import NotFound, VendorUnavailable
+from hub.errors import ConnectionPaused, NotFound, VendorUnavailable
 from hub.results import DeliverySummary, IntakeResult, PushSummary, SettleSummary
 
 LONGEST_NAP = 5.0
@@ -38,6 +38,7 @@ class AppliedConnection:
     parked: int = 0
     in_doubt: int = 0
     waiting: int = 0
+    paused: bool = False
 
 
 @dataclass
@@ -74,8 +75,13 @@ def chosen(hub: Hub, names: Iterable[str], can: Callable[[ConnectionInfo], bool]
 
 def pull_changes(hub: Hub, names: Iterable[str] = ()) -> Iterator[IntakeResult]:
     """Read the named sources, or all, to the present; one result per connection."""
-    for info in chosen(hub, names, lambda info: info.reads, "be read"):
-        yield hub.intake(info.name)
+    named = list(names)
+    for info in chosen(hub, named, lambda info: info.reads, "be read"):
+        try:
+            yield hub.intake(info.name)
+        except ConnectionPaused:
+            if named:
+                raise  # who names it wants to know; who reads all of them wants the others
 
 
 def pull_delivery(hub: Hub, names: Iterable[str] = (), sleep: Sleep = time.sleep) -> Iterator[DeliverySummary]:
@@ -105,7 +111,8 @@ def apply(
     Work that waits for a settle time, a quota or a vendor that does not answer is waited for; parked work is not.
     `heard` is told of every push and settle.
     """
-    infos = chosen(hub, names, lambda info: info.pushes or info.mirrors, "be written to")
+    named = list(names)
+    infos = chosen(hub, named, lambda info: info.pushes or info.mirrors, "be written to")
     applied = Applied({info.name: AppliedConnection() for info in infos}, at_rest=False, rounds=0)
     groups = [[info for info in infos if not info.mirrors], [info for info in infos if info.mirrors]]
     until = time.monotonic() + patience
@@ -114,7 +121,7 @@ def apply(
         due: list[datetime] = []
         moved = False
         for group in groups:
-            while sum(_work(hub, info.name, applied.connections[info.name], due, heard) for info in group):
+            while sum(_work(hub, info.name, applied.connections[info.name], due, heard, named) for info in group):
                 moved = True
                 if time.monotonic() > until:
                     return applied
@@ -135,13 +142,22 @@ def _work(
     tally: AppliedConnection,
     due: list[datetime],
     heard: Callable[[PushSummary | SettleSummary], None],
+    named: Sequence[str],
 ) -> bool:
-    """One push and one settle; whether anything moved. When the rest falls due goes to `due`."""
+    """One push and one settle; whether anything moved. When the rest falls due goes to `due`.
+
+    A paused connection is left out, unless it was named: then its sentence is raised.
+    """
     try:
         pushed = hub.push(name)
         heard(pushed)
         settled = hub.settle(name)
         heard(settled)
+    except ConnectionPaused:
+        tally.paused = True
+        if named:
+            raise
+        return False
     except VendorUnavailable as unavailable:
         due.append(datetime.now(UTC) + timedelta(seconds=unavailable.after))
         return False
@@ -156,4 +172,4 @@ def _work(
     if pushed.outcomes.get("postponed"):
         due.append(datetime.now(UTC) + timedelta(seconds=1))
     done = sum(count for outcome, count in pushed.outcomes.items() if outcome != "postponed")
-    return bool(pushed.records or done or settled.adopted or settled.resent)
+    return bool(pushed.records or done or settled.adopted or settled.resent or settled.retried)

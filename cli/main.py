@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import look, mapping_trial, work
+from cli import audit, look, mapping_trial, parked_work, work
 from cli.demo.run import demo
 from cli.exit_codes import EPILOG, ExitCode
 
@@ -29,9 +29,15 @@ app.command()(work.apply)
 app.command()(look.status)
 app.command()(look.trace)
 app.command()(look.parked)
-app.command()(work.replay)
+app.command()(parked_work.replay)
+app.command()(parked_work.ignore)
+app.command()(parked_work.adopt)
+app.command()(parked_work.resync)
+app.command()(parked_work.pause)
+app.command()(parked_work.resume)
 map_app.command("try")(mapping_trial.try_mapping)
 app.add_typer(map_app, name="map")
+app.add_typer(audit.app, name="audit")
 
 
 def run() -> None:

@@ -95,7 +95,8 @@ def applied_tables(applied: Applied) -> RenderableType:
     """What was written where."""
     table = _table("Connection", "calls", "records", "outcomes", "adopted", "resent", "waiting", "parked", "in doubt")
     for name, done in applied.connections.items():
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(done.outcomes.items())) or "nothing due"
+        nothing = "paused" if done.paused else "nothing due"
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(done.outcomes.items())) or nothing
         table.add_row(
             name,
             *_counts(done.calls, done.records),
@@ -137,7 +138,9 @@ def parked_table(groups: Sequence[ParkedGroup], items: Sequence[ParkedItem] = ()
     parts: list[RenderableType] = []
     for g in groups:
         head = Text(f"{g.count:,} × {g.reason} · {g.code}", "bold")
-        head.append(f" · {g.connection} · {g.owner} · since {_when(g.since)} · for instance {g.sample}", "not bold")
+        head.append(
+            f" · {g.connection} · {g.owner} · {g.key} · since {_when(g.since)} · for instance {g.sample}", "not bold"
+        )
         parts += [head, Padding(Text(g.sentence), (0, 0, 1, 2))]
     if items:
         table = _table("Connection", "What", "Order", "Field", "Value")

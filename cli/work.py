@@ -1,4 +1,4 @@
-"""The verbs that work: pull reads sources and delivery, apply writes what is due, replay puts parked work back."""
+"""The verbs that work: pull reads sources and delivery, apply writes what is due."""
 
 from __future__ import annotations
 
@@ -63,18 +63,3 @@ def apply(
     done = applied.connections.values()
     if not applied.at_rest or any(each.parked or each.in_doubt for each in done):
         raise typer.Exit(ExitCode.ATTENTION)
-
-
-def replay(
-    reason: Annotated[
-        str | None, typer.Option(help="Only work parked for this reason, as `orderhub parked` names it")
-    ] = None,
-    code: Annotated[str | None, typer.Option(help="Only work parked with this code")] = None,
-    connection: Annotated[str | None, typer.Option(help="Only work parked at this connection")] = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Put parked work back, after its cause was removed. What is still wrong is parked again."""
-    with opened(config, as_json) as (desk, hub):
-        replayed = hub.replay(reason=reason, code=code, connection=connection)
-        desk.answer({"replayed": replayed}, f"{replayed} put back.")

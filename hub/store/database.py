@@ -95,15 +95,8 @@ class Database:
             self._appended = None
         try:
             with connection.transaction(), connection.cursor() as cur:
-                self._open.append(cur)
-                try:
+                with self.noting(cur):
                     yield cur
-                finally:
-                    self._open.pop()
-                if self._open:
-                    audit.hand_over(cur, self._open[-1])
-                else:
-                    self.before_commit(cur)
         except psycopg.errors.UndefinedTable as error:
             raise StoreUnavailable(
                 "The store has no or an older schema. Nothing is read or written. Run `orderhub check --migrate` once."
@@ -115,9 +108,21 @@ class Database:
         if not self._open and self._appended is not None:
             self.head, self._appended = self._appended, None
 
-    def before_commit(self, cur: Cursor) -> None:
-        """Append what the transaction noted to the audit chain; whoever brings transactions of their own calls it last."""
-        self._appended = audit.append(cur, self.machine.now(), self.actor)
+    @contextmanager
+    def noting(self, cur: Cursor) -> Iterator[None]:
+        """Around the work of one transaction or savepoint, directly inside it: its last act appends to the audit chain.
+
+        Whoever brings transactions of their own uses it, too; without it nothing of them is audited.
+        """
+        self._open.append(cur)
+        try:
+            yield
+        finally:
+            self._open.pop()
+        if self._open:
+            audit.hand_over(cur, self._open[-1])
+        else:
+            self._appended = audit.append(cur, self.machine.now(), self.actor)
 
     @contextmanager
     def acting(self, actor: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -14,6 +15,9 @@ import hub
 from cli.main import app
 from hub import ConnectionInfo
 from hub.results import (
+    AdoptResult,
+    AnchorResult,
+    AuditResult,
     CheckResult,
     ConnectionStatus,
     DeliverySummary,
@@ -21,6 +25,7 @@ from hub.results import (
     PlanItem,
     PlanResult,
     PushSummary,
+    ResyncResult,
     SettleSummary,
     StatusResult,
     TraceEvent,
@@ -35,6 +40,10 @@ def _connections() -> dict[str, ConnectionInfo]:
         "sfdc": ConnectionInfo("sfdc", "salesforce", True, False, True, False, False, None),
         "gam-main": ConnectionInfo("gam-main", "gam", False, True, False, True, True, None),
     }
+
+
+def _given(asked: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    return sorted((name, value) for name, value in asked.items() if value is not None)
 
 
 @dataclass
@@ -104,8 +113,39 @@ class ScriptedHub:
     def parked(self) -> Any:
         return self._said("parked", [])
 
-    def replay(self, reason: str | None = None, code: str | None = None, connection: str | None = None) -> Any:
-        return self._said("replay", 4, reason, code, connection)
+    def replay(
+        self, reason: str | None = None, code: str | None = None, connection: str | None = None, **more: str
+    ) -> Any:
+        return self._said("replay", 4, reason, code, connection, *sorted(more.items()))
+
+    def ignore(self, **asked: str | None) -> Any:
+        return self._said("ignore", 2, *_given(asked))
+
+    def adopt(self, entity_id: str, vendor_id: str, **asked: str | None) -> Any:
+        default = AdoptResult("gam-main", "line", entity_id, "1", "LineItem", vendor_id)
+        return self._said("adopt", default, entity_id, vendor_id, *_given(asked))
+
+    def declare_absent(self, entity_id: str, **asked: str | None) -> Any:
+        default = AdoptResult("gam-main", "line", entity_id, "1", "LineItem", None)
+        return self._said("declare_absent", default, entity_id, *_given(asked))
+
+    def resync(self, order: str, **asked: str | None) -> Any:
+        return self._said("resync", ResyncResult("ord_a", 7), order, *_given(asked))
+
+    def pause(self, connection: str, **asked: str | None) -> Any:
+        return self._said("pause", True, connection, *_given(asked))
+
+    def resume(self, connection: str, **asked: str | None) -> Any:
+        return self._said("resume", True, connection, *_given(asked))
+
+    def verify_audit(self, anchor: Path | None = None) -> Any:
+        return self._said("verify_audit", AuditResult(9, 9, "ab" * 32), anchor)
+
+    def anchor_audit(self, file: Path) -> Any:
+        return self._said("anchor_audit", AnchorResult(str(file), 9, "ab" * 32, NOON), file)
+
+    def audit_mismatches(self) -> Any:
+        return self._said("audit_mismatches", [])
 
 
 @pytest.fixture
