@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hub.errors import ConfigurationError
 
@@ -24,6 +24,36 @@ class StoreSettings(BaseModel):
     url: str
 
 
+class BreakerSettings(BaseModel):
+    """When a vendor that does not answer is left alone: per kind of operation, for all workers. Times in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    failures: int = Field(default=5, ge=1, description="Calls that fail within the window until no more are made")
+    window_seconds: float = Field(default=60.0, gt=0)
+    pause_seconds: float = Field(
+        default=30.0, gt=0, description="The first pause; it doubles while the vendor stays away"
+    )
+    longest_pause_seconds: float = Field(default=600.0, gt=0)
+
+
+class ShareSettings(BaseModel):
+    """How the kinds of work share each of the vendor's rates, in per cent; what one leaves idle the others may use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    interactive: float = Field(default=20.0, gt=0)
+    push: float = Field(default=50.0, gt=0)
+    report: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _whole(self) -> ShareSettings:
+        total = self.interactive + self.push + self.report
+        if abs(total - 100) > 0.001:
+            raise ValueError(
+                f"interactive, push and report are per cent of one rate: their sum must be 100, not {total:g}"
+            )
+        return self
+
+
 class ConnectionSettings(BaseModel):
     """One connection as written in the file; `settings` are the connector's own and checked by its model."""
 
@@ -35,6 +65,8 @@ class ConnectionSettings(BaseModel):
     adopt_unmarked: bool = True
     """Whether a vendor record with our name but nobody's mark may be taken over instead of being reported."""
     intake_every_seconds: int = Field(default=60, ge=1)
+    breaker: BreakerSettings = Field(default_factory=BreakerSettings)
+    shares: ShareSettings = Field(default_factory=ShareSettings)
 
 
 class HubSettings(BaseModel):
@@ -45,6 +77,8 @@ class HubSettings(BaseModel):
     business_clock: Literal["system", "store"] = "system"
     lease_seconds: float = Field(default=600.0, ge=1.0, le=86_400.0)
     """Machine time after which claimed work counts as a dead worker's; longer than the longest vendor call."""
+    audit_anchor: Path | None = None
+    """A file outside the database that gets the end of the audit chain after each verb that wrote."""
     connections: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -77,8 +111,6 @@ def _raw(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"There is no configuration file {path}. Nothing can run. Write one (docs/how-to/configure.md), or name it with "
             f"--config or {ENVIRONMENT}."
-    audit_anchor: Path | None = None
-    """A file outside the database that gets the end of the audit chain after each verb that wrote."""
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         detail = " ".join(str(error).split())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,6 +20,7 @@ from hub.mapping_files import load_action_table, load_mappings
 from hub.secrets import SecretMissing, is_reference, resolve, resolve_all
 from hub.store import journal
 from hub.store.database import Database
+from hub.store.shares import Work
 from mappings.actions import Actions
 from mappings.errors import MappingErrors
 from mappings.mapping import Mapping
@@ -37,6 +39,8 @@ class Channel:
     mappings: dict[tuple[str, str], Mapping]
     actions: Actions = field(default_factory=Actions)
     account: str = ""
+    unsteady: frozenset[str] = frozenset()
+    """Kinds of operation whose circuit breaker had something to tell when this worker last asked."""
 
     @cached_property
     def capabilities(self) -> Capabilities:
@@ -80,7 +84,12 @@ class Session:
     business: Clock
     sleep: Sleep = sleep
     connect: ConnectorFactory = build_connector
+    work: Work = Work.PUSH
+    """What the verb at work is for: whose share of the vendor's rates its calls use."""
     _channels: dict[str, Channel] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.database.machine = self.machine
 
     @classmethod
     def from_configuration(cls, configuration: Configuration) -> Session:
@@ -88,9 +97,6 @@ class Session:
         url = configuration.hub.store.url
         try:
             database = Database(resolve(url) if is_reference(url) else url)
-    def __post_init__(self) -> None:
-        self.database.machine = self.machine
-
         except SecretMissing as error:
             raise ConfigurationError(str(error)) from error
         machine = SystemClock()
@@ -108,6 +114,15 @@ class Session:
     def lease(self) -> timedelta:
         """How long a worker may hold what it claimed without a sign of life; then it counts as dead."""
         return timedelta(seconds=self.configuration.hub.lease_seconds)
+
+    @contextmanager
+    def doing(self, work: Work) -> Iterator[None]:
+        """Calls made meanwhile use the share of this kind of work."""
+        before, self.work = self.work, work
+        try:
+            yield
+        finally:
+            self.work = before
 
     def known(self, name: str) -> bool:
         """Whether the configuration names this connection, broken or not."""

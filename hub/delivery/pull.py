@@ -109,7 +109,7 @@ def load_delivery(session: Session, name: str, job_id: str) -> DeliverySummary:
     take_tokens(session, channel, "read_delivery")
     now = session.machine.now()
     try:
-        with reading(session, channel), session.database.transaction() as cur:
+        with reading(session, channel, "read_delivery"), session.database.transaction() as cur:
             rows = facts.stage(cur, _checked(connector.read_delivery(job_id), job))
             new, restated, quarantined, orders = facts.merge(cur, name, job.as_of, job_id)
             facts.set_job(cur, name, job_id, "loaded", rows, now)

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from psycopg.types.json import Jsonb
+
 from hub.store.database import Cursor
+from hub.store.shares import Claim, Rule, Tokens, Work
+from hub.store.shares import take as shares_rule
 
 
 def take(
-    cur: Cursor, credential: str, name: str, *, limit: float, per: float, burst: int, now: datetime, cost: float = 1.0
+    cur: Cursor,
+    credential: str,
+    name: str,
+    *,
+    limit: float,
+    per: float,
+    burst: int,
+    now: datetime,
+    cost: float = 1.0,
+    work: str = Work.PUSH,
+    shares: Mapping[str, float] | None = None,
 ) -> float:
-    """Take `cost` tokens; returns 0, or the seconds until they could be taken (nothing is taken then)."""
+    """Take `cost` tokens for a kind of work; returns 0, or the seconds after which to ask again (nothing is taken then).
+
+    Without `shares` nobody has a part of his own: first come, first served.
+    """
     cur.execute(
         "INSERT INTO bucket (credential, name, tokens, updated_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
         (credential, name, float(burst), now),
     )
     cur.execute(
-        "SELECT tokens, updated_at, closed_until FROM bucket WHERE credential = %s AND name = %s FOR UPDATE",
+        "SELECT tokens, updated_at, closed_until, claims FROM bucket WHERE credential = %s AND name = %s FOR UPDATE",
         (credential, name),
     )
     row = cur.fetchone()
     assert row is not None
-    tokens, updated_at, closed_until = row
+    tokens, updated_at, closed_until, claims = row
     if closed_until is not None and closed_until > now:
         return float((closed_until - now).total_seconds())
-    elapsed = max(0.0, (now - updated_at).total_seconds())
-    tokens = min(float(burst), tokens + elapsed * limit / per)
-    if tokens < cost:
-        return float((cost - tokens) * per / limit)
+    rule = Rule(limit, per, float(burst), {work: 100.0} if shares is None else shares)
+    known = Tokens(tokens, updated_at.timestamp(), {kind: Claim(*claim) for kind, claim in claims.items()})
+    bucket, wait = shares_rule(known, rule, work, now.timestamp(), cost)
     cur.execute(
-        "UPDATE bucket SET tokens = %s, updated_at = %s, closed_until = NULL WHERE credential = %s AND name = %s",
-        (tokens - cost, max(now, updated_at), credential, name),
+        "UPDATE bucket SET tokens = %s, updated_at = %s, closed_until = NULL, claims = %s WHERE credential = %s AND name = %s",
+        (
+            bucket.tokens,
+            max(now, updated_at),
+            Jsonb({kind: [claim.credit, claim.since, claim.until] for kind, claim in bucket.claims.items()}),
+            credential,
+            name,
+        ),
     )
-    return 0.0
+    return wait
 
 
 def close(cur: Cursor, credential: str, name: str, seconds: float, now: datetime) -> None:

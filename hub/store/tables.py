@@ -21,6 +21,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -238,7 +239,24 @@ bucket = Table(
     Column("tokens", Double, nullable=False),
     _when("updated_at"),
     _when("closed_until", nullable=True),
+    Column("claims", JSONB, nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("credential", "name"),
+)
+
+breaker = Table(
+    "breaker",
+    metadata,
+    _text("connection"),
+    _text("operation"),
+    _text("state"),
+    _when("since"),
+    Column("failures", Integer, nullable=False),
+    Column("successes", Integer, nullable=False),
+    Column("pauses", Integer, nullable=False),
+    _when("until", nullable=True),
+    _when("opened_at", nullable=True),
+    _text("cause"),
+    PrimaryKeyConstraint("connection", "operation"),
 )
 
 lookup = Table(
@@ -275,10 +293,26 @@ parked = Table(
     _when("opened_at"),
     _when("resolved_at", nullable=True),
     _text("resolution", nullable=True),
+    _text("group_key"),
+    _when("since"),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
     Index("ix_parked_open", "connection", "reason", "code", postgresql_where=text("resolved_at IS NULL")),
     Index("ix_parked_entity_id", "entity_id"),
     Index("ix_parked_order_id", "order_id"),
     Index("ix_parked_lane_id", "lane_id"),
+    Index("ix_parked_subject", "subject", "id"),
+    Index("ix_parked_group_key", "group_key", "id"),
+)
+
+mass_replay = Table(
+    "mass_replay",
+    metadata,
+    _text("key"),
+    _when("at"),
+    _text("actor"),
+    _text("note"),
+    Column("count", Integer, nullable=False),
+    PrimaryKeyConstraint("key"),
 )
 
 # ---------------------------------------------------------------- what was delivered
@@ -293,26 +327,10 @@ delivery_fact = Table(
     Column("clicks", BigInteger, nullable=False),
     Column("completed_views", BigInteger, nullable=False),
     Column("viewable_impressions", BigInteger, nullable=False),
-    _text("group_key"),
-    _when("since"),
-    Column("tries", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("source", "line_id", "day", "as_of"),
 )
 
 delivery_day = Table(
-    Index("ix_parked_subject", "subject", "id"),
-    Index("ix_parked_group_key", "group_key", "id"),
-)
-
-mass_replay = Table(
-    "mass_replay",
-    metadata,
-    _text("key"),
-    _when("at"),
-    _text("actor"),
-    _text("note"),
-    Column("count", Integer, nullable=False),
-    PrimaryKeyConstraint("key"),
     "delivery_day",
     metadata,
     _text("source"),
@@ -414,6 +432,9 @@ connection_state = Table(
     _text("account", nullable=True),
     _when("changed_at"),
     _when("last_read_at", nullable=True),
+    _when("paused_at", nullable=True),
+    _text("paused_by", nullable=True),
+    _text("pause_note", nullable=True),
     PrimaryKeyConstraint("connection"),
 )
 
@@ -423,9 +444,6 @@ business_clock = Table(
     Column("one", Boolean, primary_key=True, server_default=text("true")),
     _when("now"),
 )
-    _when("paused_at", nullable=True),
-    _text("paused_by", nullable=True),
-    _text("pause_note", nullable=True),
 
 # ---------------------------------------------------------------- what cannot be changed afterwards unseen
 audit = Table(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from connectors.base import Operation, Outcome, PushesRecords, PushItem, PushResult
 from connectors.errors import (
@@ -20,11 +21,11 @@ from connectors.errors import (
 from hub.errors import ConnectionBroken, VendorUnavailable
 from hub.results import PushSummary
 from hub.session import Channel, Session
-from hub.store import lanes, parking
+from hub.store import breakers, lanes, parking
 from hub.store.lanes import Lane
-from hub.sync import projection
+from hub.sync import breaker, projection
 from hub.sync.outcomes import conclude, park, write_attempts
-from hub.sync.prepare import Prepared, prepare
+from hub.sync.prepare import STATUS_KINDS, Prepared, prepare
 from hub.sync.targets import STAGES
 from hub.sync.vendor import close_bucket, stop, take_tokens
 
@@ -35,6 +36,8 @@ class _Tally:
     records: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     parked: int = 0
+    held: dict[str, datetime] = field(default_factory=dict)
+    """Operations that an open circuit breaker keeps from being sent, and when the vendor is tried again."""
 
 
 def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSummary:
@@ -51,10 +54,18 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
     projection.refresh(session)
     tally = _Tally()
     deadline = session.machine.now() + timedelta(seconds=max_seconds)
+    breaker.look(session, channel)
     try:
         for kind in sorted(STAGES, key=lambda kind: STAGES[kind]):
             for updates in (False, True):
-                _push_kind(session, channel, connector, kind, updates, tally, deadline)
+                try:
+                    breaker.admit_due(
+                        session, channel, operation_of(kind, updates), partial(_check_token, session, channel)
+                    )
+                    _push_kind(session, channel, connector, kind, updates, tally, deadline)
+                except breaker.BreakerOpen as opened:
+                    tried_at = session.machine.now() + timedelta(seconds=opened.after)
+                    tally.held[operation_of(kind, updates)] = tried_at
     except VendorUnavailable as unavailable:
         tally.outcomes["postponed"] += 1
         if not tally.calls and unavailable.after > max_seconds:
@@ -63,9 +74,22 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
     return _summary(session, name, tally)
 
 
+def operation_of(kind: str, updates: bool) -> Operation:
+    """What the lanes of a kind ask of the vendor, by whether their record exists."""
+    return Operation.ACT if kind in STATUS_KINDS else Operation.UPDATE if updates else Operation.CREATE
+
+
+def _check_token(session: Session, channel: Channel) -> None:
+    take_tokens(session, channel, "check")
+
+
 def _summary(session: Session, name: str, tally: _Tally) -> PushSummary:
     with session.database.transaction() as cur:
         waiting, due = lanes.next_due(cur, name)
+        held = breakers.lanes_held(cur, name, sorted(tally.held), session.machine.now()) if tally.held else 0
+        if held:
+            waiting += held
+            due = min(at for at in (due, *tally.held.values()) if at is not None)
         states = lanes.count_states(cur, name)
         parked = parking.count(cur, name)
     return PushSummary(
@@ -169,7 +193,9 @@ def _send(
         take_tokens(session, channel, first.operation)
     except VendorUnavailable as unavailable:
         with session.database.transaction() as cur:
-            due = session.machine.now() + timedelta(seconds=unavailable.after)
+            # What a breaker holds stays due: it may close any moment.
+            later = session.machine.now() + timedelta(seconds=unavailable.after)
+            due = None if isinstance(unavailable, breaker.BreakerOpen) else later
             lanes.release(cur, [item.lane for item in batch], due)
         raise
     with session.database.transaction() as cur:
@@ -185,7 +211,8 @@ def _send(
     postponed: VendorUnavailable | None = None
     broken: ConnectionBroken | None = None
     try:
-        results = list(connector.push(first.record, first.operation, items))
+        with breaker.counting(session, channel, first.operation):
+            results = list(connector.push(first.record, first.operation, items))
         if [result.key for result in results] != [item.key for item in items]:
             results = _all(
                 items,

@@ -22,6 +22,7 @@ from connectors.errors import (
 from hub.errors import ConnectionBroken, VendorUnavailable
 from hub.session import Channel, Session
 from hub.store import journal, limits
+from hub.sync import breaker
 
 T = TypeVar("T")
 
@@ -30,7 +31,16 @@ LONGEST_WAIT = 5.0
 
 
 def take_tokens(session: Session, channel: Channel, operation: str) -> None:
-    """Wait for a token of every rate that covers this operation. Raises VendorUnavailable when the wait is long."""
+    """Wait for a token of every rate that covers this operation.
+
+    Raises VendorUnavailable when the wait is long, and BreakerOpen while this kind of call is not made.
+    """
+    if operation != "check":  # a check is what tries a vendor that did not answer
+        breaker.admit(session, channel, operation, lambda: _tokens(session, channel, "check"))
+    _tokens(session, channel, operation)
+
+
+def _tokens(session: Session, channel: Channel, operation: str) -> None:
     for rate in channel.capabilities.rates:
         if not rate.operations or operation in rate.operations:
             _take_token(session, channel, rate)
@@ -49,6 +59,8 @@ def _take_token(session: Session, channel: Channel, rate: Rate) -> None:
                 per=rate.per,
                 burst=rate.burst,
                 now=session.machine.now(),
+                work=session.work,
+                shares=channel.settings.shares.model_dump(),
             )
 
     def wait(state: RetryCallState) -> float:
@@ -104,10 +116,11 @@ def stop(session: Session, channel: Channel, error: ConnectorError) -> Connectio
 
 
 @contextmanager
-def reading(session: Session, channel: Channel) -> Iterator[None]:
+def reading(session: Session, channel: Channel, operation: str = "read") -> Iterator[None]:
     """Around reads: a failure leaves the work due and says what is wrong. Raises VendorUnavailable or ConnectionBroken."""
     try:
-        yield
+        with breaker.counting(session, channel, operation):
+            yield
     except QuotaExhausted as error:
         close_bucket(session, channel, error)
         raise VendorUnavailable(
@@ -131,5 +144,5 @@ def reading(session: Session, channel: Channel) -> Iterator[None]:
 def ask(session: Session, channel: Channel, operation: str, call: Callable[[], T]) -> T:
     """One read, with tokens."""
     take_tokens(session, channel, operation)
-    with reading(session, channel):
+    with reading(session, channel, operation):
         return call()

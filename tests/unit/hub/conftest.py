@@ -320,6 +320,12 @@ class World:
     business: HandClock
     slept: list[float] = field(default_factory=list)
 
+    def second_worker(self) -> Hub:
+        """Another worker on the same store and vendors."""
+        session = self.hub.session
+        store = database.Database(session.database.url)
+        return Hub(Session(session.configuration, store, self.machine, self.business, connect=session.connect))
+
     def book(self, lines: int = 2, order: str = "006A") -> None:
         """One won deal with some lines."""
         if "001A" not in self.crm.records["Account"]:
