@@ -107,6 +107,16 @@ def last_of(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
     return {row[1]: Attempt(*row) for row in cur.fetchall()}
 
 
+def doubtful_creates(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
+    """The newest create of each lane of which nobody knows whether it was applied."""
+    cur.execute(
+        f"SELECT DISTINCT ON (lane_id) {_COLUMNS} FROM attempt WHERE lane_id = ANY(%s) AND operation = 'create' "
+        "AND (outcome IS NULL OR outcome = 'in_doubt') ORDER BY lane_id, id DESC",
+        (list(lane_ids),),
+    )
+    return {row[1]: Attempt(*row) for row in cur.fetchall()}
+
+
 def of_order(
     cur: Cursor, order_ids: Sequence[str]
 ) -> list[

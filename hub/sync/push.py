@@ -26,6 +26,7 @@ from hub.store.lanes import Lane
 from hub.sync import breaker, projection
 from hub.sync.outcomes import conclude, park, write_attempts
 from hub.sync.prepare import STATUS_KINDS, Prepared, prepare
+from hub.sync.repeat import as_first_sent
 from hub.sync.targets import STAGES
 from hub.sync.vendor import close_bucket, stop, take_tokens
 
@@ -160,6 +161,7 @@ def _next_batch(buffer: list[Prepared], size: int) -> tuple[list[Prepared], list
 def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally) -> list[Prepared]:
     try:
         prepared, refused = prepare(session, channel, claimed)
+        prepared, later = as_first_sent(session, channel, prepared)
     except BaseException:
         with session.database.transaction() as cur:
             lanes.release(cur, claimed, None)
@@ -177,6 +179,8 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
                 tally.outcomes[Outcome.UNCHANGED] += 1
             else:
                 send.append(item)
+        for lane, due in later:
+            lanes.release(cur, [lane], due)
         for refusal in refused:
             park(session, cur, channel, refusal.lane, refusal.name, refusal.problems)
             tally.parked += 1

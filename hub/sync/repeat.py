@@ -1,0 +1,81 @@
+"""Repeat: a create that may have been applied is sent again under the same unique value, whatever changed since.
+
+A unique field keeps a vendor from holding two records only as long as both carry the same value in it. A record that was
+renamed while its creation was in doubt would otherwise exist under both names: the new one at once, the old one by the
+late commit of the first request. The rename follows as an update, when nothing of the first request can be under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from connectors.base import CreateProtocol, Operation, RecordCapability
+from hub.encoding import decode, encode
+from hub.session import Channel, Session
+from hub.store import attempts
+from hub.store.attempts import Attempt
+from hub.store.lanes import Lane
+from hub.sync.prepare import Prepared
+
+Later = list[tuple[Lane, datetime]]
+
+
+def as_first_sent(session: Session, channel: Channel, prepared: Sequence[Prepared]) -> tuple[list[Prepared], Later]:
+    """The writes that may go out now, in order, and the lanes that must wait until an instant of machine time.
+
+    A create in doubt keeps the unique value, or the key and content, of its first send. An update that gives this value
+    up waits until that first send can no longer be applied.
+    """
+    lane_ids = [item.lane.id for item in prepared if _unique(channel, item) is not None]
+    if not lane_ids:
+        return list(prepared), []
+    with session.database.transaction() as cur:
+        doubtful = attempts.doubtful_creates(cur, lane_ids)
+    now = session.machine.now()
+    ready: list[Prepared] = []
+    later: Later = []
+    for item in prepared:
+        capability, first = _unique(channel, item), doubtful.get(item.lane.id)
+        if capability is None or first is None:
+            ready.append(item)
+        elif item.operation is Operation.CREATE:
+            ready.append(_repeated(item, first, capability))
+        else:
+            due = first.invoked_at + timedelta(seconds=capability.max_in_flight)
+            if now < due and _renamed(item, first, capability):
+                later.append((item.lane, due))
+            else:
+                ready.append(item)
+    return ready, later
+
+
+def _unique(channel: Channel, item: Prepared) -> RecordCapability | None:
+    """The capability of a record that the vendor itself keeps from being created twice; None for any other write."""
+    capability = channel.capabilities.records.get(item.record)
+    if capability is None or item.operation is Operation.ACT:
+        return None
+    return capability if capability.create in {CreateProtocol.UNIQUE_FIELD, CreateProtocol.NATIVE_KEY} else None
+
+
+def _renamed(item: Prepared, first: Attempt, capability: RecordCapability) -> bool:
+    marker = capability.marker
+    return (
+        capability.create is CreateProtocol.UNIQUE_FIELD
+        and marker is not None
+        and decode(first.payload).get(marker) != item.payload.get(marker)
+    )
+
+
+def _repeated(item: Prepared, first: Attempt, capability: RecordCapability) -> Prepared:
+    # Acknowledged as the first version, so that the newer content stays due and follows as an update.
+    lane = replace(item.lane, desired_hash=first.desired_hash, desired_version=first.version)
+    sent = decode(first.payload)
+    if capability.create is CreateProtocol.NATIVE_KEY:  # a key with other content is an error
+        return replace(item, lane=lane, payload=sent, payload_bytes=first.payload, key=first.key)
+    marker = capability.marker
+    if marker is None or not _renamed(item, first, capability):
+        return item
+    payload = {**item.payload, marker: sent[marker]}
+    return replace(item, lane=lane, payload=payload, payload_bytes=encode(payload))
