@@ -16,7 +16,15 @@ from rich.console import Console, RenderableType
 
 import hub
 from cli.exit_codes import ExitCode
-from hub.errors import ConfigurationError, ConnectionBroken, HubError, NotFound, PlanMoved, StoreUnavailable
+from hub.errors import (
+    ConfigurationError,
+    ConnectionBroken,
+    HubError,
+    NotFound,
+    PlanMoved,
+    StoreUnavailable,
+    VendorUnavailable,
+)
 
 ConfigOption = Annotated[
     Path | None,
@@ -29,6 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 _CODES: Mapping[type[HubError], ExitCode] = {
     ConfigurationError: ExitCode.UNUSABLE,
     ConnectionBroken: ExitCode.UNUSABLE,
+    VendorUnavailable: ExitCode.UNUSABLE,
     StoreUnavailable: ExitCode.UNUSABLE,
     NotFound: ExitCode.NOT_FOUND,
     PlanMoved: ExitCode.MOVED,

@@ -90,13 +90,19 @@ class SandboxControl:
         self._json("DELETE", "faults", {}, None)
 
     def _json(self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None) -> Any:
-        reply = self._session.request(
-            method,
-            f"{self.url}/control/{path}",
-            params=query,
-            data=None if body is None else orjson.dumps(body),
-            timeout=TIMEOUT_SECONDS,
-        )
+        try:
+            reply = self._session.request(
+                method,
+                f"{self.url}/control/{path}",
+                params=query,
+                data=None if body is None else orjson.dumps(body),
+                timeout=TIMEOUT_SECONDS,
+            )
+        except requests.RequestException as error:
+            raise ControlError(
+                f"The sandbox {self.name} does not answer {method} /control/{path} ({type(error).__name__}). "
+                "The demo stops. Whoever runs it looks at the sandbox's log."
+            ) from error
         if reply.status_code >= 300:
             raise ControlError(
                 f"The sandbox {self.name} refused {method} /control/{path} ({reply.status_code}: {reply.text[:300]}). "

@@ -41,11 +41,11 @@ class CrmClient:
         self._url = url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False  # loopback: no proxy, no netrc
-        reply = self._session.post(
+        reply = self._send(
+            "POST",
             f"{self._url}/services/oauth2/token",
             data={"grant_type": "client_credentials"},
             auth=(consumer_key, consumer_secret),
-            timeout=TIMEOUT_SECONDS,
         )
         if reply.status_code != 200:
             raise CrmError(
@@ -88,14 +88,18 @@ class CrmClient:
             saved.extend(_saved(answer) for answer in answers)
         return saved
 
+    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+        try:
+            return self._session.request(method, url, timeout=TIMEOUT_SECONDS, **arguments)
+        except requests.RequestException as error:
+            raise CrmError(
+                f"The CRM at {self._url} does not answer ({type(error).__name__}). The loading stops. "
+                "Whoever runs the CRM starts it again."
+            ) from error
+
     def _json(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object = None) -> Any:
-        reply = self._session.request(
-            method,
-            self._url + path,
-            params=params,
-            data=None if body is None else orjson.dumps(body, default=_exact),
-            timeout=TIMEOUT_SECONDS,
-        )
+        data = None if body is None else orjson.dumps(body, default=_exact)
+        reply = self._send(method, self._url + path, params=params, data=data)
         if reply.status_code >= 300:
             raise CrmError(
                 f"The CRM refused {method} {path} ({reply.status_code}: {reply.text[:500]}). The loading stops. "

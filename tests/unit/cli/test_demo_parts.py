@@ -189,6 +189,15 @@ def test_a_refused_log_in_is_a_sentence(crm: str) -> None:
         CrmClient(crm, "orderhub", "wrong")
 
 
+def test_a_vendor_that_is_gone_is_a_sentence() -> None:
+    with salesforce.serve(client_secret=SECRET) as server:
+        client, control = CrmClient(server.url, "orderhub", SECRET), SandboxControl("sfdc", server.url)
+    with pytest.raises(CrmError, match="does not answer"):
+        list(client.query("SELECT Id FROM Account"))
+    with pytest.raises(ControlError, match="does not answer"):
+        control.now()
+
+
 def test_deals_have_distinct_names_that_fit() -> None:
     text = generated_book(30).decode().replace("Green Valley for Council", "Green " * 60)
     book = parse_order_book(text.encode(), source="long names")

@@ -140,6 +140,15 @@ def test_a_broken_connection_is_shown_beside_the_others_and_is_code_3(orderhub: 
     assert data["unusable"] == {"old": "Wrong."}
 
 
+def test_a_vendor_that_does_not_answer_is_unusable_now(orderhub: Any, scripted: Any) -> None:
+    scripted.says("check", VendorUnavailable("sfdc", "Salesforce does not answer.", 5.0))
+    told = orderhub("check", "sfdc", "--json")
+    assert told.exit_code == 3
+    assert only_json(told)["unusable"] == {"sfdc": "Salesforce does not answer."}
+    scripted.says("intake", VendorUnavailable("sfdc", "Salesforce does not answer.", 5.0))
+    assert orderhub("pull").exit_code == 3
+
+
 def test_an_unknown_connection_is_code_4_and_names_the_known_ones(orderhub: Any, scripted: Any) -> None:
     shown = orderhub("check", "nowhere")
     assert shown.exit_code == 4
