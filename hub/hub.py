@@ -14,6 +14,7 @@ from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub import config
 from hub.delivery import pull
+from hub.clock import StoredClock
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
 from hub.ops import answers, chain, correspondence, parked_work, pauses, retry
@@ -323,6 +324,8 @@ class Hub:
             )
         with self.session.database.transaction() as cur:
             journal.set_business_time(cur, now.astimezone(UTC))
+        if isinstance(self.session.business, StoredClock):
+            self.session.business.forget()
 
     def close(self) -> None:
         """Close connectors and store."""

@@ -62,15 +62,20 @@ def add(
     native_hash: UUID,
     entity_kind: str,
     entity_id: str,
+    first: bool = False,
 ) -> int:
-    """Store one change as received and remember it as the newest of its source record; returns its number."""
-    cur.execute(
-        "UPDATE change SET status = 'superseded', waits_for = NULL WHERE connection = %s AND stream = %s AND native_id = %s "
-        "AND status IN ('held', 'rejected') RETURNING id",
-        (connection, stream, native_id),
-    )
-    for superseded in cur.fetchall():
-        note(cur, f"change:{superseded[0]}", "change superseded", status="superseded")
+    """Store one change as received and remember it as the newest of its source record; returns its number.
+
+    `first`: the record was never seen, so no older change of it can be superseded.
+    """
+    if not first:
+        cur.execute(
+            "UPDATE change SET status = 'superseded', waits_for = NULL WHERE connection = %s AND stream = %s "
+            "AND native_id = %s AND status IN ('held', 'rejected') RETURNING id",
+            (connection, stream, native_id),
+        )
+        for superseded in cur.fetchall():
+            note(cur, f"change:{superseded[0]}", "change superseded", status="superseded")
     cur.execute(
         "INSERT INTO change (connection, stream, native_id, modified_at, received_at, deleted, native, native_hash, status, "
         "entity_kind, entity_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'received', %s, %s) RETURNING id",

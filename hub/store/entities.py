@@ -48,9 +48,12 @@ def get(cur: Cursor, kind: EntityKind, entity_id: str, *, lock: bool = False) ->
     return None if row is None else _entity(row)
 
 
-def many(cur: Cursor, kind: EntityKind, entity_ids: Sequence[str]) -> dict[str, StoredEntity]:
-    """Entities by id; unknown ids are absent."""
-    cur.execute(f"SELECT {_COLUMNS} FROM entity WHERE kind = %s AND id = ANY(%s)", (kind, list(entity_ids)))
+def many(cur: Cursor, kind: EntityKind, entity_ids: Sequence[str], *, lock: bool = False) -> dict[str, StoredEntity]:
+    """Entities by id, locked in the order of their ids when asked; unknown ids are absent."""
+    cur.execute(
+        f"SELECT {_COLUMNS} FROM entity WHERE kind = %s AND id = ANY(%s)" + (" ORDER BY id FOR UPDATE" if lock else ""),
+        (kind, list(entity_ids)),
+    )
     return {row[1]: _entity(row) for row in cur.fetchall()}
 
 

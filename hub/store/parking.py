@@ -122,6 +122,12 @@ def resolve(cur: Cursor, now: datetime, resolution: str, *, subject: str) -> int
     return _closed(cur, resolution)
 
 
+def open_subjects(cur: Cursor, connection: str) -> set[str]:
+    """The subjects of a connection that have open parked work."""
+    cur.execute("SELECT DISTINCT subject FROM parked WHERE connection = %s AND resolved_at IS NULL", (connection,))
+    return {row[0] for row in cur.fetchall()}
+
+
 def resolve_items(cur: Cursor, now: datetime, resolution: str, ids: Sequence[int]) -> int:
     """Close these items, as far as they are still open."""
     cur.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,39 @@ class Incoming:
     deleted: bool
 
 
+@dataclass
+class Ledger:
+    """What the store holds about one page's records, read once for all of them, and what is to be written about them.
+
+    Whatever is not in `entities` is read when it is asked for; a new version takes its entity out again.
+    """
+
+    entities: dict[tuple[EntityKind, str], StoredEntity | None] = field(default_factory=dict)
+    referenced: set[str] = field(default_factory=set)
+    entries: list[Entry] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, cur: Cursor, channel: Channel, kind: EntityKind, entity_ids: Sequence[str]) -> Ledger:
+        """Read and lock what is known of these entities."""
+        known = entities.many(cur, kind, entity_ids, lock=True)
+        references = attempts.references(cur, channel.name, [(kind, entity_id) for entity_id in entity_ids])
+        return cls(
+            {(kind, entity_id): known.get(entity_id) for entity_id in entity_ids},
+            {entity_id for _, entity_id, facet in references if facet == ""},
+        )
+
+    def get(self, cur: Cursor, kind: EntityKind, entity_id: str, *, lock: bool = False) -> StoredEntity | None:
+        """One entity, from what was read or from the store."""
+        if (kind, entity_id) not in self.entities:
+            self.entities[kind, entity_id] = entities.get(cur, kind, entity_id, lock=lock)
+        return self.entities[kind, entity_id]
+
+    def write(self, session: Session, cur: Cursor) -> None:
+        """Write the journal of this page."""
+        journal.write(cur, self.entries, session.machine.now(), session.business.now())
+        self.entries = []
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of a change. `order_id` is the order whose lanes and projection it touches; `orders` are more of them."""
@@ -51,33 +85,37 @@ class Verdict:
     orders: tuple[str, ...] = field(default=())
 
 
-def accept(session: Session, cur: Cursor, channel: Channel, mapping: Mapping, incoming: Incoming) -> Verdict:
+def accept(
+    session: Session, cur: Cursor, channel: Channel, mapping: Mapping, incoming: Incoming, ledger: Ledger
+) -> Verdict:
     """Decide one change inside the caller's transaction: accepted, unchanged, rejected or held."""
     kind = EntityKind(mapping.entity)
     entity_id = canonical_id(kind, channel.name, incoming.native_id)
-    known = entities.get(cur, kind, entity_id, lock=True)
-    attempts.put_reference(
-        cur,
-        connection=channel.name,
-        kind=kind,
-        entity_id=entity_id,
-        facet="",
-        record=mapping.record,
-        vendor_id=incoming.native_id,
-        account=channel.account,
-        attempt_id=None,
-        now=session.machine.now(),
-    )
+    known = ledger.get(cur, kind, entity_id, lock=True)
+    if entity_id not in ledger.referenced:
+        ledger.referenced.add(entity_id)
+        attempts.put_reference(
+            cur,
+            connection=channel.name,
+            kind=kind,
+            entity_id=entity_id,
+            facet="",
+            record=mapping.record,
+            vendor_id=incoming.native_id,
+            account=channel.account,
+            attempt_id=None,
+            now=session.machine.now(),
+        )
     try:
         model = _mapped(channel, mapping, incoming, known)
         if model is None:
             return Verdict("unchanged", entity_id)
         if isinstance(model, Party):
-            return _accept_party(session, cur, channel, incoming, model, known)
+            return _accept_party(session, cur, channel, incoming, model, known, ledger)
         if isinstance(model, Order):
-            return _accept_order(session, cur, channel, incoming, model, known)
+            return _accept_order(session, cur, channel, incoming, model, known, ledger)
         if isinstance(model, Line):
-            return _accept_line(session, cur, channel, incoming, model, known)
+            return _accept_line(session, cur, channel, incoming, model, known, ledger)
     except Problems as refused:
         order_id = entity_id if kind is EntityKind.ORDER else known.order_id if known else None
         if kind is EntityKind.LINE and order_id is None:
@@ -118,6 +156,7 @@ def _put(
     incoming: Incoming,
     model: Party | Order | Line,
     known: StoredEntity | None,
+    ledger: Ledger,
     *,
     kind: EntityKind,
     order_id: str | None,
@@ -147,17 +186,19 @@ def _put(
         now=now,
     )
     what = f"{kind} {shown(model.name, 60)!r} accepted as version {version}"
-    journal.write(
-        cur,
-        [Entry(channel.name, what, f"change {incoming.change_id}", order_id or None, kind, model.id)],
-        now,
-        session.business.now(),
-    )
+    ledger.entities.pop((kind, model.id), None)
+    ledger.entries.append(Entry(channel.name, what, f"change {incoming.change_id}", order_id or None, kind, model.id))
     return version
 
 
 def _accept_party(
-    session: Session, cur: Cursor, channel: Channel, incoming: Incoming, party: Party, known: StoredEntity | None
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    incoming: Incoming,
+    party: Party,
+    known: StoredEntity | None,
+    ledger: Ledger,
 ) -> Verdict:
     touched = tuple(entities.orders_of_party(cur, party.id))
     if not party.deleted:
@@ -169,20 +210,15 @@ def _accept_party(
                 "rejected", party.id, problems=(_two_of_one_name(party, incoming, same[0][1]),), waits_for=same[0][0]
             )
         if twins and (known is None or known.name != party.name):
-            journal.write(
-                cur,
-                [
-                    Entry(
-                        channel.name,
-                        f"account {shown(party.name, 60)!r} differs from {shown(twins[0][2], 60)!r} only in case",
-                        "both are kept as two accounts",
-                        None,
-                        EntityKind.PARTY,
-                        party.id,
-                    )
-                ],
-                session.machine.now(),
-                session.business.now(),
+            ledger.entries.append(
+                Entry(
+                    channel.name,
+                    f"account {shown(party.name, 60)!r} differs from {shown(twins[0][2], 60)!r} only in case",
+                    "both are kept as two accounts",
+                    None,
+                    EntityKind.PARTY,
+                    party.id,
+                )
             )
     version = _put(
         session,
@@ -191,6 +227,7 @@ def _accept_party(
         incoming,
         party,
         known,
+        ledger,
         kind=EntityKind.PARTY,
         order_id=None,
         status="deleted" if party.deleted else None,
@@ -214,7 +251,13 @@ def _two_of_one_name(party: Party, incoming: Incoming, other: str) -> Problem:
 
 
 def _accept_order(
-    session: Session, cur: Cursor, channel: Channel, incoming: Incoming, order: Order, known: StoredEntity | None
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    incoming: Incoming,
+    order: Order,
+    known: StoredEntity | None,
+    ledger: Ledger,
 ) -> Verdict:
     if order.party(PartyRole.ADVERTISER) is None:
         raise Problems(
@@ -248,6 +291,7 @@ def _accept_order(
         incoming,
         order,
         known,
+        ledger,
         kind=EntityKind.ORDER,
         order_id=order.id,
         status=order.status,
@@ -317,9 +361,15 @@ def _check_move(session: Session, cur: Cursor, channel: Channel, order: Order, k
 
 
 def _accept_line(
-    session: Session, cur: Cursor, channel: Channel, incoming: Incoming, line: Line, known: StoredEntity | None
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    incoming: Incoming,
+    line: Line,
+    known: StoredEntity | None,
+    ledger: Ledger,
 ) -> Verdict:
-    order = entities.get(cur, EntityKind.ORDER, line.order_id)
+    order = ledger.get(cur, EntityKind.ORDER, line.order_id)
     if order is None:
         return Verdict("held", line.id, waits_for=line.order_id, order_id=line.order_id)
     problems = check_line_against_order(Order.from_bytes(order.canonical), line)
@@ -332,6 +382,7 @@ def _accept_line(
         incoming,
         line,
         known,
+        ledger,
         kind=EntityKind.LINE,
         order_id=line.order_id,
         status="cancelled" if line.cancelled else "active",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from connectors.base import Page, ReadRecord, ReadsChanges, StreamCapability
 from hub.encoding import decode, encode, fingerprint
@@ -15,7 +16,7 @@ from hub.store import changes, journal, parking
 from hub.store.changes import StoredChange
 from hub.store.database import Cursor
 from hub.sync import targets
-from hub.sync.accept import Incoming, Verdict, accept
+from hub.sync.accept import Incoming, Ledger, Verdict, accept
 from hub.sync.vendor import reading, take_tokens
 from mappings.mapping import Mapping
 from oms_schema.ids import EntityKind, canonical_id
@@ -106,7 +107,9 @@ def _take(
     tally: _Tally,
 ) -> None:
     known = changes.known_hashes(cur, channel.name, stream, [record.native_id for record in records])
+    seen = set(known)
     kind = EntityKind(mapping.entity)
+    news: list[tuple[ReadRecord, bytes, UUID]] = []
     for record in records:
         tally.counts["read"] += 1
         native = encode(dict(record.native))
@@ -114,8 +117,14 @@ def _take(
         if known.get(record.native_id) == native_hash:
             tally.counts["unchanged"] += 1
             continue
+        news.append((record, native, native_hash))
         known[record.native_id] = native_hash
-        entity_id = canonical_id(kind, channel.name, record.native_id)
+    if not news:
+        return
+    wanted = [canonical_id(kind, channel.name, record.native_id) for record, _, _ in news]
+    ledger = Ledger.of(cur, channel, kind, wanted)
+    parked = parking.open_subjects(cur, channel.name)
+    for (record, native, native_hash), entity_id in zip(news, wanted, strict=True):
         change_id = changes.add(
             cur,
             connection=channel.name,
@@ -128,20 +137,32 @@ def _take(
             native_hash=native_hash,
             entity_kind=kind,
             entity_id=entity_id,
+            first=record.native_id not in seen,
         )
+        seen.add(record.native_id)
         incoming = Incoming(change_id, stream, record.native_id, record.native, record.deleted)
-        _conclude(session, cur, channel, mapping, incoming, tally)
-    _free_waiting(session, cur, channel, tally)
+        _conclude(session, cur, channel, mapping, incoming, tally, ledger, parked)
+    _free_waiting(session, cur, channel, tally, ledger, parked)
+    ledger.write(session, cur)
 
 
 def _conclude(
-    session: Session, cur: Cursor, channel: Channel, mapping: Mapping, incoming: Incoming, tally: _Tally
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    mapping: Mapping,
+    incoming: Incoming,
+    tally: _Tally,
+    ledger: Ledger,
+    parked: set[str],
 ) -> Verdict:
-    verdict = accept(session, cur, channel, mapping, incoming)
+    """Accept one change and write down what became of it. `parked` are the subjects that have open parked work."""
+    verdict = accept(session, cur, channel, mapping, incoming, ledger)
     subject = f"change:{channel.name}:{incoming.stream}:{incoming.native_id}"
     now = session.machine.now()
     changes.conclude(cur, incoming.change_id, verdict.status, version=verdict.version, waits_for=verdict.waits_for)
     if verdict.status == "rejected":
+        parked.add(subject)
         parking.open_items(
             cur,
             verdict.problems,
@@ -154,7 +175,8 @@ def _conclude(
             change_id=incoming.change_id,
         )
     elif verdict.status in {"accepted", "unchanged"}:
-        parking.resolve(cur, now, "accepted", subject=subject)
+        if subject in parked:
+            parking.resolve(cur, now, "accepted", subject=subject)
         tally.fresh.append(verdict.entity_id)
     tally.counts[verdict.status] += 1
     if verdict.order_id is not None:
@@ -163,7 +185,9 @@ def _conclude(
     return verdict
 
 
-def _free_waiting(session: Session, cur: Cursor, channel: Channel, tally: _Tally) -> None:
+def _free_waiting(
+    session: Session, cur: Cursor, channel: Channel, tally: _Tally, ledger: Ledger, parked: set[str]
+) -> None:
     """Changes that waited for what has just been accepted get their turn; what they free gets its turn too."""
     while tally.fresh:
         fresh, tally.fresh = tally.fresh, []
@@ -171,7 +195,7 @@ def _free_waiting(session: Session, cur: Cursor, channel: Channel, tally: _Tally
             mapping = mapping_of(channel, waiting.stream)
             if mapping is not None:
                 tally.counts["freed"] += 1
-                _conclude(session, cur, channel, mapping, as_incoming(waiting), tally)
+                _conclude(session, cur, channel, mapping, as_incoming(waiting), tally, ledger, parked)
 
 
 def mapping_of(channel: Channel, stream: str) -> Mapping | None:
@@ -216,11 +240,13 @@ def replay_changes(session: Session, name: str, change_ids: Sequence[int]) -> in
     channel = session.channel(name)
     tally = _Tally()
     with session.database.transaction() as cur:
+        ledger, parked = Ledger(), parking.open_subjects(cur, name)
         for change in changes.refused(cur, change_ids):
             mapping = mapping_of(channel, change.stream)
             if mapping is not None:
-                _conclude(session, cur, channel, mapping, as_incoming(change), tally)
-        _free_waiting(session, cur, channel, tally)
+                _conclude(session, cur, channel, mapping, as_incoming(change), tally, ledger, parked)
+        _free_waiting(session, cur, channel, tally, ledger, parked)
+        ledger.write(session, cur)
         targets.touch(session, cur, sorted(tally.orders))
         journal.mark_stale(cur, tally.orders)
     return tally.counts["accepted"]
