@@ -39,7 +39,7 @@ from hub.results import (
     TraceResult,
 )
 from hub.session import Session
-from hub.store import database, entities, facts, journal, parking
+from hub.store import changes, database, entities, facts, journal, parking
 from hub.store.parking import Selection
 from hub.store.shares import Work
 from hub.sync import breaker, intake, observe, plan, push, settle, targets
@@ -312,6 +312,7 @@ class Hub:
     def retarget(self) -> int:
         """Compute every order's lanes anew, for instance after a connection was added; returns how many got news."""
         with self.session.database.transaction() as cur:
+            changes.one_at_a_time(cur)
             order_ids = entities.all_ids(cur, EntityKind.ORDER)
             journal.mark_stale(cur, order_ids)
             return targets.touch(self.session, cur, order_ids)

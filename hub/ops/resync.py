@@ -6,7 +6,7 @@ from hub.errors import NotFound, Refused
 from hub.ops.people import who, why
 from hub.results import ResyncResult
 from hub.session import Session
-from hub.store import entities, journal, lanes, parking
+from hub.store import changes, entities, journal, lanes, parking
 from hub.store.audit import note
 from hub.store.database import Cursor
 from hub.store.journal import Entry
@@ -37,6 +37,7 @@ def resync(session: Session, text: str, *, by: str | None, note_text: str | None
     actor, reason = who(by), why(note_text)
     now = session.machine.now()
     with session.database.acting(actor), session.database.transaction() as cur:
+        changes.one_at_a_time(cur)
         order_id = find_order(cur, text)
         targets.touch(session, cur, [order_id])
         about = [item for item in parking.items(cur, parking.Selection(subject=order_id)) if item.lane_id is not None]

@@ -11,6 +11,10 @@ from hub.store.audit import note
 from hub.store.database import Cursor
 
 
+_ACCEPTING = 7_042_026
+"""The advisory lock of whoever accepts changes: any number that no other advisory lock of the hub has."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredChange:
     """One change as stored; `native` are JSON bytes."""
@@ -38,6 +42,15 @@ def save_position(cur: Cursor, connection: str, stream: str, value: str, now: da
         "ON CONFLICT (connection, stream) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at",
         (connection, stream, value, now),
     )
+
+
+def one_at_a_time(cur: Cursor) -> None:
+    """Let the transactions that accept changes, or say anew what vendors should have, follow one another.
+
+    Such a transaction reads orders, lines and parties and then says what their lanes want. What another one commits in
+    between would be wanted no more (two workers at one source). Held to the end of the transaction.
+    """
+    cur.execute("SELECT pg_advisory_xact_lock(%s)", (_ACCEPTING,))
 
 
 def known_hashes(cur: Cursor, connection: str, stream: str, native_ids: Sequence[str]) -> dict[str, UUID]:

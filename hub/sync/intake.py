@@ -71,6 +71,7 @@ def intake(session: Session, name: str) -> IntakeResult:
         pages = connector.read(stream, mapping.native_fields, position)
         while (page := _next_page(session, channel, pages)) is not None:
             with session.database.transaction() as cur:
+                changes.one_at_a_time(cur)
                 batch = _Tally()
                 _take(session, cur, channel, stream, mapping, page.records, batch)
                 touched += targets.touch(session, cur, sorted(batch.orders))
@@ -78,6 +79,7 @@ def intake(session: Session, name: str) -> IntakeResult:
                 changes.save_position(cur, name, stream, page.cursor, session.machine.now())
             tally.counts.update(batch.counts)
     with session.database.transaction() as cur:
+        changes.one_at_a_time(cur)
         _say_what_waits(session, cur, channel)
         journal.read_now(cur, name, session.machine.now())
     return IntakeResult(
@@ -240,6 +242,7 @@ def replay_changes(session: Session, name: str, change_ids: Sequence[int]) -> in
     channel = session.channel(name)
     tally = _Tally()
     with session.database.transaction() as cur:
+        changes.one_at_a_time(cur)
         ledger, parked = Ledger(), parking.open_subjects(cur, name)
         for change in changes.refused(cur, change_ids):
             mapping = mapping_of(channel, change.stream)

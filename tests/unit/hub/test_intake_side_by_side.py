@@ -1,0 +1,59 @@
+"""Two workers read one source at the same time: what one accepts, the other does not undo."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hub import Hub
+from hub.session import Session
+from hub.store import database
+from hub.sync import targets
+
+if TYPE_CHECKING:
+    from conftest import World
+
+
+def side_by_side(world: World, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
+    """Intake, and in the middle of it, when it has read an order and not yet said what it wants, a second whole intake."""
+    session = world.hub.session
+    store = database.Database(session.database.url)
+    look = database.Database(session.database.url)
+    other = Hub(Session(session.configuration, store, world.machine, world.business, connect=session.connect))
+    first = iter([True])
+    thread = threading.Thread(target=lambda: other.intake("sfdc"))
+
+    def blocked() -> bool:
+        return bool(look.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+    def desired_lanes(*arguments: Any) -> Any:
+        if next(first, False):
+            meanwhile()
+            thread.start()
+            while thread.is_alive() and not blocked():
+                thread.join(0.005)
+        return original(*arguments)
+
+    original = targets.desired_lanes
+    monkeypatch.setattr(targets, "desired_lanes", desired_lanes)
+    world.hub.intake("sfdc")
+    thread.join(10)
+    assert not thread.is_alive()
+    other.close()
+    look.close()
+
+
+def test_an_order_accepted_by_another_worker_meanwhile_is_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=2000000)
+    side_by_side(world, monkeypatch, lambda: world.crm.put("Opportunity", "006A", Name="Another name"))
+    world.rest()
+    (order,) = world.ads.live("Order")
+    (line,) = world.ads.live("LineItem")
+    assert order["name"].startswith("Another name")
+    assert line["primaryGoal"]["units"] == 2000000
+
