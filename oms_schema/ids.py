@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 
 EntityId = NewType("EntityId", str)
@@ -31,32 +32,30 @@ _PREFIX = {
 }
 
 
-def _digest(*parts: str) -> bytes:
-    joined = "\x1f".join(parts).encode()
-    return hashlib.blake2b(joined, digest_size=15).digest()
+def _hash_of(*parts: str) -> hashlib.blake2b:
+    """A hash that has read these parts and the separator behind each."""
+    return hashlib.blake2b("".join(f"{part}\x1f" for part in parts).encode(), digest_size=15)
 
 
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
-_PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
+_TRIPLES = tuple(high + middle + low for high in _DIGITS for middle in _DIGITS for low in _DIGITS)
 
 
-def _base32(raw: bytes) -> str:
-    """RFC 4648 base32 of 15 bytes in lower case, two digits at a time: half the time of `base64.b32encode`."""
-    number, pairs = int.from_bytes(raw, "big"), _PAIRS
+def _base32(prefix: str, raw: bytes) -> str:
+    """`prefix` and RFC 4648 base32 of 15 bytes in lower case, three digits at a time: a quarter of the time of
+    `base64.b32encode`, for two megabytes."""
+    number, triples = int.from_bytes(raw, "big"), _TRIPLES
     return (
-        pairs[number >> 110]
-        + pairs[number >> 100 & 1023]
-        + pairs[number >> 90 & 1023]
-        + pairs[number >> 80 & 1023]
-        + pairs[number >> 70 & 1023]
-        + pairs[number >> 60 & 1023]
-        + pairs[number >> 50 & 1023]
-        + pairs[number >> 40 & 1023]
-        + pairs[number >> 30 & 1023]
-        + pairs[number >> 20 & 1023]
-        + pairs[number >> 10 & 1023]
-        + pairs[number & 1023]
+        f"{prefix}{triples[number >> 105]}{triples[number >> 90 & 32767]}{triples[number >> 75 & 32767]}"
+        f"{triples[number >> 60 & 32767]}{triples[number >> 45 & 32767]}{triples[number >> 30 & 32767]}"
+        f"{triples[number >> 15 & 32767]}{triples[number & 32767]}"
     )
+
+
+@lru_cache(maxsize=256)
+def _beginning(kind: EntityKind, connection: str) -> tuple[hashlib.blake2b, str]:
+    """What all ids of one kind and connection begin with: the hash so far, and the prefix."""
+    return _hash_of("id", kind, connection), f"{_PREFIX[kind]}_"
 
 
 def canonical_id(kind: EntityKind, connection: str, native_id: str) -> EntityId:
@@ -64,9 +63,14 @@ def canonical_id(kind: EntityKind, connection: str, native_id: str) -> EntityId:
 
     Deterministic, so a change that is read twice, or read again after a restore, names the same entity.
     """
-    return EntityId(f"{_PREFIX[kind]}_{_base32(_digest('id', kind, connection, native_id))}")
+    begun, prefix = _beginning(kind, connection)
+    whole = begun.copy()
+    whole.update(native_id.encode())
+    return EntityId(_base32(prefix, whole.digest()))
 
 
 def idempotency_key(connection: str, kind: EntityKind, entity: str, facet: str, version: int) -> str:
     """The key of one intended vendor write (architecture, decision 4): 24 lower-case base32 digits."""
-    return _base32(_digest("key", KEY_RECIPE, connection, kind, entity, facet, str(version)))
+    whole = _hash_of("key", KEY_RECIPE, connection, kind, entity, facet)
+    whole.update(str(version).encode())
+    return _base32("", whole.digest())

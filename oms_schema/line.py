@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from oms_schema.base import Canonical
 from oms_schema.billing_terms import BillingTerms
@@ -82,11 +82,10 @@ class Goal(Canonical):
     quantity: Annotated[int, Field(ge=0, strict=True)]
     measure: GoalMeasure = GoalMeasure.COUNT
 
-    @model_validator(mode="after")
-    def _percent_is_at_most_100(self) -> Self:
+    def model_post_init(self, context: Any, /) -> None:
+        """A percent goal is at most 100."""
         if self.measure is GoalMeasure.PERCENT and self.quantity > 100:
             raise ValueError("a percent goal is at most 100")
-        return self
 
 
 class Flight(Canonical):
@@ -130,13 +129,14 @@ class Flight(Canonical):
     def _zone_is_known(cls, value: str) -> str:
         return zone(value).key
 
-    @model_validator(mode="after")
-    def _is_a_span_of_existing_local_time(self) -> Self:
+    def model_post_init(self, context: Any, /) -> None:
+        """A span of local time that exists, its folds settled. Not an after-validator: a validated flight that becomes part
+        of a line would go through it again."""
         there = zone(self.zone)
         start, start_offset = self._settle("start", self.start, self.start_fold, there)
         if self.end is None:
             self.__dict__["end_fold"] = 0
-            return self
+            return
         end, end_offset = self._settle("end", self.end, self.end_fold, there)
         # The same difference as between the instants, without leaving datetime's range in the years 1 and 9999.
         length = (end - start) - (end_offset - start_offset)
@@ -144,7 +144,6 @@ class Flight(Canonical):
             raise ValueError("the flight ends before it starts")
         if length == _NO_TIME:
             raise ValueError("the flight ends at the moment it starts; its end is exclusive, so it would never run")
-        return self
 
     def _settle(self, name: str, local: datetime, fold: int, there: ZoneInfo) -> tuple[datetime, timedelta]:
         if fold and not local.fold:
@@ -204,14 +203,13 @@ class Line(Canonical):
     notes: str = ""
     cancelled: bool = False
 
-    @model_validator(mode="after")
-    def _flights_tile_the_line(self) -> Self:
+    def model_post_init(self, context: Any, /) -> None:
+        """Flights tile the line."""
         if self.flights:
             try:
                 _tile(_span(self.flight), [_span(flight) for flight in self.flights])
             except OverflowError:
                 raise ValueError("a flight lies at the edge of the calendar, outside the years that UTC has") from None
-        return self
 
 
 def _span(flight: Flight) -> tuple[datetime, datetime | None]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
-from typing import Self
-
-from pydantic import model_validator
+from typing import Any
 
 from oms_schema.base import Canonical
 
@@ -53,13 +51,13 @@ class Targeting(Canonical):
 
     criteria: tuple[Criterion, ...] = ()
 
-    @model_validator(mode="after")
-    def _one_criterion_per_dimension_and_operator(self) -> Self:
+    def model_post_init(self, context: Any, /) -> None:
+        """One criterion per dimension and operator. Not an after-validator: a validated targeting that becomes part of a line
+        would go through it again."""
         if len({(c.dimension, c.operator) for c in self.criteria}) < len(self.criteria):
             counts = Counter((c.dimension, c.operator) for c in self.criteria)
             twice = ", ".join(f"{operator} {dimension}" for (dimension, operator), n in counts.items() if n > 1)
             raise ValueError(f"a line has one criterion per dimension and operator; these come twice: {twice}")
-        return self
 
     def values(self, dimension: Dimension, operator: Operator = Operator.INCLUDE) -> tuple[str, ...]:
         """The values of one dimension, empty when the line does not mention it."""
