@@ -10,7 +10,6 @@ from uuid import UUID
 from hub.store.audit import note
 from hub.store.database import Cursor
 
-
 _ACCEPTING = 7_042_026
 """The advisory lock of whoever accepts changes: any number that no other advisory lock of the hub has."""
 
