@@ -87,7 +87,7 @@ def save(cur: Cursor, breaker: Breaker) -> None:
 def lanes_held(cur: Cursor, connection: str, operations: Sequence[str], now: datetime) -> int:
     """How many lanes are due at a connection that would be sent by one of these operations."""
     cur.execute(
-        f"SELECT count(*) FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.desired_hash IS DISTINCT FROM l.acked_hash "
+        f"SELECT count(*) FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.dirty "
         "AND l.state = 'ready' AND (l.not_before IS NULL OR l.not_before <= %(now)s) AND CASE WHEN l.kind IN "
         "('order_status', 'line_status') THEN 'act' WHEN r.vendor_id IS NULL THEN 'create' ELSE 'update' END = ANY(%(o)s)",
         {"c": connection, "o": list(operations), "now": now},

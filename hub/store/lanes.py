@@ -45,11 +45,13 @@ _COLUMNS = (
     "l.id, l.connection, l.kind, l.entity_id, l.facet, l.order_id, l.order_facet, l.desired_version, l.desired_hash, "
     "l.acked_hash, l.acked_payload, l.state, l.not_before, l.fence, l.tries, l.probes, l.alone, r.vendor_id"
 )
-# The record a lane writes: a status lane acts on the record its entity already has.
+# The record a lane writes: a status lane acts on the record its entity already has. LATERAL with LIMIT 1 is one index look-up
+# for each lane found; as a plain join the server reads every reference there is (measured with 1 % dirty lanes).
 _JOIN = (
-    "LEFT JOIN reference r ON r.connection = l.connection AND r.entity_id = l.entity_id AND r.facet = l.facet AND "
-    "r.superseded_at IS NULL AND r.kind = CASE l.kind WHEN 'order_status' THEN 'order' WHEN 'order_projection' THEN 'order' "
-    "WHEN 'line_status' THEN 'line' WHEN 'line_projection' THEN 'line' ELSE l.kind END"
+    "LEFT JOIN LATERAL (SELECT vendor_id FROM reference WHERE connection = l.connection AND entity_id = l.entity_id AND "
+    "facet = l.facet AND superseded_at IS NULL AND kind = CASE l.kind WHEN 'order_status' THEN 'order' "
+    "WHEN 'order_projection' THEN 'order' WHEN 'line_status' THEN 'line' WHEN 'line_projection' THEN 'line' ELSE l.kind END "
+    "LIMIT 1) r ON true"
 )
 
 # Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled.
@@ -169,7 +171,7 @@ def claim(
     """Take up to `limit` due lanes of one kind whose record exists (`updates`) or not; each gets a new fence."""
     cur.execute(
         f"WITH due AS (SELECT l.id, r.vendor_id FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.kind = %(k)s "
-        f"  AND l.desired_hash IS DISTINCT FROM l.acked_hash AND l.state = 'ready' AND {_NOT_PAUSED} "
+        f"  AND l.dirty AND l.state = 'ready' AND {_NOT_PAUSED} "
         "  AND (l.not_before IS NULL OR l.not_before <= %(now)s) AND (r.vendor_id IS NOT NULL) = %(u)s "
         f"  AND {_READY_TO_SEND} ORDER BY l.order_id, l.id LIMIT %(n)s FOR UPDATE OF l SKIP LOCKED) "
         "UPDATE lane l SET state = 'in_flight', lease_until = %(lease)s, fence = l.fence + 1 FROM due WHERE l.id = due.id "
@@ -296,7 +298,7 @@ def claim_doubtful(
 def dirty(cur: Cursor, connection: str, limit: int | None = None) -> list[Lane]:
     """Every lane whose vendor does not have what it should, in sending order; the plan's first question."""
     cur.execute(
-        f"SELECT {_COLUMNS} FROM lane l {_JOIN} WHERE l.connection = %s AND l.desired_hash IS DISTINCT FROM l.acked_hash "
+        f"SELECT {_COLUMNS} FROM lane l {_JOIN} WHERE l.connection = %s AND l.dirty "
         "ORDER BY l.stage, l.order_id, l.id" + (" LIMIT %s" if limit is not None else ""),
         (connection,) if limit is None else (connection, limit),
     )
@@ -371,7 +373,7 @@ def next_due(cur: Cursor, connection: str) -> tuple[int, datetime | None]:
     """(how many dirty lanes wait for their time, the earliest such time)."""
     cur.execute(
         "SELECT count(*), min(not_before) FROM lane WHERE connection = %s AND not_before IS NOT NULL "
-        "AND state IN ('ready', 'in_doubt') AND (state = 'in_doubt' OR desired_hash IS DISTINCT FROM acked_hash)",
+        "AND state IN ('ready', 'in_doubt') AND (state = 'in_doubt' OR dirty)",
         (connection,),
     )
     row = cur.fetchone()
