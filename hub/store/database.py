@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from alembic import command
-from alembic.config import Config
 from psycopg.rows import TupleRow
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from hub.clock import Clock, SystemClock
 from hub.errors import StoreUnavailable
 from hub.store import audit
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 Row = TupleRow
@@ -34,6 +33,11 @@ def sqlalchemy_url(url: str) -> str:
 
 
 def _alembic(url: str) -> Config:
+    # Alembic and SQLAlchemy take half a second to import, and only migrations need them: no task and no verb pays for them.
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["engine"] = create_engine(sqlalchemy_url(url), poolclass=NullPool)
@@ -42,6 +46,8 @@ def _alembic(url: str) -> Config:
 
 def migrate(url: str) -> None:
     """Bring the schema to the newest version. Raises StoreUnavailable when the server cannot be reached."""
+    from alembic import command
+
     try:
         command.upgrade(_alembic(url), "head")
     except Exception as error:
@@ -94,9 +100,8 @@ class Database:
         if not self._open:
             self._appended = None
         try:
-            with connection.transaction(), connection.cursor() as cur:
-                with self.noting(cur):
-                    yield cur
+            with connection.transaction(), connection.cursor() as cur, self.noting(cur):
+                yield cur
         except psycopg.errors.UndefinedTable as error:
             raise StoreUnavailable(
                 "The store has no or an older schema. Nothing is read or written. Run `orderhub check --migrate` once."
