@@ -22,6 +22,10 @@ LOOK_BACK_DAYS = 35
 """Days read again behind the newest: ad servers adjust figures after the day (general knowledge, not published)."""
 
 
+SAME_REPORT = timedelta(hours=1)
+"""A report asked for within this business time is taken up by a retry instead of being asked for twice."""
+
+
 def _reporter(session: Session, name: str) -> tuple[Channel, ReportsDelivery]:
     channel = session.channel(name)
     if not isinstance(channel.connector, ReportsDelivery):
@@ -32,7 +36,7 @@ def _reporter(session: Session, name: str) -> tuple[Channel, ReportsDelivery]:
 def start_delivery(
     session: Session, name: str, since: date | None = None, until: date | None = None
 ) -> DeliverySummary:
-    """Ask for a report; one that is still under way for the same business time is returned instead of doubled.
+    """Ask for a report; one that was just asked for and is still under way is returned instead of doubled.
 
     Days are those of the vendor's own zone and inclusive. Without `since`, from the look-back before the last loaded
     report, or from the first flight; without `until`, to today in business time.
@@ -46,7 +50,7 @@ def start_delivery(
         running = facts.job(cur, name)
         last = facts.last_loaded(cur, name)
         first = entities.first_flight(cur)
-    if running is not None and running.as_of == as_of and since is None and until is None:
+    if running is not None and as_of - running.as_of < SAME_REPORT and since is None and until is None:
         return DeliverySummary(name, running.job, running.state)
     if first is None:
         return DeliverySummary(name, "", "nothing booked")

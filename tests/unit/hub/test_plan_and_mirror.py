@@ -122,6 +122,17 @@ def test_delivery_is_mirrored_and_a_restatement_keeps_the_old_number(world: Worl
     assert deliver(world, [*days[:1], (date(2026, 2, 2), 450)]) == (0, 0, 0), "nothing new, nothing written"
 
 
+def test_a_retried_start_takes_up_the_report_it_asked_for(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.business.time = world.business.time.replace(month=2, day=10)
+    first = world.hub.start_delivery("gam-main").job
+    world.business.advance(90)
+    assert world.hub.start_delivery("gam-main").job == first
+    world.business.advance(86400)
+    assert world.hub.start_delivery("gam-main").job != first
+
+
 def test_delivery_for_a_line_nobody_knows_is_shown_not_dropped(world: World) -> None:
     world.book(lines=1)
     world.travel()
