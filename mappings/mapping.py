@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ class Mapping:
     plan: Plan
     content_hash: str
     """blake2b-128 of the merged file, 32 hex digits: another file content is another mapping."""
+    _accept: Callable[[Any], Canonical]
     _read: Reader | None
     _write: Writer | None
     _restore: Writer | None
@@ -116,7 +118,7 @@ class Mapping:
         if self._read is None:
             raise TypeError(f"{self.name} writes only")
         try:
-            return self.plan.entity.model_validate(self._read(native, connection))
+            return self._accept(self._read(native, connection))
         except Exception as fault:
             raise self._explained(native, connection, fault) from None
 
