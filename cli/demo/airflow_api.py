@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import requests
@@ -132,6 +132,18 @@ class AirflowApi:
         """State of each task of a run, by task id."""
         page = self._send("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances").json()
         return {one["task_id"]: one["state"] for one in page["task_instances"]}
+
+    def clear(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> list[str]:
+        """Let tasks of a run that has ended run again, as a person does by "Clear"; returns the ids of those cleared."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(task_ids),
+            "only_failed": False,
+            "reset_dag_runs": True,
+        }
+        page = self._send("POST", f"/dags/{dag_id}/clearTaskInstances", body).json()
+        return sorted(one["task_id"] for one in page["task_instances"])
 
     def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned (its small dictionary of counts)."""
