@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-_SOAP_WRITE = re.compile(rb"<(?:\w+:)?Body>\s*<(?:\w+:)?((?:create|update|perform)[A-Z]\w*)")
+_SOAP_WRITE = re.compile(rb"<(?:[\w.-]+:)?Body>\s*<(?:[\w.-]+:)?((?:create|update|perform)[A-Z]\w*)")
 
 
 class LoseReplies:
