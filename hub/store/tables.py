@@ -159,6 +159,7 @@ reference = Table(
         "facet",
         unique=True,
         postgresql_where=text("superseded_at IS NULL"),
+        postgresql_include=["vendor_id"],
     ),
     Index(
         "uq_reference_vendor",
