@@ -101,10 +101,11 @@ def test_a_small_book_travels_and_every_check_holds(make_stage: MakeStage) -> No
 
 
 def test_faults_change_the_calls_but_not_the_result(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One of each at each vendor: many in a row would make the hub leave the vendor alone for a while, which takes its time.
     faults = {
-        "lost_reply": {"rate": 0.3, "seed": 1},
-        "late_commit": {"rate": 0.2, "seed": 2, "seconds": 0.3},
-        "quota": {"rate": 0.1, "seed": 3},
+        "lost_reply": {"rate": 1.0, "count": 1},
+        "late_commit": {"rate": 0.5, "count": 1, "seed": 2, "seconds": 0.3},
+        "quota": {"rate": 0.5, "count": 1, "seed": 3},
     }
     monkeypatch.setattr("cli.demo.people.FAULTS", faults)
     monkeypatch.setattr("cli.demo.configuration.SETTLE_SECONDS", 0.6)
