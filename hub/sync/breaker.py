@@ -26,7 +26,8 @@ from hub.store.database import Cursor
 from hub.store.journal import Entry
 
 TRIAL = timedelta(seconds=60)
-"""How long one worker may take for the read that tries an open breaker; then it counts as dead and another one tries."""
+"""How long one worker may take for the read that tries an open breaker, but no longer than a lease; then it counts as dead
+and another one tries."""
 
 
 class Kind(StrEnum):
@@ -155,7 +156,7 @@ def _begin_trial(session: Session, channel: Channel, kind: Kind) -> tuple[Breake
         breaker = breakers.locked(cur, channel.name, kind, now)
         ours = may_try(breaker, now)
         if ours:
-            breaker = replace(breaker, state=TRYING, until=now + TRIAL)
+            breaker = replace(breaker, state=TRYING, until=now + min(TRIAL, session.lease))
         breakers.save(cur, breaker)
     return breaker, ours
 
