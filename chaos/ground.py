@@ -98,6 +98,8 @@ def settings(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[str, 
     content = configuration(crm_url, ad_server_url, trafficker=trafficker)
     content["lease_seconds"] = LEASE_SECONDS
     connections = content["connections"]
+    for connection in connections.values():
+        connection["breaker"] = {"failures": 8, "pause_seconds": 1.0, "longest_pause_seconds": 4.0}
     connections[AD_SERVER]["settings"] |= {
         "max_in_flight_seconds": IN_FLIGHT_SECONDS,
         "requests_per_second": REQUESTS_PER_SECOND,
