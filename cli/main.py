@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import audit, look, mapping_trial, parked_work, work
+from cli import audit, look, mapping_trial, parked_work, reconcile, work
 from cli.demo.run import demo
 from cli.exit_codes import EPILOG, ExitCode
 
@@ -35,6 +35,7 @@ app.command()(parked_work.adopt)
 app.command()(parked_work.resync)
 app.command()(parked_work.pause)
 app.command()(parked_work.resume)
+app.command()(reconcile.census)
 map_app.command("try")(mapping_trial.try_mapping)
 app.add_typer(map_app, name="map")
 app.add_typer(audit.app, name="audit")

@@ -240,6 +240,23 @@ class CheckReport:
         return all(f.severity is not Severity.ERROR for f in self.findings)
 
 
+@dataclass(frozen=True, slots=True)
+class CensusRow:
+    """One record as a census counts it.
+
+    `mark` is our canonical id where the record holds it in a field of its own; `marker` the value that look-ups go by.
+    `scope` tells apart records that may rightly carry one mark (a company as advertiser and as agency). `archived`: put away
+    or in a recycle bin, but still there. `delivered`: units the vendor says it delivered, None where it does not say.
+    """
+
+    vendor_id: str
+    mark: str = ""
+    marker: str = ""
+    archived: bool = False
+    scope: str = ""
+    delivered: int | None = None
+
+
 class JobState(StrEnum):
     """Where a report job stands at the vendor."""
 
@@ -352,6 +369,18 @@ class ObservesRecords(Protocol):
 
     def observe(self, record: str, vendor_ids: Sequence[str]) -> Mapping[str, Native]:
         """Present state by vendor id; unknown ids are absent."""
+        ...
+
+
+@runtime_checkable
+class CountsRecords(Protocol):
+    """Counts what there is, because neither streams nor single look-ups show what vanished or exists twice."""
+
+    def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+        """Every record of a type, archived and recycled ones too, each once; a page costs one request. Raises like a read.
+
+        Records made or deleted meanwhile may be counted or not.
+        """
         ...
 
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from connectors.base import (
     Capabilities,
     Connector,
+    CountsRecords,
     ForecastsAvailability,
     ObservesRecords,
     PushesRecords,
@@ -26,6 +27,7 @@ PROTOCOLS = {
     "reads changes": ReadsChanges,
     "pushes records": PushesRecords,
     "observes records": ObservesRecords,
+    "counts records": CountsRecords,
     "resolves names": ResolvesNames,
     "reports delivery": ReportsDelivery,
     "forecasts availability": ForecastsAvailability,

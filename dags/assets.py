@@ -4,6 +4,7 @@
                         settle ─pushed──▶ mirror
                         observe ─observed▶ mirror
                         delivery ────────▶ mirror
+    census ─changes──▶ push, mirror
     people ──replayed─▶ push, mirror
 
 A task that changed nothing is skipped and emits nothing, so an idle hub comes to rest; the mirror emits nothing that

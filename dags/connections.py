@@ -15,7 +15,7 @@ from enum import StrEnum
 import yaml
 from airflow.sdk import get_parsing_context
 
-from connectors.base import Connector, ObservesRecords, PushesRecords, ReadsChanges, ReportsDelivery
+from connectors.base import Connector, CountsRecords, ObservesRecords, PushesRecords, ReadsChanges, ReportsDelivery
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub.config import Configuration, ConnectionSettings, load
@@ -39,6 +39,7 @@ class Flow(StrEnum):
     OBSERVE = "observe"
     MIRROR = "mirror"
     CHECK = "check"
+    CENSUS = "census"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ def _clocked(configuration: Configuration, name: str) -> ClockedConnection:
         flows |= {Flow.MIRROR if mirrors else Flow.PUSH, Flow.SETTLE}
     if _can(kind, ObservesRecords) and not mirrors:
         flows.add(Flow.OBSERVE)
+    if _can(kind, CountsRecords):
+        flows.add(Flow.CENSUS)
     if _can(kind, ReportsDelivery):
         flows.add(Flow.DELIVERY)
     seconds = settings.intake_every_seconds if settings is not None else DEFAULT_INTAKE_SECONDS

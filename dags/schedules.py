@@ -22,6 +22,7 @@ DEFAULTS = {
     Flow.OBSERVE: "5m",
     Flow.DELIVERY: "15 6 * * *",
     Flow.CHECK: "1h",
+    Flow.CENSUS: "30 3 * * 0",
 }
 """Intake has its own setting per connection (`intake_every_seconds`). Ad servers finish a day's figures overnight."""
 

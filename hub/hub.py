@@ -13,8 +13,8 @@ from connectors.base import ObservesRecords, PushesRecords, ReadsChanges, Report
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub import config
-from hub.delivery import pull
 from hub.clock import StoredClock
+from hub.delivery import pull
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
 from hub.ops import answers, chain, correspondence, parked_work, pauses, retry
@@ -26,6 +26,7 @@ from hub.results import (
     AdoptResult,
     AnchorResult,
     AuditResult,
+    CensusSummary,
     CheckResult,
     DeliverySummary,
     IntakeResult,
@@ -42,7 +43,7 @@ from hub.session import Session
 from hub.store import changes, database, entities, facts, journal, parking
 from hub.store.parking import Selection
 from hub.store.shares import Work
-from hub.sync import breaker, intake, observe, plan, push, settle, targets
+from hub.sync import breaker, census, intake, observe, plan, push, settle, targets
 from hub.sync.vendor import reading, take_tokens
 from oms_schema.ids import EntityKind
 
@@ -141,6 +142,13 @@ class Hub:
         """Read back how our records stand."""
         with self.session.doing(Work.REPORT):
             return observe.observe(self.session, connection)
+
+    @anchored
+    def census(self, connection: str) -> CensusSummary:
+        """Count everything at a connection: what vanished, exists twice or was never read. Raises ConnectionPaused."""
+        pauses.refuse_if_paused(self.session, connection)
+        with self.session.doing(Work.REPORT):
+            return census.census(self.session, connection)
 
     def start_delivery(self, connection: str, since: date | None = None, until: date | None = None) -> DeliverySummary:
         """Ask for a delivery report."""

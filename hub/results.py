@@ -113,6 +113,31 @@ class ObserveSummary(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class CensusSummary(Result):
+    """What counting everything at a vendor showed.
+
+    `gone`: records we refer to that are not there any more; `duplicates`: marks that two live records carry; `adopted`: ours
+    that nobody referred to; `waiting`: ours that a worker is about; `vanished`, `never_read`: source records without a
+    tombstone, and behind the cursor. `unknown`: (record, vendor id, mark) of live ones that carry our mark for nothing we know.
+    """
+
+    connection: str
+    counted: int = 0
+    gone: int = 0
+    duplicates: int = 0
+    adopted: int = 0
+    waiting: int = 0
+    vanished: int = 0
+    never_read: int = 0
+    unknown: Sequence[tuple[str, str, str]] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether vendor and hub hold the same, apart from what was put right."""
+        return not (self.gone or self.duplicates or self.unknown)
+
+
+@dataclass(frozen=True, slots=True)
 class DeliverySummary(Result):
     """One delivery report loaded: rows read, days replaced, facts new or restated, rows for unknown lines."""
 

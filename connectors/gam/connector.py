@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from connectors.base import (
     Capabilities,
+    CensusRow,
     CheckReport,
     Connector,
     CreateProtocol,
@@ -30,7 +31,7 @@ from connectors.base import (
     StreamCapability,
 )
 from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater, SchemaDrift
-from connectors.gam import changes, checks, report
+from connectors.gam import changes, checks, counting, report
 from connectors.gam.faults import actions
 from connectors.gam.finding import find
 from connectors.gam.login import Login
@@ -180,6 +181,10 @@ class GamConnector(Connector):
     def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
         """Company by name and type, Order by name, LineItem by orderId and externalId; archived ones included."""
         return find(self._objects, record, items, self.settings)
+
+    def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+        """Every Company, Order or LineItem of the network, archived ones too; an order's mark stands in its name."""
+        return counting.census(self._objects, self.settings, record)
 
     def resolve(self, table: str, names: Sequence[str], scope: str = "") -> Mapping[str, str]:
         """Tables: `Geo_Target:COUNTRY|REGION|METRO|DISTRICT|CITY|POSTAL_CODE` (scope: country name or code),

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from connectors.base import (
     Capabilities,
+    CensusRow,
     CheckReport,
     Connector,
     CreateProtocol,
@@ -28,6 +29,7 @@ from connectors.errors import ConnectorError, Misconfigured
 from connectors.salesforce import preflight, schemas
 from connectors.salesforce.bulk import BulkIngest, unfinished, unsendable
 from connectors.salesforce.changes import read_changes
+from connectors.salesforce.counting import census
 from connectors.salesforce.describes import Describes
 from connectors.salesforce.error_table import DAILY_CALLS
 from connectors.salesforce.session import OrgSession, odd_reply
@@ -159,6 +161,12 @@ class SalesforceConnector(Connector):
             found = self._rows(record, wanted, one_of("Id", group), most=len(group))
             rows |= {str(row["Id"])[:15]: self._completed(row, fields) for row in found}
         return {i: rows[i[:15]] for i in known if i[:15] in rows}
+
+    def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+        """The Id of every record, `archived` for those in the recycle bin. Raises like a read."""
+        name = _known(record, _STREAM_PARENTS)
+        size = self._settings.page_size
+        return census(lambda soql: self._session.query(soql, most=size, record=name, path="queryAll"), name, size)
 
     def observe(self, record: str, vendor_ids: Sequence[str]) -> Mapping[str, Native]:
         """The present state of records, with every field the org shows. Raises like a read."""

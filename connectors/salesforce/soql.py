@@ -85,6 +85,13 @@ def changed_after(moment: datetime, last_id: str) -> str:
     )
 
 
+def above_id(last_id: str) -> str:
+    """The condition of a page in Id order, behind `last_id`; an empty one begins."""
+    from simple_salesforce import format_soql
+
+    return str(format_soql("Id > {last}", last=last_id or "000000000000000AAA"))
+
+
 def one_of(field: str, values: Sequence[str]) -> str:
     """`field IN (...)` with quoted values."""
     from simple_salesforce import format_soql

@@ -32,10 +32,12 @@ _MOVES: Mapping[str, tuple[frozenset[str], frozenset[str] | None]] = {
     "lane parked": (_AWAY, frozenset({PARKED})),
     "lane woken": (frozenset({PARKED}), _BACK),
     "lane renewed": (_STATES, None),
+    "lane held back": (frozenset({READY}), frozenset({PARKED})),
+    "lane lost": (frozenset({READY, PARKED}), frozenset({READY, PARKED})),
     "lane answered": (frozenset({READY, IN_DOUBT, PARKED}), frozenset({READY})),
 }
 _FENCING = frozenset({"lane claimed", "lane examined", "lane answered"})
-_FORGETTING = frozenset({"lane renewed", "lane answered"})
+_FORGETTING = frozenset({"lane renewed", "lane answered", "lane lost"})
 
 
 @dataclass

@@ -93,6 +93,18 @@ def intake(session: Session, name: str) -> IntakeResult:
     )
 
 
+def feed(
+    session: Session, channel: Channel, stream: str, mapping: Mapping, records: Sequence[ReadRecord]
+) -> Counter[str]:
+    """Take records of a stream that no page brought; what became of them, counted."""
+    with session.database.transaction() as cur:
+        batch = _Tally()
+        _take(session, cur, channel, stream, mapping, records, batch)
+        targets.touch(session, cur, sorted(batch.orders))
+        journal.mark_stale(cur, batch.orders)
+    return batch.counts
+
+
 def _next_page(session: Session, channel: Channel, pages: Iterable[Page]) -> Page | None:
     take_tokens(session, channel, "read")
     with reading(session, channel):

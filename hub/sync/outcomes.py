@@ -9,7 +9,7 @@ from datetime import timedelta
 from connectors.base import CreateProtocol, Operation, Outcome, PushResult, RecordCapability
 from hub.encoding import encode
 from hub.session import Channel, Session
-from hub.store import attempts, journal, lanes, parking
+from hub.store import attempts, journal, lane_moves, lanes, parking
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
@@ -119,9 +119,16 @@ def conclude(
             )
         else:
             park(session, cur, channel, lane, item.name, [rejected(channel, item, result)])
+    born = {(item.lane.order_id, item.lane.order_facet) for item in batch if _is_new_line(item)}
+    if born and counts[Outcome.CREATED]:
+        lane_moves.reopen_status(cur, channel.name, sorted(born))
     journal.write(cur, entries, now, session.business.now())
     journal.mark_stale(cur, stale)
     return counts
+
+
+def _is_new_line(item: Prepared) -> bool:
+    return item.lane.kind == "line" and item.operation is Operation.CREATE
 
 
 def _record_reference(
@@ -151,9 +158,16 @@ def _told(channel: Channel, item: Prepared, outcome: Outcome, vendor_id: str | N
 
 def park(session: Session, cur: Cursor, channel: Channel, lane: Lane, name: str, problems: Sequence[Problem]) -> None:
     """Take a lane out of work and say why, to whom."""
-    now = session.machine.now()
     if not lanes.park(cur, lane):
         return  # another worker has the lane: what this one saw is only an observation
+    tell_parked(session, cur, channel, lane, name, problems)
+
+
+def tell_parked(
+    session: Session, cur: Cursor, channel: Channel, lane: Lane, name: str, problems: Sequence[Problem]
+) -> None:
+    """Say why a parked lane is parked, to whom."""
+    now = session.machine.now()
     parking.open_items(
         cur,
         problems,

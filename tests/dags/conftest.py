@@ -12,6 +12,7 @@ import pytest
 
 import hub
 from hub.results import (
+    CensusSummary,
     CheckResult,
     DeliverySummary,
     IntakeResult,
@@ -77,6 +78,9 @@ class ScriptedHub:
 
     def observe(self, connection: str) -> Any:
         return self._answer(ObserveSummary(connection), "observe", connection)
+
+    def census(self, connection: str) -> Any:
+        return self._answer(CensusSummary(connection), "census", connection)
 
     def start_delivery(self, connection: str, since: date | None = None, until: date | None = None) -> Any:
         return self._answer(DeliverySummary(connection, "job-1", "running"), "start_delivery", connection, since, until)

@@ -12,7 +12,15 @@ import pytest
 
 from connectors.errors import AuthFailed
 from hub.errors import ConnectionBroken, StoreUnavailable, VendorUnavailable
-from hub.results import CheckResult, DeliverySummary, IntakeResult, ObserveSummary, PushSummary, SettleSummary
+from hub.results import (
+    CensusSummary,
+    CheckResult,
+    DeliverySummary,
+    IntakeResult,
+    ObserveSummary,
+    PushSummary,
+    SettleSummary,
+)
 
 Run = Callable[..., "Outcome"]
 
@@ -60,6 +68,7 @@ def run(dagbag: Any, airflow_database: None, scripted_hub: Any) -> Run:
         ("push__gam-main", "push", PushSummary("gam-main", 1, 2, {"created": 2}), "orderhub://gam-main/pushed"),
         ("settle__gam-main", "settle", SettleSummary("gam-main", 1, adopted=1), "orderhub://gam-main/pushed"),
         ("settle__gam-main", "push", PushSummary("gam-main", 1, 1, {"updated": 1}), "orderhub://gam-main/pushed"),
+        ("census__gam-main", "census", CensusSummary("gam-main", 9, adopted=1), "orderhub://changes"),
         ("observe__gam-main", "observe", ObserveSummary("gam-main", 9, changed=1), "orderhub://gam-main/observed"),
         (
             "delivery__gam-main",
@@ -80,7 +89,8 @@ def test_a_flow_that_changed_something_says_so(
 
 
 @pytest.mark.parametrize(
-    "dag_id", ["intake__sfdc", "push__gam-main", "settle__gam-main", "observe__gam-main", "delivery__gam-main"]
+    "dag_id",
+    ["intake__sfdc", "push__gam-main", "settle__gam-main", "observe__gam-main", "delivery__gam-main", "census__sfdc"],
 )
 def test_a_flow_that_changed_nothing_is_skipped_and_tells_nobody(run: Run, dag_id: str) -> None:
     outcome = run(dag_id)

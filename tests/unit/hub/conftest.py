@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from connectors.base import (
     Capabilities,
+    CensusRow,
     CheckReport,
     Connector,
     CreateProtocol,
@@ -40,6 +41,7 @@ from hub import Hub
 from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSettings
 from hub.session import Session
 from hub.store import database
+from oms_schema.ids import EntityKind, canonical_id
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -190,6 +192,21 @@ class FakeAdServer(Connector):
             if vendor_id in self.objects[record]
         }
 
+    def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+        rows = [
+            CensusRow(
+                vendor_id,
+                mark=str(known.get("externalId") or ""),
+                marker=str(known.get("name" if record != "LineItem" else "externalId") or ""),
+                archived=bool(known.get("isArchived")),
+                scope=str(known.get("type", "")),
+                delivered=known.get("delivered", 0 if record != "Company" else None),
+            )
+            for vendor_id, known in sorted(self.objects[record].items())
+        ]
+        for start in range(0, max(1, len(rows)), 3):
+            yield rows[start : start + 3]
+
     def resolve(self, table: str, names: Sequence[str], scope: str = "") -> Mapping[str, str]:
         return {name: self.names[table, name] for name in names if (table, name) in self.names}
 
@@ -204,6 +221,11 @@ class FakeAdServer(Connector):
 
     def read_delivery(self, job: str) -> Iterator[DeliveryRow]:
         yield from self.report
+
+    def line_of(self, native_id: str) -> dict[str, Any]:
+        """The line item of a CRM line."""
+        mark = canonical_id(EntityKind.LINE, "sfdc", native_id)
+        return next(line for line in self.objects["LineItem"].values() if line["externalId"] == mark)
 
     def live(self, record: str) -> list[dict[str, Any]]:
         """All objects of a type that exist."""
@@ -267,7 +289,10 @@ class FakeCrm(Connector):
         yield Page(list(self.records[stream].values()), self.clock.now().isoformat(), last=True)
 
     def fetch(self, record: str, fields: Sequence[str], native_ids: Sequence[str]) -> Mapping[str, Native]:
-        return {i: self.records[record][i].native for i in native_ids if i in self.records[record]}
+        return {i: one.native for i in native_ids if (one := self.records[record].get(i)) and not one.deleted}
+
+    def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+        yield [CensusRow(each.native_id, archived=each.deleted) for each in self.records[record].values()]
 
     def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
         self.calls.append(Call(record, operation, list(items)))

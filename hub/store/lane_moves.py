@@ -1,0 +1,86 @@
+"""Moves of lanes that no worker has claimed: held back for a person, lost with their record, to be written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hub.store.audit import note
+from hub.store.database import Cursor
+from hub.store.lanes import _COLUMNS, _JOIN, PARKED, Lane, _lane, subject
+
+
+def hold_back(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
+    """Park lanes that are at rest or due; the numbers of those that were, others are being worked on."""
+    cur.execute(
+        "WITH due AS (SELECT id FROM lane WHERE id = ANY(%s) AND state = 'ready' ORDER BY order_id, id FOR UPDATE) "
+        "UPDATE lane SET state = 'parked', not_before = NULL FROM due WHERE lane.id = due.id RETURNING lane.id",
+        (list(lane_ids),),
+    )
+    held = sorted(row[0] for row in cur.fetchall())
+    for lane_id in held:
+        note(cur, subject(lane_id), "lane held back", state=PARKED)
+    return frozenset(held)
+
+
+def disavow(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
+    """Forget what the vendor acknowledged of lanes at rest or due, so that all of it is sent anew; which were."""
+    cur.execute(
+        "WITH due AS (SELECT id FROM lane WHERE id = ANY(%s) AND state = 'ready' ORDER BY order_id, id FOR UPDATE) "
+        "UPDATE lane SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL, not_before = NULL, "
+        "tries = 0 FROM due WHERE lane.id = due.id RETURNING lane.id, state",
+        (list(lane_ids),),
+    )
+    renewed = sorted(cur.fetchall())
+    for lane_id, state in renewed:
+        note(cur, subject(lane_id), "lane renewed", state=state)
+    return frozenset(lane_id for lane_id, _ in renewed)
+
+
+def lose(cur: Cursor, connection: str, kind: str, entity_id: str, facet: str) -> Lane | None:
+    """The vendor's record is gone: its lane is parked with nothing acknowledged, and its status is to be brought about anew.
+
+    None when a worker is at one of them; nothing is changed then.
+    """
+    cur.execute(
+        "SELECT id, kind, state FROM lane WHERE connection = %s AND entity_id = %s AND facet = %s AND kind IN (%s, %s) "
+        "ORDER BY order_id, id FOR UPDATE",
+        (connection, entity_id, facet, kind, f"{kind}_status"),
+    )
+    rows = cur.fetchall()
+    if not any(row[1] == kind for row in rows) or any(row[2] not in {"ready", PARKED} for row in rows):
+        return None
+    for lane_id, lane_kind, state in rows:
+        after = PARKED if lane_kind == kind else state
+        cur.execute(
+            "UPDATE lane SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL, state = %s, "
+            "not_before = NULL, tries = 0 WHERE id = %s",
+            (after, lane_id),
+        )
+        note(cur, subject(lane_id), "lane lost", state=after)
+    (lost,) = (row[0] for row in rows if row[1] == kind)
+    cur.execute(f"SELECT {_COLUMNS} FROM lane l {_JOIN} WHERE l.id = %s", (lost,))
+    row = cur.fetchone()
+    return None if row is None else _lane(row)
+
+
+def reopen_status(cur: Cursor, connection: str, parts: Sequence[tuple[str, str]]) -> None:
+    """A record was created under a (part of an) order whose status was settled before: it has to be brought about anew."""
+    cur.execute(
+        "UPDATE lane l SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL "
+        "FROM unnest(%s::text[], %s::text[]) AS w(o, f) WHERE l.connection = %s AND l.kind = 'order_status' "
+        "AND l.order_id = w.o AND l.facet = w.f AND l.acked_hash IS NOT NULL AND l.acked_hash = l.desired_hash "
+        "RETURNING l.id, l.state",
+        ([order_id for order_id, _ in parts], [facet for _, facet in parts], connection),
+    )
+    for lane_id, state in sorted(cur.fetchall()):
+        note(cur, subject(lane_id), "lane renewed", state=state)
+
+
+def without_record(cur: Cursor, connection: str, kind: str, entity_id: str) -> list[Lane]:
+    """The lanes of an entity that no vendor record stands for and that nobody works on, locked."""
+    cur.execute(
+        f"SELECT {_COLUMNS} FROM lane l {_JOIN} WHERE l.connection = %s AND l.kind = %s AND l.entity_id = %s "
+        "AND r.vendor_id IS NULL AND l.state IN ('ready', 'parked') ORDER BY l.facet, l.id FOR UPDATE OF l",
+        (connection, kind, entity_id),
+    )
+    return [_lane(row) for row in cur.fetchall()]

@@ -1,0 +1,409 @@
+"""Census: compare everything a vendor has with everything the hub believes, and put right or show what differs.
+
+At a target: a record we refer to that is gone (parked, `vendor_state`), two live ones with one mark (parked, `duplicate`), one
+of ours that nobody refers to (adopted). At a source: records that vanished without a tombstone (treated as deleted) and
+records that were never read (read by id). What is young enough to be missed by a look-up proves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors.base import CensusRow, CountsRecords, ObservesRecords, ReadRecord, ReadsChanges
+from hub.errors import ConnectionBroken
+from hub.results import CensusSummary
+from hub.session import Channel, Session
+from hub.store import attempts, censuses, entities, journal, lane_moves, lanes, parking
+from hub.store.censuses import DUPLICATES, Held
+from hub.store.database import Cursor
+from hub.store.journal import Entry
+from hub.store.lanes import Lane
+from hub.sync import intake, projection
+from hub.sync.outcomes import settle_window, tell_parked
+from hub.sync.prepare import prepare
+from hub.sync.vendor import ask, reading, take_tokens
+from mappings.mapping import Mapping
+from oms_schema.ids import EntityKind
+from oms_schema.problems import Problem, Reason, shown
+
+WRITTEN = (EntityKind.PARTY, EntityKind.ORDER, EntityKind.LINE)
+TOKEN = 12
+"""Digits of an id that a mapping writes into a name at least; 60 bits, so that no two entities share them."""
+CHUNK = 200
+
+_CANONICAL = re.compile(r"(?:pty|ord|lin|dea|doc)_[a-z2-7]{24}")
+_TOKENS = re.compile(rf"([a-z2-7]{{{TOKEN},24}})(?: (\d+)/\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """A vendor record that carries a mark of ours. `part` of a split order where the mark names one."""
+
+    row: CensusRow
+    entity_id: str
+    part: str = ""
+
+
+@dataclass
+class _Tally:
+    counted: int = 0
+    gone: int = 0
+    duplicates: int = 0
+    adopted: int = 0
+    waiting: int = 0
+    vanished: int = 0
+    never_read: int = 0
+    unknown: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def census(session: Session, name: str) -> CensusSummary:
+    """Count a connection. Raises ConnectionBroken, VendorUnavailable, NotFound; what was found until then is kept."""
+    channel = session.channel(name)
+    connector = channel.connector
+    if not isinstance(connector, CountsRecords):
+        raise ConnectionBroken(name, f"Connection {name} cannot be counted. Nothing was read. Choose another one.")
+    tally = _Tally()
+    for kind in WRITTEN:
+        mapping = channel.mapping(kind, "out")
+        if mapping is not None:
+            _written(session, channel, connector, kind, mapping, tally)
+    if isinstance(connector, ReadsChanges):
+        for stream, capability, mapping in intake.source_streams(channel):
+            _source(session, channel, connector, connector, stream, capability.record, mapping, tally)
+    projection.refresh(session)
+    with session.database.transaction() as cur:
+        what = f"census: {tally.counted} counted"
+        found = ", ".join(
+            f"{count} {word}"
+            for word, count in (
+                ("gone", tally.gone),
+                ("doubled", tally.duplicates),
+                ("adopted", tally.adopted),
+                ("vanished", tally.vanished),
+                ("never read", tally.never_read),
+                ("of nobody known", len(tally.unknown)),
+            )
+            if count
+        )
+        journal.write(cur, [Entry(name, what, found)], session.machine.now(), session.business.now())
+    return CensusSummary(
+        connection=name,
+        counted=tally.counted,
+        gone=tally.gone,
+        duplicates=tally.duplicates,
+        adopted=tally.adopted,
+        waiting=tally.waiting,
+        vanished=tally.vanished,
+        never_read=tally.never_read,
+        unknown=tuple(tally.unknown),
+    )
+
+
+def _pages(session: Session, channel: Channel, connector: CountsRecords, record: str) -> Iterator[Sequence[CensusRow]]:
+    pages: Iterator[Sequence[CensusRow]] | None = None
+    while True:
+        take_tokens(session, channel, "census")
+        with reading(session, channel, "census"):
+            pages = iter(connector.census(record)) if pages is None else pages
+            page = next(pages, None)
+        if page is None:
+            return
+        yield page
+
+
+# ---------------------------------------------------------------- what we wrote
+def _written(
+    session: Session,
+    channel: Channel,
+    connector: CountsRecords,
+    kind: EntityKind,
+    mapping: Mapping,
+    tally: _Tally,
+) -> None:
+    began = session.machine.now()
+    with session.database.transaction() as cur:
+        held = censuses.held(cur, channel.name, kind)
+        tokens = {entity_id.partition("_")[2][:TOKEN]: entity_id for entity_id in entities.all_ids(cur, kind)}
+    seen: set[str] = set()
+    ours: list[Ours] = []
+    for page in _pages(session, channel, connector, mapping.record):
+        tally.counted += len(page)
+        for row in page:
+            if row.vendor_id in held:
+                seen.add(row.vendor_id)
+            marked = ours_of(row, tokens)
+            if marked is not None:
+                ours.append(marked)
+    missing = [each for vendor_id, each in held.items() if vendor_id not in seen]
+    _gone(session, channel, connector, kind, mapping, missing, began, tally)
+    _twice(session, channel, kind, mapping, ours, held, tally)
+    _unheld(session, channel, kind, mapping, ours, tally)
+
+
+def ours_of(row: CensusRow, tokens: dict[str, str]) -> Ours | None:
+    """Whose record this is by its mark or the token in its marker; None for a stranger's. Pure.
+
+    `tokens` are the beginnings of the known ids of this kind.
+    """
+    if row.mark:
+        return Ours(row, row.mark) if _CANONICAL.fullmatch(row.mark) else None
+    found = [(match[1][:TOKEN], match[2] or "") for match in _TOKENS.finditer(row.marker) if match[1][:TOKEN] in tokens]
+    return Ours(row, tokens[found[-1][0]], found[-1][1]) if found else None
+
+
+def _gone(
+    session: Session,
+    channel: Channel,
+    connector: CountsRecords,
+    kind: EntityKind,
+    mapping: Mapping,
+    missing: Sequence[Held],
+    began: datetime,
+    tally: _Tally,
+) -> None:
+    """References without a record; looked at by id once more, and only those old enough to be seen."""
+    capability = channel.capabilities.records.get(mapping.record)
+    settled = began - settle_window(capability, "update")
+    old = [each for each in missing if each.since <= settled]
+    for start in range(0, len(old), CHUNK):
+        chunk = {each.vendor_id: each for each in old[start : start + CHUNK]}
+        if isinstance(connector, ObservesRecords):
+            there = ask(
+                session,
+                channel,
+                "observe",
+                lambda i=list(chunk): connector.observe(mapping.record, i),  # type: ignore[misc]
+            )
+            chunk = {vendor_id: each for vendor_id, each in chunk.items() if vendor_id not in there}
+        with session.database.transaction() as cur:
+            known = censuses.entity_orders(cur, kind, [each.entity_id for each in chunk.values()])
+            for vendor_id, each in chunk.items():
+                order_id, status, title = known.get(each.entity_id, (None, None, each.entity_id))
+                tally.gone += _lose(session, cur, channel, kind, mapping, vendor_id, each, order_id, status, title)
+
+
+def _lose(
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    kind: EntityKind,
+    mapping: Mapping,
+    vendor_id: str,
+    each: Held,
+    order_id: str | None,
+    status: str | None,
+    title: str,
+) -> bool:
+    """Forget one reference whose record is gone and park its lane; what was cancelled anyway is only forgotten."""
+    now = session.machine.now()
+    if attempts.holder(cur, channel.name, mapping.record, vendor_id) != (each.entity_id, each.facet):
+        return False  # it moved meanwhile
+    lane = None
+    if status != "cancelled":
+        lane = lane_moves.lose(cur, channel.name, kind, each.entity_id, each.facet)
+        if lane is None:
+            return False  # a worker is at it; the next census comes
+    attempts.supersede_reference(
+        cur, connection=channel.name, kind=kind, entity_id=each.entity_id, facet=each.facet, now=now
+    )
+    if lane is not None:
+        tell_parked(session, cur, channel, lane, title, [_record_gone(channel, mapping.record, vendor_id, title)])
+    entry = Entry(channel.name, f"{kind} is gone there", f"id {vendor_id}", order_id, kind, each.entity_id)
+    journal.write(cur, [entry], now, session.business.now())
+    if order_id:
+        journal.mark_stale(cur, [order_id])
+    return True
+
+
+def _record_gone(channel: Channel, record: str, vendor_id: str, title: str) -> Problem:
+    return Problem(
+        code="RECORD-GONE",
+        reason=Reason.VENDOR_STATE,
+        path=record,
+        value=vendor_id,
+        happened=f"{record} {vendor_id} of {shown(title, 60)!r} is gone from {channel.connector.title}.",
+        effect="Nothing is delivered for it, and it is not created again unasked.",
+        fix="Ad operations decides: a replay creates it anew; if it went on purpose, Sales cancels it in the CRM.",
+        owner="Ad operations",
+    )
+
+
+def _twice(
+    session: Session,
+    channel: Channel,
+    kind: EntityKind,
+    mapping: Mapping,
+    ours: Sequence[Ours],
+    held: dict[str, Held],
+    tally: _Tally,
+) -> None:
+    """Live records with one mark. What an earlier census parked and this one does not find is over."""
+    groups: dict[tuple[str, str, str], list[Ours]] = {}
+    for each in ours:
+        if not each.row.archived:
+            groups.setdefault((each.entity_id, each.row.scope, each.part), []).append(each)
+    twins = {key: group for key, group in groups.items() if len(group) > 1}
+    now = session.machine.now()
+    with session.database.transaction() as cur:
+        known = censuses.entity_orders(cur, kind, [entity_id for entity_id, _, _ in twins])
+        found: set[str] = set()
+        for (entity_id, scope, part), group in sorted(twins.items()):
+            subject = f"{DUPLICATES}:{channel.name}:{mapping.record}:{entity_id}{scope}{part}"
+            order_id, _, title = known.get(entity_id, (None, None, entity_id))
+            found.add(subject)
+            parking.open_items(
+                cur,
+                [_two_live(channel, mapping.record, title, group, held)],
+                connection=channel.name,
+                subject=subject,
+                entity_kind=kind,
+                entity_id=entity_id,
+                order_id=order_id,
+                now=now,
+            )
+            journal.mark_stale(cur, [order_id] if order_id else [])
+        tally.duplicates += len(twins)
+        for subject in censuses.open_subjects(cur, channel.name, mapping.record):
+            if subject not in found:
+                parking.resolve(cur, now, "in sync", subject=subject)
+
+
+def _two_live(channel: Channel, record: str, title: str, group: Sequence[Ours], held: dict[str, Held]) -> Problem:
+    """Which one to archive: of those that delivered least, one that the hub does not refer to."""
+    ranked = sorted(group, key=lambda o: (o.row.delivered or 0, o.row.vendor_id in held, o.row.vendor_id))
+    shown_rows = ", ".join(
+        f"{o.row.vendor_id} ({o.row.delivered:,} delivered)" if o.row.delivered is not None else o.row.vendor_id
+        for o in sorted(group, key=lambda o: o.row.vendor_id)
+    )
+    keep = ranked[-1].row.vendor_id
+    out = ", ".join(o.row.vendor_id for o in ranked[:-1])
+    several = sum(bool(o.row.delivered) for o in group) > 1
+    proposal = (
+        "Ad operations decides which one stays, because several delivered, and archives the others"
+        if several
+        else f"Ad operations archives {out}"
+    )
+    adopted = "" if keep in held or several else f"; `orderhub adopt` then tells the hub that it is {keep}"
+    return Problem(
+        code="TWO-LIVE-RECORDS",
+        reason=Reason.DUPLICATE,
+        path=record,
+        value=shown(out),
+        happened=f"{channel.connector.title} has {len(group)} live {record} records of {shown(title, 60)!r}: {shown_rows}.",
+        effect="All of them may deliver.",
+        fix=f"{proposal}{adopted}.",
+        owner="Ad operations",
+    )
+
+
+def _unheld(
+    session: Session, channel: Channel, kind: EntityKind, mapping: Mapping, ours: Sequence[Ours], tally: _Tally
+) -> None:
+    """Live records of ours that no reference names: adopted where a lane waits for its record, else told."""
+    with session.database.transaction() as cur:
+        held = censuses.held(cur, channel.name, kind)
+    taken = {(each.entity_id, each.facet) for each in held.values()}
+    for each in sorted(ours, key=lambda o: (-(o.row.delivered or 0), o.row.vendor_id)):
+        if each.row.archived or each.row.vendor_id in held:
+            continue
+        with session.database.transaction() as cur:
+            candidates = [
+                lane
+                for lane in lane_moves.without_record(cur, channel.name, kind, each.entity_id)
+                if (lane.entity_id, lane.facet) not in taken
+            ]
+        lane = _meant(session, channel, candidates, each)
+        if lane is not None and _adopt(session, channel, kind, mapping, lane, each):
+            taken.add((lane.entity_id, lane.facet))
+            tally.adopted += 1
+        elif any(entity_id == each.entity_id for entity_id, _ in taken):
+            continue  # its twin is parked as a duplicate, or a worker has just recorded it
+        elif _has_lane(session, channel, kind, each.entity_id):
+            tally.waiting += 1  # in flight or in doubt: settling tells
+        else:
+            tally.unknown.append((mapping.record, each.row.vendor_id, each.row.mark or each.row.marker))
+
+
+def _meant(session: Session, channel: Channel, candidates: Sequence[Lane], each: Ours) -> Lane | None:
+    """The lane that a record belongs to: the only one, the one of its part, or the one that would write its scope."""
+    if len(candidates) < 2:
+        return next(iter(candidates), None)
+    if each.part:
+        return next((lane for lane in candidates if lane.facet == each.part), None)
+    if each.row.scope:
+        prepared, _ = prepare(session, channel, candidates, planning=True)
+        return next((item.lane for item in prepared if each.row.scope in item.payload.values()), None)
+    return None
+
+
+def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mapping, lane: Lane, each: Ours) -> bool:
+    now = session.machine.now()
+    with session.database.transaction() as cur:
+        if attempts.holder(cur, channel.name, mapping.record, each.row.vendor_id) or not lanes.answer(cur, lane):
+            return False
+        attempts.put_reference(
+            cur,
+            connection=channel.name,
+            kind=kind,
+            entity_id=lane.entity_id,
+            facet=lane.facet,
+            record=mapping.record,
+            vendor_id=each.row.vendor_id,
+            account=channel.account,
+            attempt_id=None,
+            now=now,
+        )
+        parking.resolve(cur, now, "adopted", subject=lanes.subject(lane.id))
+        entry = Entry(
+            channel.name,
+            f"{kind} found by a census and adopted",
+            f"id {each.row.vendor_id}",
+            lane.order_id or None,
+            kind,
+            lane.entity_id,
+        )
+        journal.write(cur, [entry], now, session.business.now())
+        if lane.order_id:
+            journal.mark_stale(cur, [lane.order_id])
+    return True
+
+
+def _has_lane(session: Session, channel: Channel, kind: EntityKind, entity_id: str) -> bool:
+    with session.database.transaction() as cur:
+        return bool(lanes.of_entity(cur, channel.name, entity_id))
+
+
+# ---------------------------------------------------------------- what we read
+def _source(
+    session: Session,
+    channel: Channel,
+    counts: CountsRecords,
+    reads: ReadsChanges,
+    stream: str,
+    record: str,
+    mapping: Mapping,
+    tally: _Tally,
+) -> None:
+    with session.database.transaction() as cur:
+        known = censuses.source_records(cur, channel.name, stream)
+    there: set[str] = set()
+    for page in _pages(session, channel, counts, record):
+        tally.counted += len(page)
+        there.update(row.vendor_id for row in page if not row.archived)
+    vanished = sorted(native_id for native_id, deleted in known.items() if not deleted and native_id not in there)
+    never = sorted(there - known.keys())
+    now = session.business.now()
+    for start in range(0, len(vanished), CHUNK):
+        chunk = vanished[start : start + CHUNK]
+        present = ask(session, channel, "fetch", lambda i=chunk: reads.fetch(record, mapping.native_fields, i))  # type: ignore[misc]
+        gone = [ReadRecord(native_id, now, {}, deleted=True) for native_id in chunk if native_id not in present]
+        intake.feed(session, channel, stream, mapping, gone)
+        tally.vanished += len(gone)
+    for start in range(0, len(never), CHUNK):
+        chunk = never[start : start + CHUNK]
+        natives = ask(session, channel, "fetch", lambda i=chunk: reads.fetch(record, mapping.native_fields, i))  # type: ignore[misc]
+        intake.feed(session, channel, stream, mapping, [ReadRecord(i, now, native) for i, native in natives.items()])
+        tally.never_read += len(natives)
