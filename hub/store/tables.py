@@ -313,6 +313,90 @@ mass_replay = Table(
     PrimaryKeyConstraint("key"),
 )
 
+# ---------------------------------------------------------------- what a person allowed, or has to
+accepted_value = Table(
+    "accepted_value",
+    metadata,
+    Column("lane_id", BigInteger, nullable=False),
+    _text("field"),
+    Column("wanted", LargeBinary, nullable=False),
+    Column("present", LargeBinary, nullable=False),
+    _text("by"),
+    _when("at"),
+    PrimaryKeyConstraint("lane_id", "field"),
+)
+
+guard_plan = Table(
+    "guard_plan",
+    metadata,
+    _text("hash"),
+    _text("connection"),
+    _text("why"),
+    Column("records", Integer, nullable=False),
+    _when("made_at"),
+    _text("state"),
+    _when("decided_at", nullable=True),
+    _text("decided_by", nullable=True),
+    PrimaryKeyConstraint("hash"),
+    Index("ix_guard_plan_connection", "connection", "state"),
+)
+
+guard_lane = Table(
+    "guard_lane",
+    metadata,
+    _text("hash"),
+    Column("lane_id", BigInteger, nullable=False),
+    Column("desired_hash", Uuid, nullable=False),
+    PrimaryKeyConstraint("hash", "lane_id"),
+    Index("ix_guard_lane_lane_id", "lane_id"),
+)
+
+recovery = Table(
+    "recovery",
+    metadata,
+    _text("connection"),
+    _when("since"),
+    _text("cause"),
+    PrimaryKeyConstraint("connection"),
+)
+
+# ---------------------------------------------------------------- what we wrote ourselves, and what is written once only
+write_ledger = Table(
+    "write_ledger",
+    metadata,
+    _identity(),
+    _text("connection"),
+    _text("record"),
+    _text("vendor_id"),
+    _text("field"),
+    Column("value_hash", Uuid, nullable=False),
+    Column("attempt_id", BigInteger, nullable=False),
+    _when("written_at"),
+    Index("ix_write_ledger_vendor_id", "connection", "record", "vendor_id"),
+    Index("ix_write_ledger_attempt_id", "attempt_id"),
+)
+
+echo = Table(
+    "echo",
+    metadata,
+    _text("connection"),
+    Column("echoes", BigInteger, nullable=False),
+    Column("near_misses", BigInteger, nullable=False),
+    PrimaryKeyConstraint("connection"),
+)
+
+document = Table(
+    "document",
+    metadata,
+    _text("connection"),
+    _text("document_id"),
+    _text("record"),
+    _text("name"),
+    Column("payload", LargeBinary, nullable=False),
+    _when("written_at"),
+    PrimaryKeyConstraint("connection", "document_id"),
+)
+
 # ---------------------------------------------------------------- what was delivered
 delivery_fact = Table(
     "delivery_fact",
