@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chaos.run import Report, run
+from chaos.run import DRAIN_PATIENCE, Report, run
 from cli.demo.control import ControlError
 from cli.demo.crm_client import CrmError
 from cli.demo.embedded_postgres import EmbeddedPostgresError
@@ -30,6 +30,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="chooses victims, moments, orders and edits")
     parser.add_argument("--json", action="store_true", help="the report as JSON in the last line")
     parser.add_argument("--folder", type=Path, help="where everything is kept; without it, in a folder that is removed")
+    parser.add_argument(
+        "--patience", type=float, default=DRAIN_PATIENCE, help="seconds the workers have to come to rest at the end"
+    )
     given = parser.parse_args()
     if given.kills < 1:
         parser.error("--kills must be 1 or more")
@@ -40,7 +43,7 @@ def main() -> int:
         parser.error(f"{folder} is not empty")
     try:
         with stopping_on_signals():
-            report = run(given.kills, given.seed, folder, lambda sentence: _say(sentence))
+            report = run(given.kills, given.seed, folder, _say, patience=given.patience)
     except TROUBLE as error:
         _say(f"The run could not be made: {error} Everything is kept in {folder}.")
         return 2

@@ -37,6 +37,7 @@ FAULTS: dict[str, dict[str, object]] = {
 }
 WARM_UP = 6.0
 DRAIN_PATIENCE = 180.0
+"""Seconds the workers have to come to rest; a broken engine never does."""
 CALM = 1.5
 
 
@@ -77,7 +78,9 @@ class Report:
         return asdict(self)
 
 
-def run(kills: int, seed: int, folder: Path, heard: Callable[[str], None]) -> Report:
+def run(
+    kills: int, seed: int, folder: Path, heard: Callable[[str], None], *, patience: float = DRAIN_PATIENCE
+) -> Report:
     """A whole run in an empty folder. Raises what the parts raise when they cannot be started or driven."""
     began = time.monotonic()
     dice = random.Random(seed)
@@ -103,7 +106,7 @@ def run(kills: int, seed: int, folder: Path, heard: Callable[[str], None]) -> Re
                 _kill(ground, killer, kills, report, heard)
             heard("Faults off; the workers come to rest …")
             _behave(ground)
-            _drain(ground, crew, meter)
+            _drain(ground, crew, meter, patience)
             crew.dismiss()
             report.recovery_s_p50 = percentile(meter.seconds(), 0.5)
             report.recovery_s_p95 = percentile(meter.seconds(), 0.95)
@@ -151,9 +154,9 @@ def _kill(ground: Ground, killer: Killer, kills: int, report: Report, heard: Cal
             heard(f"{number} kills; {ground.hub.session.database.rows('SELECT count(*) FROM attempt')[0][0]} attempts.")
 
 
-def _drain(ground: Ground, crew: Crew, meter: RecoveryMeter) -> None:
-    """Wait until nothing is due and every recovery is timed; the workers do the work. Raises TimeoutError."""
-    until = time.monotonic() + DRAIN_PATIENCE
+def _drain(ground: Ground, crew: Crew, meter: RecoveryMeter, patience: float) -> None:
+    """Wait until nothing is due and every recovery is timed, at most `patience` seconds; the workers do the work."""
+    until = time.monotonic() + patience
     calm_since: float | None = None
     while True:
         crew.replace_crashed()

@@ -29,7 +29,7 @@ def test_every_verb_is_manned_and_every_writing_verb_twice() -> None:
 
 
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], report: Report) -> tuple[int, dict]:  # type: ignore[type-arg]
-    monkeypatch.setattr(command, "run", lambda kills, seed, folder, heard: report)
+    monkeypatch.setattr(command, "run", lambda *_, **__: report)
     monkeypatch.setattr("sys.argv", ["chaos", "--kills", "3", "--json"])
     code = command.main()
     return code, json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -54,7 +54,7 @@ def test_the_last_line_is_the_report_and_the_exit_code_its_verdict(
 def test_a_run_that_cannot_be_made_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    def refuse(*_: object) -> Report:
+    def refuse(*_: object, **__: object) -> Report:
         raise ControlError("The sandbox is gone.")
 
     monkeypatch.setattr(command, "run", refuse)

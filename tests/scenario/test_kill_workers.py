@@ -1,0 +1,78 @@
+"""Workers and the store killed at random lose nothing and double nothing; and a run with a broken engine says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.scenario, pytest.mark.timeout(1_800)]
+
+ROOT = Path(__file__).parents[2]
+KILLS = 50
+KILLS_OF_A_BROKEN_ENGINE = 15
+
+# Imported by every Python of the run; only workers carry PGAPPNAME. Its settle sends again what it should look up.
+NO_LOOK_UP = """
+import os
+if "PGAPPNAME" in os.environ:
+    from hub.store import lanes
+    from hub.sync import settle
+
+    def send_again(session, channel, connector, claimed, last, tally):
+        with session.database.transaction() as cur:
+            lanes.release(cur, claimed, None)
+        tally["resent"] += len(claimed)
+
+    settle._settle_batch = send_again
+"""
+
+
+def kill(folder: Path, kills: int, *more: str, **environment: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, last line and what was said of a run in a process of its own."""
+    command = [sys.executable, "-m", "chaos", "--kills", str(kills), "--json", "--folder", str(folder), *more]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1_700,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+    assert done.stdout, done.stderr[-4_000:]
+    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder whose path is short enough for a socket."""
+    return tmp_path_factory.mktemp("k")
+
+
+def test_nothing_is_lost_and_nothing_doubled_when_workers_and_the_store_die(folder: Path) -> None:
+    code, told, heard = kill(folder, KILLS)
+    assert (told["duplicates"], told["lost"], told["under_way"]) == (0, 0, 0), heard[-4_000:]
+    assert (told["wrong_references"], told["broken_history"], told["second_run_writes"]) == (0, 0, 0), heard[-4_000:]
+    assert code == 0
+    assert told["kills"] == KILLS
+    assert told["store_crashes"] >= 3
+    assert told["kills_holding_work"] >= KILLS / 5, "kills of idle workers prove little"
+    assert told["attempts"] > 500
+    assert told["in_doubt"] > 20
+    assert len(told["moments"]) == 4
+    assert told["recovery_s_p50"] is not None
+
+
+def test_an_engine_that_looks_nothing_up_is_caught(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(NO_LOOK_UP, encoding="utf-8")
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    code, told, heard = kill(folder, KILLS_OF_A_BROKEN_ENGINE, "--patience", "20", PYTHONPATH=paths)
+    assert code == 1, heard[-4_000:]
+    assert told["duplicates"] > 0
+    assert told["held"] is False
