@@ -117,6 +117,17 @@ def doubtful_creates(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]
     return {row[1]: Attempt(*row) for row in cur.fetchall()}
 
 
+def doubtful_in_a_row(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, int]:
+    """How many of each lane's newest attempts the vendor left in doubt, one after the other; dead workers' do not count."""
+    cur.execute(
+        "SELECT a.lane_id, count(*) FROM attempt a WHERE a.lane_id = ANY(%s) AND a.outcome = 'in_doubt' "
+        "AND a.code IS DISTINCT FROM 'WORKER-DIED' AND NOT EXISTS (SELECT 1 FROM attempt b WHERE b.lane_id = a.lane_id "
+        "AND b.id > a.id AND b.outcome <> 'in_doubt') GROUP BY a.lane_id",
+        (list(lane_ids),),
+    )
+    return {row[0]: row[1] for row in cur.fetchall()}
+
+
 def of_order(
     cur: Cursor, order_ids: Sequence[str]
 ) -> list[

@@ -113,10 +113,12 @@ def _settle_batch(
         if len(found) != len(pairs):
             raise VendorUnavailable(channel.name, "The look-up answered for another number of records.", 30.0)
         with session.database.transaction() as cur:
+            doubtful = attempts.doubtful_in_a_row(cur, [lane.id for lane, _ in pairs])
             for (lane, attempt), hit in zip(pairs, found, strict=True):
                 capability = channel.capabilities.records[record]
                 if hit is None:
-                    _absent(session, cur, channel, lane, attempt, capability, tally)
+                    resends = min(lane.tries, doubtful.get(lane.id, 0) - 1)
+                    _absent(session, cur, channel, lane, attempt, capability, tally, resends)
                 else:
                     _present(session, cur, channel, lane, attempt, capability, hit, tally)
 
@@ -138,10 +140,11 @@ def _absent(
     attempt: Attempt,
     capability: RecordCapability,
     tally: Counter[str],
+    resends: int,
 ) -> None:
     """Not found. With a unique field the vendor itself refuses a second one; otherwise two negatives past the window."""
     unique = capability.create in {CreateProtocol.UNIQUE_FIELD, CreateProtocol.NATIVE_KEY}
-    if lane.tries >= RESENDS_ALLOWED:
+    if resends >= RESENDS_ALLOWED:
         park(session, cur, channel, lane, lane.entity_id, [_ambiguous(channel, attempt)])
         tally["parked"] += 1
         return

@@ -166,6 +166,20 @@ def test_a_duplicate_that_no_look_up_finds_waits_for_a_person(world: World) -> N
     assert [group.code for group in world.hub.status().parked] == ["UniqueError.NOT_UNIQUE"]
 
 
+def test_retries_before_do_not_count_as_look_ups_that_found_nothing(world: World) -> None:
+    world.book(lines=1)
+
+    def busy(*_: object) -> None:
+        raise RetryLater("SERVER_BUSY", "later", after=1)
+
+    world.ads.misbehave = [lambda *_: None, lambda *_: None, *[busy] * 6]
+    world.ads.lose_request()
+    world.hub.intake("sfdc")
+    world.rest(rounds=20)
+    assert not world.hub.status().parked
+    assert len(world.ads.live("LineItem")) == 1
+
+
 def test_refused_credentials_stop_this_connection_and_lose_nothing(world: World) -> None:
     world.book(lines=2)
 
