@@ -12,17 +12,19 @@ from typing import Self
 from connectors.base import ObservesRecords, PushesRecords, ReadsChanges, ReportsDelivery
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
-from hub import config
+from hub import config, log
 from hub.clock import StoredClock
 from hub.delivery import pull
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
-from hub.ops import answers, chain, correspondence, parked_work, pauses, retry
+from hub.ops import acceptance, answers, chain, correspondence, parked_work, pauses, retry
 from hub.ops import resync as resync_verb
 from hub.ops import status as status_page
 from hub.ops import trace as trace_page
 from hub.ops.chain import anchored
 from hub.results import (
+    AcceptResult,
+    DriftResult,
     AdoptResult,
     AnchorResult,
     AuditResult,
@@ -43,7 +45,7 @@ from hub.session import Session
 from hub.store import changes, database, entities, facts, journal, parking
 from hub.store.parking import Selection
 from hub.store.shares import Work
-from hub.sync import breaker, census, intake, observe, plan, push, settle, targets
+from hub.sync import breaker, census, drift, intake, observe, plan, push, settle, targets
 from hub.sync.vendor import reading, take_tokens
 from oms_schema.ids import EntityKind
 
@@ -117,7 +119,7 @@ class Hub:
     def intake(self, connection: str) -> IntakeResult:
         """Read all streams of a source to the present and accept what changed. Raises ConnectionPaused."""
         pauses.refuse_if_paused(self.session, connection)
-        return intake.intake(self.session, connection)
+        return log.told("intake", intake.intake(self.session, connection))
 
     def plan(self, connection: str | None = None) -> PlanResult:
         """All differences and all problems; writes nothing."""
@@ -128,20 +130,20 @@ class Hub:
     def push(self, connection: str, *, max_seconds: float = 240.0) -> PushSummary:
         """Send what is due until nothing is. Raises ConnectionPaused; a push under way claims nothing more after a pause."""
         pauses.refuse_if_paused(self.session, connection)
-        return push.push(self.session, connection, max_seconds=max_seconds)
+        return log.told("push", push.push(self.session, connection, max_seconds=max_seconds))
 
     @anchored
     def settle(self, connection: str) -> SettleSummary:
         """Try parked work again whose cause may be gone, then look up what is in doubt. Raises ConnectionPaused."""
         pauses.refuse_if_paused(self.session, connection)
         retried = retry.retry_parked(self.session)
-        return replace(settle.settle(self.session, connection), retried=retried)
+        return log.told("settle", replace(settle.settle(self.session, connection), retried=retried))
 
     @anchored
     def observe(self, connection: str) -> ObserveSummary:
         """Read back how our records stand."""
         with self.session.doing(Work.REPORT):
-            return observe.observe(self.session, connection)
+            return log.told("observe", observe.observe(self.session, connection))
 
     @anchored
     def census(self, connection: str) -> CensusSummary:
@@ -149,6 +151,19 @@ class Hub:
         pauses.refuse_if_paused(self.session, connection)
         with self.session.doing(Work.REPORT):
             return census.census(self.session, connection)
+
+    @anchored
+    def drift(self, connection: str) -> DriftResult:
+        """Compare what is at rest with what the vendor shows, and do what the policies say. Raises ConnectionPaused."""
+        pauses.refuse_if_paused(self.session, connection)
+        with self.session.doing(Work.REPORT):
+            return drift.drift(self.session, connection)
+
+    @anchored
+    def accept(self, order: str, *, by: str | None = None, note: str | None = None) -> AcceptResult:
+        """Keep the vendor's values of everything of an order that is in conflict. Raises NotFound, Refused."""
+        with self.session.doing(Work.INTERACTIVE):
+            return acceptance.accept(self.session, order, by=by, note_text=note)
 
     def start_delivery(self, connection: str, since: date | None = None, until: date | None = None) -> DeliverySummary:
         """Ask for a delivery report."""
@@ -164,7 +179,7 @@ class Hub:
     def load_delivery(self, connection: str, job: str) -> DeliverySummary:
         """Load a ready report."""
         with self.session.doing(Work.REPORT):
-            return pull.load_delivery(self.session, connection, job)
+            return log.told("load_delivery", pull.load_delivery(self.session, connection, job))
 
     def status(self) -> StatusResult:
         """The whole hub on one page; reads only the store."""

@@ -19,6 +19,7 @@ from connectors.errors import (
     RetryLater,
     SchemaDrift,
 )
+from hub import log
 from hub.errors import ConnectionBroken, VendorUnavailable
 from hub.session import Channel, Session
 from hub.store import journal, limits
@@ -112,6 +113,7 @@ def stop(session: Session, channel: Channel, error: ConnectorError) -> Connectio
         f"{channel.connector.title} refused {channel.name} ({error.code}: {error.message}). Its work stops. {who}"
     )
     _note(session, channel, type(error).__name__, sentence)
+    log.stopped(channel.name, error.code, sentence)
     return ConnectionBroken(channel.name, sentence)
 
 
