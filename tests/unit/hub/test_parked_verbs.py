@@ -426,12 +426,13 @@ def test_resync_leaves_what_waits_for_an_answer(world: World) -> None:
     assert [item.reason for item in world.hub.parked()] == ["ambiguous"]
 
 
-def test_resync_of_an_unknown_order_or_one_without_records_says_so(world: World) -> None:
-    world.book(lines=1)
-    world.crm.opportunity("006Q", "Only a quote", "001A", StageName="Proposal", IsWon=False, IsClosed=False)
-    world.travel()
+def test_resync_of_an_unknown_order_or_one_that_is_nowhere_yet_says_so(world: World) -> None:
+    world.book(lines=0, order="006Q")
+    world.hub.intake("sfdc")
     with pytest.raises(NotFound, match="No order answers"):
         world.hub.resync("nothing")
+    with pytest.raises(Refused, match="has nothing at any connection"):
+        world.hub.resync("006Q")
 
 
 # ---------------------------------------------------------------- pause and resume
