@@ -27,7 +27,7 @@ from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub.encoding import decode, encode
 from mappings.compiler import load_mapping
-from mappings.context import Lookup
+from mappings.context import Names
 from mappings.errors import MappingError, MappingErrors
 from mappings.mapping import Mapping
 from oms_schema.ids import EntityKind, canonical_id
@@ -52,9 +52,10 @@ class TrialContext:
         """Every native id was accepted."""
         return canonical_id(kind, CONNECTION, native_id)
 
-    def lookup(self, wanted: Lookup) -> str | None:
+    @property
+    def names(self) -> Names:
         """No name is known; what needs one is listed as lost."""
-        return None
+        return Names({})
 
     def setting(self, name: str) -> str | None:
         """Settings given with --setting."""

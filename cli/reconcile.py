@@ -12,7 +12,8 @@ from rich.text import Text
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
-from hub.results import CensusSummary
+from cli.parked_work import By, Note
+from hub.results import CensusSummary, DriftResult
 
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection it is about")]
 ROWS = 50
@@ -46,6 +47,44 @@ def _counted(counted: CensusSummary) -> RenderableType:
         lines.append(table(("Record", "Vendor id", "Mark"), counted.unknown))
     verdict = Text("Both sides agree.", "green") if counted.agrees else Text("Somebody has to look.", "yellow")
     return Group(Text(f"{counted.counted:,} records counted at {counted.connection}."), *lines, verdict)
+
+
+def drift(connection: Connection, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Compare what vendors show with what the hub wrote there, and find what somebody else changed.
+
+    What follows stands in the connection's `drift` setting: the hub writes again, or a person is asked (`orderhub parked`).
+    """
+    with opened(config, as_json) as (desk, hub):
+        result = hub.drift(connection)
+        desk.answer(result.as_dict(), _drifted(result))
+    if any(item.done == "parked" for item in result.items):
+        raise typer.Exit(ExitCode.ATTENTION)
+
+
+def _drifted(result: DriftResult) -> RenderableType:
+    line = Text(f"{result.examined:,} records of {result.connection} compared: {len(result.items):,} fields differ.")
+    rows = [
+        (f"{item.record} {item.vendor_id}", item.name, item.path, str(item.wanted), str(item.present), item.done)
+        for item in result.items
+    ]
+    return Group(line, table(("Record", "Name", "Field", "Ours", "Theirs", "Done"), rows)) if rows else line
+
+
+def accept(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="Any id of the order")],
+    by: By = None,
+    note: Note = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep what somebody set at the vendor, for everything of an order that is in conflict.
+
+    It stays until the order's own value changes. `orderhub resync ORDER` writes the order's value instead.
+    """
+    with opened(config, as_json) as (desk, hub):
+        result = hub.accept(order, by=by, note=note)
+        words = f"{result.fields} fields of {result.records} records of {result.order_id} keep the vendor's value."
+        desk.answer(result.as_dict(), words)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:

@@ -241,6 +241,15 @@ class CheckReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldDifference:
+    """A field whose present value is not the wanted one: the vendor's dotted `path`, and both values in its spelling."""
+
+    path: str
+    wanted: Any
+    present: Any
+
+
+@dataclass(frozen=True, slots=True)
 class CensusRow:
     """One record as a census counts it.
 
@@ -369,6 +378,19 @@ class ObservesRecords(Protocol):
 
     def observe(self, record: str, vendor_ids: Sequence[str]) -> Mapping[str, Native]:
         """Present state by vendor id; unknown ids are absent."""
+        ...
+
+
+@runtime_checkable
+class ComparesRecords(Protocol):
+    """Knows when two values of its vendor are the same thing; makes no request."""
+
+    def differences(self, record: str, wanted: Native, present: Native) -> Sequence[FieldDifference]:
+        """The wanted fields that `observe` shows otherwise.
+
+        Another spelling of the same value is no difference, nor is a default the vendor fills in, nor a field that is hidden
+        from this account: absent is not null wherever the vendor tells them apart.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from connectors.base import (
     Capabilities,
+    ComparesRecords,
     Connector,
     CountsRecords,
     ForecastsAvailability,
@@ -27,6 +28,7 @@ PROTOCOLS = {
     "reads changes": ReadsChanges,
     "pushes records": PushesRecords,
     "observes records": ObservesRecords,
+    "compares records": ComparesRecords,
     "counts records": CountsRecords,
     "resolves names": ResolvesNames,
     "reports delivery": ReportsDelivery,

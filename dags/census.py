@@ -16,8 +16,9 @@ DOC = """
 ### Census
 
 Reads every record once and finds what neither streams nor look-ups show: records that were deleted without a word, two live
-ones with one mark, ours that nobody refers to, source records that were never read. What it can put right it puts right,
-the rest is parked with a sentence. Runs on a quiet day, because it reads everything.
+ones with one mark, ours that nobody refers to, source records that were never read. Then compares each record that should
+be at rest with what the vendor shows, and finds what somebody else edited. What can be put right is put right, the rest is
+parked with a sentence. Runs on a quiet day, because it reads everything.
 """
 
 
@@ -39,7 +40,15 @@ def build(connection: ClockedConnection) -> DAG:
             found = counted.gone + counted.duplicates + counted.adopted + counted.vanished + counted.never_read
             return skip_unless(found or counted.unknown, counted)
 
-        census(connection.name)
+        @task(outlets=[CHANGES], trigger_rule="none_failed")
+        def drift(name: str) -> dict[str, Any]:
+            with opened_hub() as hub:
+                found = hub.drift(name)
+            return skip_unless(found.items, found)
+
+        counted: Any = census(connection.name)
+        if connection.compares:
+            counted >> drift(connection.name)
     return dag
 
 

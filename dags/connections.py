@@ -15,7 +15,15 @@ from enum import StrEnum
 import yaml
 from airflow.sdk import get_parsing_context
 
-from connectors.base import Connector, CountsRecords, ObservesRecords, PushesRecords, ReadsChanges, ReportsDelivery
+from connectors.base import (
+    ComparesRecords,
+    Connector,
+    CountsRecords,
+    ObservesRecords,
+    PushesRecords,
+    ReadsChanges,
+    ReportsDelivery,
+)
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub.config import Configuration, ConnectionSettings, load
@@ -50,6 +58,8 @@ class ClockedConnection:
     connector: str
     flows: frozenset[Flow]
     intake_seconds: int = DEFAULT_INTAKE_SECONDS
+    compares: bool = False
+    """Whether its connector can tell foreign edits from its own writes."""
 
     def dag_id(self, flow: Flow) -> str:
         """Id of the flow's DAG; characters that Airflow does not allow in ids become underscores."""
@@ -99,7 +109,7 @@ def _clocked(configuration: Configuration, name: str) -> ClockedConnection:
     if _can(kind, ReportsDelivery):
         flows.add(Flow.DELIVERY)
     seconds = settings.intake_every_seconds if settings is not None else DEFAULT_INTAKE_SECONDS
-    return ClockedConnection(name, connector, frozenset(flows), seconds)
+    return ClockedConnection(name, connector, frozenset(flows), seconds, _can(kind, ComparesRecords))
 
 
 def _written_connector(configuration: Configuration, name: str) -> str:

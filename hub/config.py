@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hub.errors import ConfigurationError
+from mappings.spec import Owner
 
 ENVIRONMENT = "ORDERHUB_CONFIG"
 DEFAULT = Path("orderhub.yaml")
@@ -54,6 +56,14 @@ class ShareSettings(BaseModel):
         return self
 
 
+class DriftPolicy(StrEnum):
+    """What follows when somebody edited a field at the vendor that is not theirs."""
+
+    OWNER_WINS = "owner_wins"
+    PROPOSE = "propose"
+    IGNORE = "ignore"
+
+
 class ConnectionSettings(BaseModel):
     """One connection as written in the file; `settings` are the connector's own and checked by its model."""
 
@@ -67,6 +77,10 @@ class ConnectionSettings(BaseModel):
     intake_every_seconds: int = Field(default=60, ge=1)
     breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     shares: ShareSettings = Field(default_factory=ShareSettings)
+    drift: dict[Owner, DriftPolicy] = Field(default_factory=dict)
+    """By the field's owner: the hub writes again, asks a person, or lets it be. Unsaid: it asks; the CRM's mirror it writes."""
+    check_before_update: bool = True
+    """Whether an update first looks if somebody edited the record; one read for each call, where the connector can compare."""
 
 
 class HubSettings(BaseModel):

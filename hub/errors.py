@@ -6,6 +6,7 @@ HubError
 │   └── ConnectionPaused  because a person paused it
 ├── VendorUnavailable    the vendor does not answer or says wait; the work stays due and nothing is lost
 ├── StoreUnavailable     the database cannot be reached or is not migrated
+│   └── StoreContended    two workers wanted the same rows in opposite order, and the other one went first
 ├── NotFound             no such order, connection, parked item
 ├── PlanMoved            apply was bound to a plan that is no longer true
 ├── Refused              what a person asked for would be wrong or comes too fast; nothing was done
@@ -46,6 +47,10 @@ class VendorUnavailable(HubError):  # noqa: N818
 
 class StoreUnavailable(HubError):  # noqa: N818
     """The store cannot be reached or has another schema version."""
+
+
+class StoreContended(StoreUnavailable):
+    """A deadlock, of which this transaction was the victim: nothing of it was written, and it may be tried again at once."""
 
 
 class NotFound(HubError):  # noqa: N818

@@ -24,13 +24,13 @@ from hub.ops import trace as trace_page
 from hub.ops.chain import anchored
 from hub.results import (
     AcceptResult,
-    DriftResult,
     AdoptResult,
     AnchorResult,
     AuditResult,
     CensusSummary,
     CheckResult,
     DeliverySummary,
+    DriftResult,
     IntakeResult,
     ObserveSummary,
     ParkedItem,

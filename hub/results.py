@@ -138,6 +138,40 @@ class CensusSummary(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class DriftItem(Result):
+    """One field that shows something else than the vendor acknowledged, and what was done about it."""
+
+    kind: str
+    entity_id: str
+    facet: str
+    record: str
+    vendor_id: str
+    name: str
+    path: str
+    wanted: Any
+    present: Any
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftResult(Result):
+    """What a comparison of everything at rest showed; `examined` records were compared."""
+
+    connection: str
+    examined: int
+    items: Sequence[DriftItem] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptResult(Result):
+    """How many records of an order, and fields of them, keep what somebody set at the vendor."""
+
+    order_id: str
+    records: int
+    fields: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeliverySummary(Result):
     """One delivery report loaded: rows read, days replaced, facts new or restated, rows for unknown lines."""
 

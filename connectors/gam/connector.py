@@ -19,6 +19,7 @@ from connectors.base import (
     CreateProtocol,
     DeliveryQuery,
     DeliveryRow,
+    FieldDifference,
     JobState,
     Native,
     Operation,
@@ -31,7 +32,7 @@ from connectors.base import (
     StreamCapability,
 )
 from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater, SchemaDrift
-from connectors.gam import changes, checks, counting, report
+from connectors.gam import changes, checks, comparing, counting, report
 from connectors.gam.faults import actions
 from connectors.gam.finding import find
 from connectors.gam.login import Login
@@ -181,6 +182,10 @@ class GamConnector(Connector):
     def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
         """Company by name and type, Order by name, LineItem by orderId and externalId; archived ones included."""
         return find(self._objects, record, items, self.settings)
+
+    def differences(self, record: str, wanted: Native, present: Native) -> Sequence[FieldDifference]:
+        """Absent, empty and false are one to this vendor, as are date-times in another zone and lists in another order."""
+        return comparing.differences(wanted, present)
 
     def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
         """Every Company, Order or LineItem of the network, archived ones too; an order's mark stands in its name."""

@@ -44,7 +44,7 @@ def overlaid(present: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, A
         before = result.get(name)
         if value is None:
             result.pop(name, None)
-        elif _merges(value) and _merges(before):
+        elif merges(value) and merges(before):
             result[name] = overlaid(before, value)  # type: ignore[arg-type]
         else:
             result[name] = value
@@ -61,6 +61,8 @@ def shows(present: Any, wanted: Any) -> bool:
     if wanted is None or wanted is False or wanted in ("", [], {}):
         return present is None or present is False or present in ("", [], {})
     if isinstance(wanted, Mapping):
+        if present is None:  # an object that says nothing
+            return bool(wanted) and all(shows(None, value) for value in wanted.values())
         if not isinstance(present, Mapping):
             return False
         if "timeZoneId" in wanted and "timeZoneId" in present:
@@ -106,7 +108,8 @@ def _same_set(present: Sequence[Any], wanted: Sequence[Any]) -> bool:
     return True
 
 
-def _merges(value: Any) -> bool:
+def merges(value: Any) -> bool:
+    """Whether a value is an object of plain fields, which are compared and written one by one."""
     return isinstance(value, Mapping) and not {"xsi_type", "timeZoneId", "microAmount"} & value.keys()
 
 

@@ -31,7 +31,7 @@ _FROZEN: Mapping[str, tuple[tuple[str, object, str], ...]] = {
         ("status", "CANCELED", "LineItemError.UPDATE_CANCELED_LINE_ITEM_NOT_ALLOWED"),
     ),
 }
-_REQUEST_ONLY = frozenset(
+REQUEST_ONLY = frozenset(
     {"allowOverbook", "skipInventoryCheck", "skipCrossSellingRuleWarningChecks", "reserveAtCreation"}
 )
 """Line item fields that steer one request and are not kept [S]: never a difference by themselves."""
@@ -67,7 +67,7 @@ class Push:
                 results[at] = _rejected(
                     item, "CommonError.NOT_FOUND", "reference_missing", f"{record} {item.vendor_id} does not exist."
                 )
-            elif all(name in _REQUEST_ONLY or shows(native.get(name), value) for name, value in ours.items()):
+            elif all(name in REQUEST_ONLY or shows(native.get(name), value) for name, value in ours.items()):
                 results[at] = PushResult(item.key, Outcome.UNCHANGED, item.vendor_id, evidence=_seen(native))
             elif frozen := _frozen(record, native):
                 results[at] = _rejected(

@@ -14,6 +14,7 @@ from connectors.base import (
     CheckReport,
     Connector,
     CreateProtocol,
+    FieldDifference,
     JobState,
     Native,
     Operation,
@@ -29,6 +30,7 @@ from connectors.errors import ConnectorError, Misconfigured
 from connectors.salesforce import preflight, schemas
 from connectors.salesforce.bulk import BulkIngest, unfinished, unsendable
 from connectors.salesforce.changes import read_changes
+from connectors.salesforce.comparing import differences
 from connectors.salesforce.counting import census
 from connectors.salesforce.describes import Describes
 from connectors.salesforce.error_table import DAILY_CALLS
@@ -161,6 +163,10 @@ class SalesforceConnector(Connector):
             found = self._rows(record, wanted, one_of("Id", group), most=len(group))
             rows |= {str(row["Id"])[:15]: self._completed(row, fields) for row in found}
         return {i: rows[i[:15]] for i in known if i[:15] in rows}
+
+    def differences(self, record: str, wanted: Native, present: Native) -> Sequence[FieldDifference]:
+        """Fields hidden from this account are no difference; null and a value are one."""
+        return differences(wanted, present)
 
     def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
         """The Id of every record, `archived` for those in the recycle bin. Raises like a read."""

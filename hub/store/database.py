@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from hub.clock import Clock, SystemClock
-from hub.errors import StoreUnavailable
+from hub.errors import StoreContended, StoreUnavailable
 from hub.store import audit
 
 if TYPE_CHECKING:
@@ -105,6 +105,11 @@ class Database:
         except psycopg.errors.UndefinedTable as error:
             raise StoreUnavailable(
                 "The store has no or an older schema. Nothing is read or written. Run `orderhub check --migrate` once."
+            ) from error
+        except psycopg.errors.DeadlockDetected as error:
+            raise StoreContended(
+                "Two workers wanted the same rows of the store in opposite order. Nothing of this step was written, the other "
+                "worker went first. It is done again by itself; nobody needs to act."
             ) from error
         except psycopg.OperationalError as error:
             if connection.closed:

@@ -385,11 +385,12 @@ def next_due(cur: Cursor, connection: str) -> tuple[int, datetime | None]:
 
 
 def count_states(cur: Cursor, connection: str) -> dict[str, int]:
-    """Lanes by state at one connection; `in_sync` are those whose vendor has what it should."""
+    """Lanes by state at one connection; `in_sync` are those whose vendor has what it should, `drifted` those in conflict."""
     cur.execute(
         "SELECT CASE WHEN state = 'ready' AND desired_hash IS NOT DISTINCT FROM acked_hash THEN 'in_sync' "
         "WHEN state = 'ready' AND not_before IS NOT NULL THEN 'retrying' WHEN state = 'ready' THEN 'pending' "
-        "ELSE state END, count(*) FROM lane WHERE connection = %s GROUP BY 1",
+        "WHEN state = 'parked' AND EXISTS (SELECT 1 FROM parked p WHERE p.lane_id = lane.id AND p.resolved_at IS NULL "
+        "AND p.reason = 'conflict') THEN 'drifted' ELSE state END, count(*) FROM lane WHERE connection = %s GROUP BY 1",
         (connection,),
     )
     return {row[0]: row[1] for row in cur.fetchall()}

@@ -14,7 +14,7 @@ from hub.store import attempts, entities, lookups
 from hub.store.database import Cursor
 from hub.store.lanes import Lane
 from hub.sync.vendor import ask
-from mappings.context import Lookup
+from mappings.context import Lookup, Names
 from mappings.errors import MappingDefect
 from mappings.mapping import Loss
 from oms_schema.base import Canonical
@@ -80,14 +80,14 @@ class StoreContext:
         channel: Channel,
         lane: Lane,
         references: Mapping[tuple[str, str, str], str],
-        answers: Mapping[lookups.Key, str | None],
+        names: Names,
         facets: int,
         assumed: str | None,
     ) -> None:
         self._channel = channel
         self._lane = lane
         self._references = references
-        self._answers = answers
+        self._names = names
         self._facets = facets
         self._assumed = assumed
 
@@ -110,9 +110,10 @@ class StoreContext:
         """Not needed outward: canonical ids are pure functions of native ids."""
         return None
 
-    def lookup(self, wanted: Lookup) -> str | None:
-        """The id behind a name."""
-        return self._answers.get((wanted.table, wanted.scope, wanted.name))
+    @property
+    def names(self) -> Names:
+        """The ids behind the batch's names."""
+        return self._names
 
     def setting(self, name: str) -> str | None:
         """The connection's `mapping_settings`."""
@@ -195,12 +196,13 @@ def prepare(
         if mapping is not None and model is not None:
             wanted.update(mapping.lookups(model))
     answers = resolve_names(session, channel, wanted, remember=not planning) if wanted else {}
+    names = Names.answered((Lookup(table, name, scope), found) for (table, scope, name), found in answers.items())
     ready: list[Prepared] = []
     refused: list[Refused] = []
     for lane in claimed:
         model = models.get((lane.kind, lane.entity_id))
         context = StoreContext(
-            channel, lane, references, answers, parts.get(lane.entity_id, 1), KNOWN_AFTER_APPLY if planning else None
+            channel, lane, references, names, parts.get(lane.entity_id, 1), KNOWN_AFTER_APPLY if planning else None
         )
         name = str(getattr(model, "name", lane.entity_id))
         try:

@@ -18,17 +18,23 @@ from connectors.errors import (
     RetryLater,
     SchemaDrift,
 )
-from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.errors import ConnectionBroken, StoreContended, VendorUnavailable
 from hub.results import PushSummary
 from hub.session import Channel, Session
 from hub.store import breakers, lanes, parking
 from hub.store.lanes import Lane
 from hub.sync import breaker, projection
+from hub.sync.conflicts import before_update
 from hub.sync.outcomes import conclude, park, write_attempts
+from hub.sync.ownership import only_ours
 from hub.sync.prepare import STATUS_KINDS, Prepared, prepare
 from hub.sync.repeat import as_first_sent
 from hub.sync.targets import STAGES
 from hub.sync.vendor import close_bucket, stop, take_tokens
+
+
+CONTENDED_TRIES = 5
+"""Times that outcomes are written down before a deadlock with other workers is given up to the look-up."""
 
 
 @dataclass
@@ -162,6 +168,7 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
     try:
         prepared, refused = prepare(session, channel, claimed)
         prepared, later = as_first_sent(session, channel, prepared)
+        prepared, conflicts = before_update(session, channel, only_ours(channel, prepared))
     except BaseException:
         with session.database.transaction() as cur:
             lanes.release(cur, claimed, None)
@@ -170,8 +177,8 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
     now = session.machine.now()
     with session.database.transaction() as cur:
         for item in prepared:
-            if item.unchanged or (item.operation is Operation.ACT and item.action is None):
-                # The change touched nothing this vendor sees, or a status that needs no verb.
+            if item.unchanged or _needs_no_call(item):
+                # The change touched nothing this vendor sees or that is ours, or a status that needs no verb.
                 lanes.acknowledge(
                     cur, item.lane, item.payload_bytes, item.lane.desired_hash, item.lane.desired_version, now
                 )
@@ -181,11 +188,15 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
                 send.append(item)
         for lane, due in later:
             lanes.release(cur, [lane], due)
-        for refusal in refused:
+        for refusal in (*refused, *conflicts):
             park(session, cur, channel, refusal.lane, refusal.name, refusal.problems)
             tally.parked += 1
             tally.outcomes[Outcome.REJECTED] += 1
     return send
+
+
+def _needs_no_call(item: Prepared) -> bool:
+    return item.action is None if item.operation is Operation.ACT else not item.payload
 
 
 def _send(
@@ -236,12 +247,29 @@ def _send(
     except (AuthFailed, PermissionMissing, SchemaDrift, Misconfigured) as error:
         results = _all(items, Outcome.RETRY, error.code, error.message, 60.0)
         broken = stop(session, channel, error)
-    with session.database.transaction() as cur:
-        tally.outcomes.update(conclude(session, cur, channel, batch, attempt_ids, results))
+    tally.outcomes.update(_write_down(session, channel, batch, attempt_ids, results))
     if broken is not None:
         raise broken
     if postponed is not None:
         raise postponed
+
+
+def _write_down(
+    session: Session,
+    channel: Channel,
+    batch: Sequence[Prepared],
+    attempt_ids: Sequence[int],
+    results: Sequence[PushResult],
+) -> Counter[str]:
+    """Record the outcomes. They are known only here: a deadlock with another worker must not turn them into doubt."""
+    for tries_left in reversed(range(CONTENDED_TRIES)):
+        try:
+            with session.database.transaction() as cur:
+                return conclude(session, cur, channel, batch, attempt_ids, results)
+        except StoreContended:
+            if not tries_left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _all(

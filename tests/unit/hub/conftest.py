@@ -21,6 +21,7 @@ from connectors.base import (
     CreateProtocol,
     DeliveryQuery,
     DeliveryRow,
+    FieldDifference,
     JobState,
     Native,
     Operation,
@@ -35,8 +36,9 @@ from connectors.base import (
     StreamCapability,
 )
 from connectors.errors import OutcomeUnknown
-from connectors.gam import GamConnector
+from connectors.gam import GamConnector, comparing
 from connectors.salesforce import SalesforceConnector
+from connectors.salesforce import comparing as salesforce_comparing
 from hub import Hub
 from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSettings
 from hub.session import Session
@@ -86,6 +88,7 @@ class FakeAdServer(Connector):
         self.objects: dict[str, dict[str, dict[str, Any]]] = {"Company": {}, "Order": {}, "LineItem": {}}
         self.calls: list[Call] = []
         self.finds = 0
+        self.observed = 0
         self.ids = itertools.count(1001)
         self.misbehave: list[Misbehaviour] = []
         self.report: list[DeliveryRow] = []
@@ -186,11 +189,15 @@ class FakeAdServer(Connector):
         ]
 
     def observe(self, record: str, vendor_ids: Sequence[str]) -> Mapping[str, Native]:
+        self.observed += 1
         return {
             vendor_id: {"isArchived": False, "isMissingCreatives": False, **self.objects[record][vendor_id]}
             for vendor_id in vendor_ids
             if vendor_id in self.objects[record]
         }
+
+    def differences(self, record: str, wanted: Native, present: Native) -> Sequence[FieldDifference]:
+        return comparing.differences(wanted, present)
 
     def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
         rows = [
@@ -290,6 +297,12 @@ class FakeCrm(Connector):
 
     def fetch(self, record: str, fields: Sequence[str], native_ids: Sequence[str]) -> Mapping[str, Native]:
         return {i: one.native for i in native_ids if (one := self.records[record].get(i)) and not one.deleted}
+
+    def observe(self, record: str, vendor_ids: Sequence[str]) -> Mapping[str, Native]:
+        return {i: dict(self.mirror[i]) for i in vendor_ids if i in self.mirror}
+
+    def differences(self, record: str, wanted: Native, present: Native) -> Sequence[FieldDifference]:
+        return salesforce_comparing.differences(wanted, present)
 
     def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
         yield [CensusRow(each.native_id, archived=each.deleted) for each in self.records[record].values()]

@@ -56,4 +56,3 @@ def test_an_order_accepted_by_another_worker_meanwhile_is_sent(world: World, mon
     (line,) = world.ads.live("LineItem")
     assert order["name"].startswith("Another name")
     assert line["primaryGoal"]["units"] == 2000000
-

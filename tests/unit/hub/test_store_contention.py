@@ -1,0 +1,61 @@
+"""Two workers that want the same rows in opposite order: one goes first, and what the other one knows is not forgotten."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hub.errors import StoreContended, StoreUnavailable
+from hub.store.database import Database
+from hub.sync.outcomes import conclude
+
+if TYPE_CHECKING:
+    from conftest import World
+
+
+def test_a_deadlock_is_told_as_trouble_of_the_store(database_url: str) -> None:
+    one, two = Database(database_url), Database(database_url)
+    with one.transaction() as cur:
+        # Only the table's two rows matter, so the schema is not needed; a second is what PostgreSQL waits before it looks.
+        cur.execute("CREATE TABLE pair (id int PRIMARY KEY); INSERT INTO pair VALUES (1), (2)")
+    both = threading.Barrier(2, timeout=10)
+    met: list[type[Exception] | None] = []
+
+    def want(database: Database, first: int, second: int) -> None:
+        try:
+            with database.transaction() as cur:
+                cur.execute("SELECT 1 FROM pair WHERE id = %s FOR UPDATE", (first,))
+                both.wait()
+                cur.execute("SELECT 1 FROM pair WHERE id = %s FOR UPDATE", (second,))
+            met.append(None)
+        except StoreUnavailable as error:
+            met.append(type(error))
+
+    threads = [threading.Thread(target=want, args=(one, 1, 2)), threading.Thread(target=want, args=(two, 2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(met, key=str) == sorted([StoreContended, None], key=str)
+    for database in (one, two):
+        database.close()
+
+
+def test_an_outcome_that_met_a_deadlock_is_written_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+    refusals = iter([True, True, False] * 20)
+
+    def contended(*arguments: Any) -> Any:
+        counts = conclude(*arguments)
+        if next(refusals):
+            raise StoreContended("the other one goes first")
+        return counts
+
+    monkeypatch.setattr("hub.sync.push.conclude", contended)
+    summary = world.hub.push("gam-main")
+    assert summary.in_doubt == 0
+    assert [len(world.ads.live(record)) for record in ("Company", "Order", "LineItem")] == [1, 1, 2]
+    assert world.hub.push("gam-main").calls == 0, "everything was acknowledged"
