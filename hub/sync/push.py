@@ -32,7 +32,6 @@ from hub.sync.repeat import as_first_sent
 from hub.sync.targets import STAGES
 from hub.sync.vendor import close_bucket, stop, take_tokens
 
-
 CONTENDED_TRIES = 5
 """Times that outcomes are written down before a deadlock with other workers is given up to the look-up."""
 
@@ -262,14 +261,15 @@ def _write_down(
     results: Sequence[PushResult],
 ) -> Counter[str]:
     """Record the outcomes. They are known only here: a deadlock with another worker must not turn them into doubt."""
-    for tries_left in reversed(range(CONTENDED_TRIES)):
+    tries = 0
+    while True:
+        tries += 1
         try:
             with session.database.transaction() as cur:
                 return conclude(session, cur, channel, batch, attempt_ids, results)
         except StoreContended:
-            if not tries_left:
+            if tries == CONTENDED_TRIES:
                 raise
-    raise AssertionError("unreachable")
 
 
 def _all(
