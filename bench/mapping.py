@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import cycle, islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from bench.answers import Answers, EveryName
 from bench.result import Measurement, interleaved, measured
 from cli.demo.crm_seed import line_item, opportunity_names
 from cli.demo.generated_book import generated_book
@@ -21,9 +22,7 @@ from cli.demo.order_book import OrderBook, parse_order_book, read_order_book
 from connectors.gam.records import record_schemas as gam_schemas
 from connectors.salesforce.schemas import record_schemas as salesforce_schemas
 from mappings.compiler import load_mapping
-from mappings.context import Lookup
 from mappings.mapping import Mapping
-from oms_schema.ids import EntityKind
 from oms_schema.problems import Problems
 
 LIMIT = 0.12
@@ -36,37 +35,6 @@ _METHOD = (
 )
 _FILES = Path(__file__).resolve().parents[1] / "mappings"
 _DATA = Path(os.environ.get("ORDERHUB_DATA", "../shared/data")) / "snap-political-ads" / "ads.csv"
-
-
-_SETTINGS = {"root_ad_unit_id": "21700000001", "trafficker_id": "7"}
-
-
-@dataclass(slots=True)
-class BenchContext:
-    """Answers from a dictionary: every reference and name is known, as after a first push."""
-
-    facet: str = ""
-    facets: int = 1
-    ids: dict[Lookup, str] = field(default_factory=dict)
-
-    def vendor_id(self, kind: EntityKind, entity_id: str, facet: str) -> str | None:
-        """The id at the ad server."""
-        return "2890417203"
-
-    def entity_id(self, kind: EntityKind, native_id: str) -> str | None:
-        """Not asked on this way."""
-        return None
-
-    def lookup(self, wanted: Lookup) -> str | None:
-        """Known from the first time on."""
-        found = self.ids.get(wanted)
-        if found is None:
-            found = self.ids[wanted] = str(1_000_000 + len(self.ids))
-        return found
-
-    def setting(self, name: str) -> str | None:
-        """The two settings the shipped mappings need."""
-        return _SETTINGS.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +134,7 @@ def _ways(orders: int) -> list[Way]:
     return ways
 
 
-def _sample(way: Way, context: BenchContext, decode: Callable[[bytes], Any]) -> list[dict[str, Any]]:
+def _sample(way: Way, context: Answers, decode: Callable[[bytes], Any]) -> list[dict[str, Any]]:
     """At most 200 payloads from all over the book: few enough to stay in the processor's cache, as in the pipeline."""
     natives = [native for page in way.pages for native in decode(page)]
     step = max(1, len(natives) // PAGE)
@@ -177,7 +145,7 @@ def run(rounds: int, full: bool) -> list[Measurement]:
     """Two ratios, orjson alone ÷ pipeline (1 would be as fast as orjson alone): against decode + encode of the records that
     come in, and against decode of what comes in + encode of what goes out, the bytes that the pipeline itself handles."""
     ways = _ways(1_000_000 if full else 100)
-    context = BenchContext()
+    context = Answers(EveryName())
     decode = msgspec.json.Decoder(float_hook=Decimal).decode
     outgoing = [_sample(way, context, decode) for way in ways]
     gc.collect()

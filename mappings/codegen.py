@@ -148,7 +148,7 @@ def _of_texts_alone(plan: Plan, group: list[InMove]) -> bool:
         all(len(m.target.steps) > 1 and m.target.steps[0].element is not None for m in group)
         and all(not m.target.steps[0].keys and m.target.steps[0].name != "id" for m in group)
         and all(plan.kinds[p] in _TEXTS and "." not in p for p in paths)
-        and any(isinstance(op, Apply) for m in group for op in m.ops)
+        and bool(paths)
         and not any(isinstance(op, ToCanonicalId) for m in group for op in m.ops)
     )
 

@@ -13,6 +13,7 @@ from mappings.registry import Pair, Refused, transform
 from oms_schema.problems import Reason
 
 MICROS = 1_000_000
+_MICROS = Decimal(MICROS)
 _JOINERS = frozenset("\u200c\u200d")  # Persian and Indic spelling needs them between letters
 _LARGEST = 2**63
 _LARGEST_AMOUNT = Decimal(_LARGEST - 1).scaleb(-6)
@@ -112,26 +113,36 @@ def micros(negative: str = "refuse") -> Pair:
     if negative not in ("refuse", "keep"):
         raise ValueError(f"micros: the argument negative is {negative!r}, it has to be refuse or keep")
     lowest = 0 if negative == "refuse" else -_LARGEST
+    least, most = Decimal(lowest), Decimal(_LARGEST)  # a Decimal is compared with an integer in twice the time
 
     def forward(value: Decimal | int) -> int:
-        number = _number(value)
-        try:
-            exact: Decimal = _EXACT.multiply(number, MICROS)
-        except Inexact:
-            raise _not_micros(number) from None
-        if not lowest <= exact < _LARGEST:
-            if -_LARGEST <= exact < 0:
-                raise Refused("negative_amount", "it is negative", fix="enter an amount of zero or more")
-            raise _not_micros(number)
-        whole = int(exact)
-        if whole != exact:
-            raise _not_micros(number)
-        return whole
+        if type(value) is int:
+            whole = value * MICROS
+            if lowest <= whole < _LARGEST:
+                return whole
+        elif type(value) is Decimal and value.is_finite():
+            exact = _times_micros(value)
+            if exact is not None and least <= exact < most and (whole := int(exact)) == exact:
+                return whole
+        raise _not_micros(value, lowest)
 
     return Pair(forward, lambda value: Decimal(value).scaleb(-6))
 
 
-def _not_micros(number: Decimal | int) -> Refused:
+def _times_micros(number: Decimal | int) -> Decimal | None:
+    """The amount in micros, None when even 60 digits cannot hold it."""
+    try:
+        return _EXACT.multiply(number, _MICROS)
+    except Inexact:
+        return None
+
+
+def _not_micros(value: Decimal | int, lowest: int) -> Refused:
+    """Why an amount has no micros of at least `lowest`."""
+    number = _number(value)
+    exact = _times_micros(number)
+    if exact is not None and -_LARGEST <= exact < 0 == lowest:
+        return Refused("negative_amount", "it is negative", fix="enter an amount of zero or more")
     if not -_LARGEST_AMOUNT <= number <= _LARGEST_AMOUNT:
         return Refused("amount_too_large", "it is larger than any amount of money here can be")
     return Refused("fractional_micros", "money has at most six decimals", fix="round the amount to six decimals")
@@ -144,6 +155,8 @@ def whole_number(negative: str = "refuse") -> Pair:
         raise ValueError(f"whole_number: the argument negative is {negative!r}, it has to be refuse or keep")
 
     def forward(value: Decimal | int) -> int:
+        if type(value) is int and 0 <= value < _LARGEST:
+            return value
         exact = _number(value)
         if not -_LARGEST <= exact < _LARGEST:
             raise Refused("number_too_large", "it is larger than any count here can be")

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from oms_schema.base import Canonical
 from oms_schema.billing_terms import BillingTerms
@@ -82,10 +82,12 @@ class Goal(Canonical):
     quantity: Annotated[int, Field(ge=0, strict=True)]
     measure: GoalMeasure = GoalMeasure.COUNT
 
-    def model_post_init(self, context: Any, /) -> None:
-        """A percent goal is at most 100."""
-        if self.measure is GoalMeasure.PERCENT and self.quantity > 100:
+    @field_validator("measure")  # runs only where a measure is given; the default one is no percentage
+    @classmethod
+    def _percent_is_at_most_100(cls, value: GoalMeasure, info: ValidationInfo) -> GoalMeasure:
+        if value is GoalMeasure.PERCENT and info.data.get("quantity", 0) > 100:
             raise ValueError("a percent goal is at most 100")
+        return value
 
 
 class Flight(Canonical):

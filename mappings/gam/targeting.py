@@ -8,11 +8,13 @@ prescribes: OR of one AND of criteria [S: Targeting.customTargeting].
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from mappings.context import Context, Lookup
+from mappings.context import Context, Lookup, Names
 from mappings.registry import Loss
 from oms_schema.targeting import Criterion, Dimension, Operator
 
@@ -25,20 +27,54 @@ _NARROWEST_FIRST = (
 )
 _KEY_TABLE = "CustomTargetingKey"
 _VALUE_TABLE = "CustomTargetingValue"
-_INCLUDE = Operator.INCLUDE
+_INCLUDE, _COUNTRY = Operator.INCLUDE, Dimension.COUNTRY  # an enum's member as its attribute takes 90 ns
 
 
-class Expressed(NamedTuple):
-    """The parts of a targeting that Ad Manager can hold, as vendor ids, and the values it cannot."""
+@dataclass(slots=True)
+class Expressed:
+    """The parts of a targeting that Ad Manager can hold, as vendor ids, and the values it cannot. Lines of one batch share
+    it: it is read, never changed."""
 
     targeted: list[str]
     excluded: list[str]
     custom: list[dict[str, Any]]
     losses: tuple[Loss, ...]
+    listed: str = ""
+    """The losses as text, for the notes."""
+    below: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The vendor's Targeting by the root ad unit it stands below, made when it is first asked for."""
 
 
+Asked = tuple[Dimension, Operator, tuple[str, ...]]
+"""A criterion as plain values, which hash and compare without Python code of a model."""
+_fields: Callable[[Mapping[str, Any]], Asked] = itemgetter("dimension", "operator", "values")
 _wanted = lru_cache(maxsize=65_536)(Lookup)
 """Look-ups by their words: the same places and values come again with every line."""
+
+
+class _Places(NamedTuple):
+    """The values of one criterion that the look-up knew, their ids in order, and a loss for each that it did not know."""
+
+    asked: Asked
+    values: Sequence[str]
+    ids: list[str]
+    losses: Sequence[Loss]
+
+
+class _Custom(NamedTuple):
+    """One criterion as the vendor's CustomCriteria, None when the network knows none of it, and the losses."""
+
+    made: dict[str, Any] | None
+    losses: Sequence[Loss]
+
+
+@dataclass(slots=True)
+class _WorkedOut:
+    """What one batch's names made of targetings so far, of whole ones and of single criteria."""
+
+    wholes: dict[tuple[Asked, ...], Expressed] = field(default_factory=dict)
+    customs: dict[Asked, _Custom] = field(default_factory=dict)
+    places: dict[tuple[Asked, str], _Places] = field(default_factory=dict)
 
 
 class Expression:
@@ -46,100 +82,112 @@ class Expression:
 
     def __init__(self, geo: Mapping[str, str], custom: Mapping[str, str]) -> None:
         self._geo = {Dimension(d): f"Geo_Target:{place}" for d, place in geo.items()}
-        self._custom = {Dimension(d): (key, Lookup(_KEY_TABLE, key)) for d, key in custom.items()}
+        self._custom = {Dimension(d): key for d, key in custom.items()}
         self.shared = self.express
         """`express` as one object, by which transforms know that they share its work."""
 
     def lookups(self, criteria: Sequence[Criterion] | None) -> frozenset[Lookup]:
         """Every name that `express` may ask for."""
-        scope = _scope(criteria or ())
+        all_asked = [_fields(criterion.__dict__) for criterion in criteria or ()]
+        scope = _scope(all_asked)
         wanted: set[Lookup] = set()
-        for criterion in criteria or ():
-            table = self._geo.get(criterion.dimension)
-            held = self._custom.get(criterion.dimension)
+        for dimension, _, values in all_asked:
+            table, key = self._geo.get(dimension), self._custom.get(dimension)
             if table is not None:
-                place_scope = _place_scope(criterion, scope)
-                wanted.update(_wanted(table, v, place_scope) for v in criterion.values)
-            elif held is not None:
-                wanted.add(held[1])
-                wanted.update(_wanted(_VALUE_TABLE, v, held[0]) for v in criterion.values)
+                place_scope = "" if dimension is _COUNTRY else scope
+                wanted.update([_wanted(table, value, place_scope) for value in values])
+            elif key is not None:
+                wanted.add(_wanted(_KEY_TABLE, key))
+                wanted.update([_wanted(_VALUE_TABLE, value, key) for value in values])
         return frozenset(wanted)
 
     def express(self, criteria: Sequence[Criterion] | None, context: Context) -> Expressed:
-        """Ids for what can be expressed, one Loss for each value that cannot."""
+        """Ids for what can be expressed, one Loss for each value that cannot; worked out once for a batch."""
+        names = context.names
+        held: _WorkedOut | None = names.worked_out.get(self)
+        if held is None:
+            held = names.worked_out[self] = _WorkedOut()
+        whole = tuple([_fields(criterion.__dict__) for criterion in criteria or ()])
+        expressed = held.wholes.get(whole)
+        if expressed is None:
+            expressed = held.wholes[whole] = self._expressed(whole, held, names)
+        return expressed
+
+    def _expressed(self, whole: tuple[Asked, ...], held: _WorkedOut, names: Names) -> Expressed:
         losses: list[Loss] = []
         custom: list[dict[str, Any]] = []
-        places: list[Criterion] = []
-        for criterion in criteria or ():
-            dimension = criterion.dimension
+        places: list[Asked] = []
+        for asked in whole:
+            dimension = asked[0]
             if dimension in self._geo:
-                places.append(criterion)
+                places.append(asked)
             elif dimension in self._custom:
-                self._custom_criterion(criterion, context, custom, losses)
+                made, lost = held.customs.get(asked) or self._custom_criterion(asked, held, names)
+                if made is not None:
+                    custom.append(made)
+                losses += lost
             else:
-                losses += _lost(criterion, criterion.values, f"Ad Manager has no targeting by {_word(dimension)}")
-        targeted, excluded = self._places(places, context, losses) if places else ([], [])
-        return Expressed(targeted, excluded, custom, tuple(losses))
+                losses += _lost(asked, asked[2], f"Ad Manager has no targeting by {_word(dimension)}")
+        targeted, excluded = self._places(places, held, names, losses) if places else ([], [])
+        return Expressed(targeted, excluded, custom, tuple(losses), _listed(losses))
 
-    def _custom_criterion(
-        self, criterion: Criterion, context: Context, custom: list[dict[str, Any]], losses: list[Loss]
-    ) -> None:
-        key, wanted_key = self._custom[criterion.dimension]
-        key_id = context.lookup(wanted_key)
+    def _custom_criterion(self, asked: Asked, held: _WorkedOut, names: Names) -> _Custom:
+        dimension, operator, values = asked
+        key = self._custom[dimension]
+        (key_id,) = names.of(_KEY_TABLE, "", (key,))
+        made, losses = None, []
         if key_id is None:
-            losses += _lost(criterion, criterion.values, f"the network has no targeting key {key}")
-            return
-        found = [context.lookup(_wanted(_VALUE_TABLE, value, key)) for value in criterion.values]
-        ids = dict.fromkeys(found)
-        if None in ids:
-            del ids[None]
-            unknown = [v for v, value_id in zip(criterion.values, found, strict=True) if value_id is None]
-            losses += _lost(criterion, unknown, f"the targeting key {key} has no such value")
-        if ids:
-            custom.append(
-                {
+            losses = _lost(asked, values, f"the network has no targeting key {key}")
+        else:
+            found = names.of(_VALUE_TABLE, key, values)
+            ids = dict.fromkeys(found)
+            if None in ids:
+                del ids[None]
+                unknown = [v for v, value_id in zip(values, found, strict=True) if value_id is None]
+                losses = _lost(asked, unknown, f"the targeting key {key} has no such value")
+            if ids:
+                made = {
                     "xsi_type": "CustomCriteria",
                     "keyId": key_id,
                     "valueIds": list(ids),
-                    "operator": "IS" if criterion.operator is _INCLUDE else "IS_NOT",
+                    "operator": "IS" if operator is _INCLUDE else "IS_NOT",
                 }
-            )
+        worked_out = held.customs[asked] = _Custom(made, losses)
+        return worked_out
 
     def _places(
-        self, criteria: Sequence[Criterion], context: Context, losses: list[Loss]
+        self, criteria: Sequence[Asked], held: _WorkedOut, names: Names, losses: list[Loss]
     ) -> tuple[list[str], list[str]]:
-        lookup, scope = context.lookup, _scope(criteria)
+        scope = _scope(criteria)
         included: dict[Dimension, _Places] = {}
         excluded: list[_Places] = []
-        for criterion in criteria:
-            table = self._geo[criterion.dimension]
-            place_scope = _place_scope(criterion, scope)
-            values: Sequence[str] = criterion.values
-            found = [lookup(_wanted(table, value, place_scope)) for value in values]
-            ids = [place for place in found if place is not None]
-            if len(ids) < len(found):
-                unknown = [v for v, place in zip(values, found, strict=True) if place is None]
-                losses += _lost(criterion, unknown, "Geo_Target knows no such place, or several")
-                values = [v for v, place in zip(values, found, strict=True) if place is not None]
-            known = _Places(criterion, values, ids)
-            if criterion.operator is _INCLUDE:
-                included[criterion.dimension] = known
+        for asked in criteria:
+            dimension = asked[0]
+            place_scope = "" if dimension is _COUNTRY else scope
+            known = held.places.get((asked, place_scope)) or self._looked_up(asked, place_scope, held, names)
+            losses += known.losses
+            if asked[1] is _INCLUDE:
+                included[dimension] = known
             else:
                 excluded.append(known)
-        narrow = _narrowest(included) if len(included) > 1 or Dimension.COUNTRY not in included else None
+        narrow = _narrowest(included) if len(included) > 1 or _COUNTRY not in included else None
         targeted = _targeted(included, narrow, losses)
         if not excluded:
             return targeted, []
         inside = not targeted or (bool(scope) and narrow is None)
         return targeted, _excluded(excluded, inside, losses)
 
-
-class _Places(NamedTuple):
-    """The values of one criterion that the look-up knew, and their ids, in order."""
-
-    criterion: Criterion
-    values: Sequence[str]
-    ids: list[str]
+    def _looked_up(self, asked: Asked, scope: str, held: _WorkedOut, names: Names) -> _Places:
+        values: Sequence[str] = asked[2]
+        losses: Sequence[Loss] = ()
+        found = names.of(self._geo[asked[0]], scope, values)
+        ids = [place for place in found if place is not None]
+        if len(ids) < len(found):
+            unknown = [v for v, place in zip(values, found, strict=True) if place is None]
+            losses = _lost(asked, unknown, "Geo_Target knows no such place, or several")
+            values = [v for v, place in zip(values, found, strict=True) if place is not None]
+        worked_out = held.places[asked, scope] = _Places(asked, values, ids, losses)
+        return worked_out
 
 
 def _narrowest(included: Mapping[Dimension, _Places]) -> Dimension | None:
@@ -154,17 +202,18 @@ def _narrowest(included: Mapping[Dimension, _Places]) -> Dimension | None:
 def _targeted(included: Mapping[Dimension, _Places], narrow: Dimension | None, losses: list[Loss]) -> list[str]:
     """The places to target: the narrowest kind that resolved, else the countries. What the others knew becomes a loss."""
     if narrow is None:
-        countries = included.get(Dimension.COUNTRY)
+        countries = included.get(_COUNTRY)
         return list(dict.fromkeys(countries.ids)) if countries is not None else []
     for dimension, places in included.items():
         if dimension is narrow:
             continue
-        why = f"Ad Manager ors places, so only the narrower ones ({_word(narrow)}) are targeted"
-        if dimension is Dimension.COUNTRY:
-            if len(places.criterion.values) == 1:
-                continue  # it was the scope of the look-up, so the narrower places lie in it
+        if dimension is not _COUNTRY:
+            why = f"Ad Manager ors places, so only the narrower ones ({_word(narrow)}) are targeted"
+        elif len(places.asked[2]) > 1:
             why = f"the places of kind {_word(narrow)} stand for their countries, and several countries were asked for"
-        losses += _lost(places.criterion, places.values, why)
+        else:
+            continue  # it was the scope of the look-up, so the narrower places lie in it
+        losses += _lost(places.asked, places.values, why)
     return list(dict.fromkeys(included[narrow].ids))
 
 
@@ -175,35 +224,48 @@ def _excluded(criteria: Sequence[_Places], inside: bool, losses: list[Loss]) -> 
     """
     ids: list[str] = []
     for places in criteria:
-        if places.criterion.dimension is Dimension.POSTAL_CODE:
-            losses += _lost(places.criterion, places.values, "Ad Manager cannot exclude postal codes")
+        if places.asked[0] is Dimension.POSTAL_CODE:
+            losses += _lost(places.asked, places.values, "Ad Manager cannot exclude postal codes")
         elif not inside:
             why = "Ad Manager excludes only inside a targeted place, and these are not known to lie in one"
-            losses += _lost(places.criterion, places.values, why)
+            losses += _lost(places.asked, places.values, why)
         else:
             ids += places.ids
     return list(dict.fromkeys(ids))
 
 
-def _scope(criteria: Sequence[Criterion]) -> str:
+def _scope(criteria: Sequence[Asked]) -> str:
     """The one country that places are looked up in, empty when the line names none or several."""
-    for criterion in criteria:
-        if criterion.dimension is Dimension.COUNTRY and criterion.operator is _INCLUDE:
-            return criterion.values[0] if len(criterion.values) == 1 else ""
+    for dimension, operator, values in criteria:
+        if dimension is _COUNTRY and operator is _INCLUDE:
+            return values[0] if len(values) == 1 else ""
     return ""
 
 
-def _place_scope(criterion: Criterion, scope: str) -> str:
-    return "" if criterion.dimension is Dimension.COUNTRY else scope
-
-
-def _lost(criterion: Criterion, values: Sequence[str], why: str) -> list[Loss]:
-    path = _path(criterion)
+def _lost(asked: Asked, values: Sequence[str], why: str) -> list[Loss]:
+    path = f"targeting.{asked[0]}.{asked[1]}"
     return [Loss(path, value, why) for value in values]
 
 
-def _path(criterion: Criterion) -> str:
-    return f"targeting.{criterion.dimension}.{criterion.operator}"
+def _listed(losses: Sequence[Loss]) -> str:
+    """The losses as the notes show them, one line for each kind; empty when there are none."""
+    if not losses:
+        return ""
+    lines = "\n".join(f"{name}: {' | '.join(values)}" for name, values in by_kind(losses).items())
+    return f"{heading(losses)}\n{lines}"
+
+
+def heading(losses: Sequence[Loss]) -> str:
+    """What stands above the losses in the notes."""
+    return f"Not in the targeting ({len(losses)}):"
+
+
+def by_kind(losses: Sequence[Loss]) -> Mapping[str, Sequence[str]]:
+    """The lost values by dimension and operator."""
+    groups: dict[str, list[str]] = {}
+    for loss in losses:
+        groups.setdefault(loss.path.removeprefix("targeting.").replace(".", " "), []).append(loss.value)
+    return groups
 
 
 def _word(dimension: Dimension) -> str:
