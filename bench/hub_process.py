@@ -8,53 +8,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from bench.answers import Answers, EveryName
 from connectors.gam.records import record_schemas as ad_server_schemas
 from connectors.salesforce.schemas import record_schemas as crm_schemas
 from connectors.salesforce.transport import decoded
 from hub.encoding import encode
 from mappings.compiler import load_mapping
-from mappings.context import Lookup
 from mappings.mapping import Mapping
-from oms_schema.ids import EntityKind
 
 PAGE = 500
 """Records of a page, as in the method of the published figures."""
-SETTINGS = {"root_ad_unit_id": "21700000001", "trafficker_id": "7"}
-
-
-@dataclass(slots=True)
-class Answers:
-    """A mapping's surroundings when every reference and name is known."""
-
-    facet: str = "1"
-    facets: int = 1
-    ids: dict[Lookup, str] = field(default_factory=dict)
-
-    def vendor_id(self, kind: EntityKind, entity_id: str, facet: str) -> str | None:
-        """The id at the ad server."""
-        return "2890417203"
-
-    def entity_id(self, kind: EntityKind, native_id: str) -> str | None:
-        """Not asked on the way out."""
-        return None
-
-    def lookup(self, wanted: Lookup) -> str | None:
-        """Known from the first time on."""
-        found = self.ids.get(wanted)
-        if found is None:
-            found = self.ids[wanted] = str(1_000_000 + len(self.ids))
-        return found
-
-    def setting(self, name: str) -> str | None:
-        """The settings that the shipped mappings need."""
-        return SETTINGS.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +58,8 @@ def order_way() -> Way:
     return Way.of("order", "Opportunity", "Order")
 
 
-def records(url: str) -> Iterator[dict[str, Any]]:
-    """Every record behind a URL, page by page, decoded as the connector decodes."""
+def pages(url: str) -> Iterator[list[dict[str, Any]]]:
+    """The records behind a URL, page by page, decoded as the connector decodes."""
     with requests.Session() as session:
         session.trust_env = False
         offset = 0
@@ -97,7 +67,7 @@ def records(url: str) -> Iterator[dict[str, Any]]:
             reply = session.get(url, params={"offset": offset, "limit": PAGE}, timeout=60)
             reply.raise_for_status()
             found = decoded(reply.content)["records"]
-            yield from found
+            yield found
             if len(found) < PAGE:
                 return
             offset += len(found)
@@ -105,17 +75,18 @@ def records(url: str) -> Iterator[dict[str, Any]]:
 
 def main() -> int:
     """`python -m bench.hub_process URL`: everything behind the URL to standard output."""
-    answers = Answers()
     line, order = line_way(), order_way()
     out = sys.stdout.buffer
-    for record in records(sys.argv[1]):
-        children = record.pop("OpportunityLineItems", None)
-        if children is None:
-            out.write(line.through(record, answers) + b"\n")
-            continue
-        out.write(order.through(record, answers) + b"\n")
-        for child in children["records"]:
-            out.write(line.through(child, answers) + b"\n")
+    for page in pages(sys.argv[1]):
+        answers = Answers(EveryName(), facet="1")
+        for record in page:
+            children = record.pop("OpportunityLineItems", None)
+            if children is None:
+                out.write(line.through(record, answers) + b"\n")
+                continue
+            out.write(order.through(record, answers) + b"\n")
+            for child in children["records"]:
+                out.write(line.through(child, answers) + b"\n")
     out.flush()
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import cycle, islice
 from pathlib import Path
@@ -14,195 +14,201 @@ from typing import Any
 import msgspec
 import orjson
 
-from bench.answers import Answers, EveryName
+from bench.answers import Answers
+from bench.crm_records import LINES, book_lines, book_orders, opportunities
+from bench.hub_process import Way, line_way, order_way
 from bench.result import Measurement, interleaved, measured
-from cli.demo.crm_seed import line_item, opportunity_names
-from cli.demo.generated_book import generated_book
+from cli.demo.generated_book import DEFAULT_ORDERS, generated_book
 from cli.demo.order_book import OrderBook, parse_order_book, read_order_book
-from connectors.gam.records import record_schemas as gam_schemas
-from connectors.salesforce.schemas import record_schemas as salesforce_schemas
-from mappings.compiler import load_mapping
-from mappings.mapping import Mapping
-from oms_schema.problems import Problems
+from mappings.context import Lookup, Names
+from oms_schema.targeting import Targeting
 
 LIMIT = 0.12
 PAGE = 200
-"""Records in one page of bytes; a page is decoded at once, its records are mapped one by one and dropped."""
+"""Records in one page of bytes of the book: a page is decoded at once, its records are mapped one by one and dropped."""
+BATCH = 100
+"""Records that share the answers of the ad server's look-ups: what the hub's push prepares at once."""
+ORDINARY = 400
+"""Characters of targeting that an ordinary line has at most; the book's median has 35, its longest line 24,035."""
+_DATA = Path(os.environ.get("ORDERHUB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+_BOOK = _DATA / "snap-political-ads" / "ads.csv"
 _METHOD = (
-    "An order book as Salesforce REST pages of 200 (opportunities and opportunity products, every mapped field named). "
     "a: exact-decimal decode (msgspec), Salesforce mapping in with full pydantic validation, Ad Manager mapping out with every "
-    "look-up answered from memory, orjson encode, one record at a time;"
+    "reference and name answered from memory (contexts for 100 records at a time, as the hub's push makes them), orjson "
+    "encode, one record at a time; each run begins with nothing kept of earlier ones."
 )
-_FILES = Path(__file__).resolve().parents[1] / "mappings"
-_DATA = Path(os.environ.get("ORDERHUB_DATA", "../shared/data")) / "snap-political-ads" / "ads.csv"
+
+Decode = Callable[[bytes], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One record type of the CRM, its way in and its way out, and its pages as the CRM would answer them."""
+class Load:
+    """Bytes as the CRM answers them, and where in a decoded body the records lie: (way, records) in the order of the work."""
 
-    reads: Mapping
-    writes: Mapping
-    pages: Sequence[bytes]
-    records: int
-
-
-def _mapping(connector: str, entity: str, record: str) -> Mapping:
-    schemas = salesforce_schemas() if connector == "salesforce" else gam_schemas()
-    return load_mapping(_FILES / connector / f"{entity}.v1.yaml", schemas[record])
+    name: str
+    words: str
+    bodies: Sequence[bytes]
+    inside: Callable[[Any], Iterator[tuple[Way, Sequence[dict[str, Any]]]]]
+    ways: Sequence[Way]
+    bodies_for_names: int
+    """How many bodies are prepared with the same answers."""
 
 
-def _book(orders: int) -> OrderBook:
-    """The real order book where it lies beside the repository, else a generated one of the same shape."""
-    if _DATA.exists():
-        return read_order_book(_DATA).first(orders)
-    return parse_order_book(generated_book(orders), source="generated")
+def book(full: bool) -> OrderBook:
+    """The real order book where it lies under ORDERHUB_DATA, else a generated one of the same shape."""
+    whole = read_order_book(_BOOK) if _BOOK.exists() else parse_order_book(generated_book(), source="generated")
+    return whole if full else whole.first(DEFAULT_ORDERS)
 
 
-def _id(prefix: str, number: int) -> str:
-    return f"{prefix}Ws{number:010d}IAK"
+def reference_records(source: OrderBook, order: Way, line: Way) -> Load:
+    """One body for each opportunity with eight ordinary lines inside, as a nested query answers: the shape of the study's
+    record."""
+    ordinary = _ordinary(source)
+    count = sum(len(each.lines) for each in ordinary.orders) // LINES
+    bodies = [_bytes(row) for row in opportunities(ordinary, order.reads, line.reads, count)]
+
+    def inside(body: Any) -> Iterator[tuple[Way, Sequence[dict[str, Any]]]]:
+        yield order, (body,)
+        yield line, body["OpportunityLineItems"]["records"]
+
+    words = (
+        f"One Opportunity with {LINES} lines inside a body, every mapped field named and null where there is nothing, as REST "
+        f"answers; lines of an order book with at most {ORDINARY} characters of targeting."
+    )
+    return Load("reference_records", words, bodies, inside, (order, line), max(1, BATCH // (LINES + 1)))
 
 
-def _answered(mapping: Mapping, given: dict[str, Any], number: int) -> dict[str, Any]:
-    """A record as REST answers it: attributes, every field that was asked for, null where there is nothing."""
-    url = f"/services/data/v68.0/sobjects/{mapping.record}/{given['Id']}"
-    row: dict[str, Any] = {"attributes": {"type": mapping.record, "url": url}}
-    row |= dict.fromkeys(mapping.native_fields)
-    row |= {k: v for k, v in given.items() if k in mapping.native_fields}
-    row["SystemModstamp"] = f"2020-09-{number % 28 + 1:02d}T15:00:00.000+0000"
-    return row
+def book_records(source: OrderBook, order: Way, line: Way) -> Load:
+    """The whole book as pages of one record type, lines with thousands of postal codes included."""
+    orders = _pages([_bytes(row) for row in book_orders(source, order.reads)])
+    lines = _pages([_bytes(row) for row in book_lines(source, line.reads)])
+
+    def inside(body: Any) -> Iterator[tuple[Way, Sequence[dict[str, Any]]]]:
+        way = order if "IsWon" in body[0] else line
+        yield way, body[:BATCH]
+        yield way, body[BATCH:]
+
+    words = f"A whole order book as pages of {PAGE} opportunities or opportunity products, the longest targetings included."
+    return Load("order_book", words, [*orders, *lines], inside, (order, line), 1)
 
 
-def _opportunities(book: OrderBook, mapping: Mapping) -> Iterator[dict[str, Any]]:
-    names = opportunity_names(book.orders)
-    accounts = {name: _id("001", n) for n, name in enumerate(book.account_names)}
-    for number, order in enumerate(book.orders):
-        given = {
-            "Id": _id("006", number),
-            "Name": names[order.key],
-            "IsClosed": True,
-            "IsWon": True,
-            "StageName": "Closed Won",
-            "CurrencyIsoCode": order.key.currency,
-            "AccountId": accounts.get(order.key.advertiser, "001x"),
-            "Agency__c": accounts.get(order.key.agency),
-        }
-        yield _answered(mapping, given, number)
+def _ordinary(source: OrderBook) -> OrderBook:
+    orders = [
+        replace(order, lines=tuple(line for line in order.lines if sum(map(len, line.targeting.values())) <= ORDINARY))
+        for order in source.orders
+    ]
+    return replace(source, orders=tuple(order for order in orders if order.lines))
 
 
-def _items(book: OrderBook, mapping: Mapping) -> Iterator[dict[str, Any]]:
-    names = opportunity_names(book.orders)
-    number = 0
-    for at, order in enumerate(book.orders):
-        for line in order.lines:
-            number += 1
-            given = line_item(line, _id("006", at), "")
-            given |= {
-                "Id": _id("00k", number),
-                "Name": f"{names[order.key]} Ad line, CPM",
-                "CurrencyIsoCode": order.key.currency,
-                "Product2Id": _id("01t", 1),
-                "TotalPrice": given["UnitPrice"],
-            }
-            yield _answered(mapping, given, number)
+def _bytes(row: dict[str, Any]) -> bytes:
+    return orjson.dumps(row, default=lambda number: orjson.Fragment(str(number)))
 
 
-def _pages(rows: Iterator[dict[str, Any]], reads: Mapping) -> tuple[list[bytes], int]:
-    """Pages of the records that the bad-input rules accept: a refused record is no mapped record."""
-    kept: list[bytes] = []
-    decode = msgspec.json.Decoder(float_hook=Decimal).decode
-    for row in rows:
-        data = orjson.dumps(row, default=lambda d: orjson.Fragment(str(d)))
-        try:
-            reads.to_canonical(decode(data), "sfdc")
-        except Problems:
-            continue
-        kept.append(data)
-    return [b"[" + b",".join(kept[n : n + PAGE]) + b"]" for n in range(0, len(kept), PAGE)], len(kept)
+def _pages(rows: Sequence[bytes]) -> list[bytes]:
+    return [b"[" + b",".join(rows[n : n + PAGE]) + b"]" for n in range(0, len(rows), PAGE)]
 
 
-def _ways(orders: int) -> list[Way]:
-    book = _book(orders)
-    ways: list[Way] = []
-    for entity, source, target, rows in (
-        ("order", "Opportunity", "Order", _opportunities),
-        ("line", "OpportunityLineItem", "LineItem", _items),
-    ):
-        reads, writes = _mapping("salesforce", entity, source), _mapping("gam", entity, target)
-        pages, count = _pages(rows(book, reads), reads)
-        ways.append(Way(reads, writes, pages, count))
-    return ways
+def _all_names(load: Load, decode: Decode) -> dict[tuple[str, str], dict[str, str | None]]:
+    """Every name that the records ask for with an id, as the hub's store holds them after a first push."""
+    wanted: dict[Lookup, None] = {}
+    for body in load.bodies:
+        for way, natives in load.inside(decode(body)):
+            for native in natives:
+                wanted.update(dict.fromkeys(sorted(way.writes.lookups(way.reads.to_canonical(native, "sfdc")))))
+    ids: dict[tuple[str, str], dict[str, str | None]] = {}
+    for number, one in enumerate(wanted, 1_000_000):
+        ids.setdefault((one.table, one.scope), {})[one.name] = str(number)
+    return ids
 
 
-def _sample(way: Way, context: Answers, decode: Callable[[bytes], Any]) -> list[dict[str, Any]]:
-    """At most 200 payloads from all over the book: few enough to stay in the processor's cache, as in the pipeline."""
-    natives = [native for page in way.pages for native in decode(page)]
-    step = max(1, len(natives) // PAGE)
-    return [way.writes.to_vendor(way.reads.to_canonical(n, "sfdc"), context) for n in natives[::step]]
+def _shared(load: Load, decode: Decode) -> dict[str, Any]:
+    """How alike the lines are: the mapping profits from lines of equal targeting, so the figure belongs beside the ratio."""
+    targetings: list[Targeting] = [
+        entity.targeting
+        for body in load.bodies
+        for way, natives in load.inside(decode(body))
+        if way is load.ways[-1]
+        for entity in (way.reads.to_canonical(native, "sfdc") for native in natives)
+    ]
+    return {
+        "lines": len(targetings),
+        "different_targetings": len(set(targetings)),
+        "targeting_values_per_line": round(sum(each.count() for each in targetings) / len(targetings), 1),
+    }
 
 
-def run(rounds: int, full: bool) -> list[Measurement]:
+def _measure(load: Load, rounds: int) -> Iterator[Measurement]:
     """Two ratios, orjson alone ÷ pipeline (1 would be as fast as orjson alone): against decode + encode of the records that
-    come in, and against decode of what comes in + encode of what goes out, the bytes that the pipeline itself handles."""
-    ways = _ways(1_000_000 if full else 100)
-    context = Answers(EveryName())
+    come in, which is the limit's, and against decode of what comes in + encode of what goes out."""
     decode = msgspec.json.Decoder(float_hook=Decimal).decode
-    outgoing = [_sample(way, context, decode) for way in ways]
-    gc.collect()
-    gc.freeze()  # what stands around for the measurement is not searched for garbage during it
+    ids = _all_names(load, decode)
+    figures = {"book": "real" if _BOOK.exists() else "generated", **_shared(load, decode)}
+
+    def payloads(bodies: Sequence[bytes]) -> Iterator[bytes]:
+        dumps, inside, share = orjson.dumps, load.inside, load.bodies_for_names
+        for number, body in enumerate(bodies):
+            if number % share == 0:
+                names = Names(ids)
+            for way, natives in inside(decode(body)):
+                to_canonical, to_vendor = way.reads.to_canonical, way.writes.to_vendor
+                if share == 1:
+                    names = Names(ids)
+                context = Answers(names)
+                for native in natives:
+                    yield dumps(to_vendor(to_canonical(native, "sfdc"), context))
 
     def pipeline() -> None:
-        for way in ways:
-            to_canonical, to_vendor, dumps = way.reads.to_canonical, way.writes.to_vendor, orjson.dumps
-            for page in way.pages:
-                for native in decode(page):
-                    dumps(to_vendor(to_canonical(native, "sfdc"), context))
+        for way in load.ways:
+            way.reads.forget()
+        for _ in payloads(load.bodies):
+            pass
 
     def same_records() -> None:
-        for way in ways:
-            dumps = orjson.dumps
-            for page in way.pages:
-                for native in orjson.loads(page):
+        dumps, inside = orjson.dumps, load.inside
+        for body in load.bodies:
+            for _, natives in inside(orjson.loads(body)):
+                for native in natives:
                     dumps(native)
+
+    step = max(1, len(load.bodies) // 40)
+    sample = [orjson.loads(payload) for payload in payloads(load.bodies[::step])]
+    records = sum(1 for _ in payloads(load.bodies))
 
     def both_ends() -> None:
         dumps = orjson.dumps
-        for way, payloads in zip(ways, outgoing, strict=True):
-            for page in way.pages:
-                orjson.loads(page)
-            for payload in islice(cycle(payloads), way.records):
-                dumps(payload)
+        for body in load.bodies:
+            orjson.loads(body)
+        for payload in islice(cycle(sample), records):
+            dumps(payload)
 
-    records = sum(way.records for way in ways)
-    figures = {
+    gc.collect()
+    gc.freeze()  # what stands around for the measurement is not searched for garbage during it
+    figures |= {
+        "bodies": len(load.bodies),
         "records": records,
-        "bytes_in_per_record": round(sum(len(page) for way in ways for page in way.pages) / records),
-        "bytes_out_per_record": round(
-            sum(
-                way.records * sum(len(orjson.dumps(p)) for p in payloads) / len(payloads)
-                for way, payloads in zip(ways, outgoing, strict=True)
-            )
-            / records
-        ),
-        "book": "real" if _DATA.exists() else "generated",
+        "bytes_in_per_body": round(sum(map(len, load.bodies)) / len(load.bodies)),
+        "bytes_out_per_body": round(sum(map(len, payloads(load.bodies))) / len(load.bodies)),
     }
-    measurements = []
-    for name, alone, words in (
-        ("mapping_against_orjson", same_records, "orjson decode and encode of the records that come in"),
-        ("mapping_against_orjson_both_ends", both_ends, "orjson decode of what comes in and encode of what goes out"),
+    for suffix, alone, words, limit in (
+        ("", same_records, "orjson decode and encode of the records that come in", LIMIT),
+        ("_both_ends", both_ends, "orjson decode of what comes in and encode of what goes out", None),
     ):
         pairs = interleaved(pipeline, alone, rounds)
         fastest = min(one for one, _ in pairs)
-        measurements.append(
-            measured(
-                name,
-                pairs,
-                method=f"{_METHOD} b: {words}. One process, interleaved rounds, ratio = b / a.",
-                limit=LIMIT,
-                sense="at_least",
-                ratio=lambda ours, orjson_alone: orjson_alone / ours,
-                figures={**figures, "microseconds_per_record": round(fastest / records * 1e6, 1)},
-            )
+        yield measured(
+            f"mapping_{load.name}{suffix}",
+            pairs,
+            method=f"{load.words} {_METHOD} b: {words}. One process, interleaved rounds, ratio = b / a.",
+            limit=limit,
+            sense="at_least",
+            ratio=lambda ours, orjson_alone: orjson_alone / ours,
+            figures={**figures, "microseconds_per_body": round(fastest / len(load.bodies) * 1e6, 1)},
         )
     gc.unfreeze()
-    return measurements
+
+
+def run(rounds: int, full: bool) -> list[Measurement]:
+    """The study's shape of record, and a whole order book."""
+    source, order, line = book(full), order_way(), line_way()
+    loads = (reference_records(source, order, line), book_records(source, order, line))
+    return [measurement for load in loads for measurement in _measure(load, rounds)]

@@ -15,6 +15,7 @@ from hub.results import (
     CensusSummary,
     CheckResult,
     DeliverySummary,
+    DriftResult,
     IntakeResult,
     ObserveSummary,
     PushSummary,
@@ -81,6 +82,9 @@ class ScriptedHub:
 
     def census(self, connection: str) -> Any:
         return self._answer(CensusSummary(connection), "census", connection)
+
+    def drift(self, connection: str) -> Any:
+        return self._answer(DriftResult(connection, 9), "drift", connection)
 
     def start_delivery(self, connection: str, since: date | None = None, until: date | None = None) -> Any:
         return self._answer(DeliverySummary(connection, "job-1", "running"), "start_delivery", connection, since, until)

@@ -16,6 +16,8 @@ from hub.results import (
     CensusSummary,
     CheckResult,
     DeliverySummary,
+    DriftItem,
+    DriftResult,
     IntakeResult,
     ObserveSummary,
     PushSummary,
@@ -68,7 +70,6 @@ def run(dagbag: Any, airflow_database: None, scripted_hub: Any) -> Run:
         ("push__gam-main", "push", PushSummary("gam-main", 1, 2, {"created": 2}), "orderhub://gam-main/pushed"),
         ("settle__gam-main", "settle", SettleSummary("gam-main", 1, adopted=1), "orderhub://gam-main/pushed"),
         ("settle__gam-main", "push", PushSummary("gam-main", 1, 1, {"updated": 1}), "orderhub://gam-main/pushed"),
-        ("census__gam-main", "census", CensusSummary("gam-main", 9, adopted=1), "orderhub://changes"),
         ("observe__gam-main", "observe", ObserveSummary("gam-main", 9, changed=1), "orderhub://gam-main/observed"),
         (
             "delivery__gam-main",
@@ -97,6 +98,21 @@ def test_a_flow_that_changed_nothing_is_skipped_and_tells_nobody(run: Run, dag_i
     assert outcome.state == "success"
     assert "skipped" in outcome.tasks.values()
     assert outcome.told == set()
+
+
+def test_a_census_that_put_something_right_says_so(run: Run, scripted_hub: Any) -> None:
+    scripted_hub.answers["census"] = [CensusSummary("gam-main", 9, adopted=1)]
+    outcome = run("census__gam-main")
+    assert outcome.tasks == {"census": "success", "drift": "skipped"}
+    assert outcome.told == {"orderhub://changes"}
+
+
+def test_the_census_is_followed_by_a_comparison_even_when_it_found_nothing(run: Run, scripted_hub: Any) -> None:
+    item = DriftItem("line", "lin_a", "1", "LineItem", "7", "Spring", "name", "a", "b", "parked")
+    scripted_hub.answers["drift"] = [DriftResult("gam-main", 9, [item])]
+    outcome = run("census__gam-main")
+    assert outcome.tasks == {"census": "skipped", "drift": "success"}
+    assert outcome.told == {"orderhub://changes"}
 
 
 def test_a_task_leaves_small_counts_and_no_payload(run: Run, scripted_hub: Any) -> None:

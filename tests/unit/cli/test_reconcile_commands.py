@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hub.results import CensusSummary
+from hub.errors import Refused
+from hub.results import AcceptResult, CensusSummary, DriftItem, DriftResult
 
 
 def answering(scripted: Any, verb: str, answer: Any) -> list[tuple[Any, ...]]:
@@ -44,3 +45,27 @@ def test_a_census_tells_what_it_found(
     told = orderhub("census", counted.connection, "--json")
     assert json.loads(told.stdout)["agrees"] is (code == 0)
     assert asked == [(counted.connection,)] * 2
+
+
+def test_drift_shows_both_values_and_what_was_done(orderhub: Any, scripted: Any) -> None:
+    item = DriftItem("line", "lin_a", "1", "LineItem", "77", "Spring", "primaryGoal.units", 1000, 5, "parked")
+    answering(scripted, "drift", DriftResult("gam-main", 40, [item]))
+    shown = orderhub("drift", "gam-main")
+    assert shown.exit_code == 1
+    for word in ("40 records", "1 fields differ", "LineItem 77", "primaryGoal.units", "1000", "parked"):
+        assert word in " ".join(shown.stdout.split())
+    assert json.loads(orderhub("drift", "gam-main", "--json").stdout)["items"][0]["present"] == 5
+
+
+def test_without_a_conflict_drift_is_fine(orderhub: Any, scripted: Any) -> None:
+    answering(scripted, "drift", DriftResult("gam-main", 40))
+    assert orderhub("drift", "gam-main").exit_code == 0
+
+
+def test_accept_names_the_order_and_who_accepts(orderhub: Any, scripted: Any) -> None:
+    asked = answering(scripted, "accept", AcceptResult("ord_a", 1, 2))
+    shown = orderhub("accept", "006A", "--by", "Dana", "--note", "make-good")
+    assert (shown.exit_code, asked) == (0, [("006A", ("by", "Dana"), ("note", "make-good"))])
+    assert "2 fields of 1 records of ord_a" in shown.stdout
+    answering(scripted, "accept", Refused("It moved. Nothing was accepted. Look again."))
+    assert orderhub("accept", "006A").exit_code == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -18,13 +18,31 @@ from connectors.base import RecordSchema
 from connectors.gam.records import record_schemas as gam_schemas
 from connectors.salesforce.schemas import record_schemas as salesforce_schemas
 from mappings.compiler import load_mapping
-from mappings.context import Lookup
+from mappings.context import Lookup, Names
 from mappings.kinds import Kind
 from mappings.mapping import Mapping as CompiledMapping
 from mappings.plan import Apply, Table
 from oms_schema.ids import EntityKind
 
 FOLDER = Path(mappings.__file__).parent
+
+
+class FakeNames(Names):
+    """Answers by look-up, or an id made of its words; remembers what was asked."""
+
+    __slots__ = ("asked", "known")
+
+    def __init__(self, known: Mapping[Lookup, str] | None) -> None:
+        super().__init__({})
+        self.known = known
+        self.asked: set[Lookup] = set()
+
+    def of(self, table: str, scope: str, names: Sequence[str]) -> list[str | None]:
+        wanted = [Lookup(table, name, scope) for name in names]
+        self.asked.update(wanted)
+        if self.known is None:
+            return [f"{w.table}/{w.scope}/{w.name}" for w in wanted]
+        return [self.known.get(w) for w in wanted]
 
 
 @dataclass
@@ -36,7 +54,9 @@ class FakeContext:
     settings: Mapping[str, str] = field(default_factory=lambda: {"root_ad_unit_id": "11", "trafficker_id": "7"})
     facet: str = "advertiser"
     facets: int = 1
-    asked: set[Lookup] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.names = FakeNames(self.known)
 
     def vendor_id(self, kind: EntityKind, entity_id: str, facet: str) -> str | None:
         if self.vendor_ids is None:
@@ -45,12 +65,6 @@ class FakeContext:
 
     def entity_id(self, kind: EntityKind, native_id: str) -> str | None:
         return None
-
-    def lookup(self, wanted: Lookup) -> str | None:
-        self.asked.add(wanted)
-        if self.known is None:
-            return f"{wanted.table}/{wanted.scope}/{wanted.name}"
-        return self.known.get(wanted)
 
     def setting(self, name: str) -> str | None:
         return self.settings.get(name)

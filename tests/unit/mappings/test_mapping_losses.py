@@ -86,7 +86,7 @@ def test_values_in_are_values_expressed_plus_values_listed(
     assert tally.asked == tally.expressed + len(tally.losses)
     assert tally.losses == losses
     assert tally.expressed == _ids_in(payload) + implied
-    assert surroundings.asked <= set(lookups), "a look-up was not announced"
+    assert surroundings.names.asked <= set(lookups), "a look-up was not announced"
     for loss in losses:
         assert loss.value in payload["notes"]
         assert loss.why
