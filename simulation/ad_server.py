@@ -106,7 +106,9 @@ class AdServer:
         self.broken: list[tuple[str, str]] = []
         """(invariant, sentence) of what happened here against the promises."""
         self.misses: list[tuple[datetime, str, Marker]] = []
-        """Look-ups that were answered with "not found" or with a stranger's object: when, record, marker."""
+        """Look-ups that were answered with "not found": when, record, marker."""
+        self.taken: set[tuple[str, Marker]] = set()
+        """Unique markers that a look-up showed to be a stranger's: nothing of ours can be created under them."""
         self.calls: list[datetime] = []
         self.delivered: dict[tuple[str, date], int] = {}
         self.foreign: set[str] = set()
@@ -154,8 +156,10 @@ class AdServer:
             ]
             hits.sort(key=lambda thing: (thing.archived, int(thing.id)))
             found.append((hits[0].id, hits[0].native()) if hits else None)
-            if not hits or (self._unique(record) and hits[0].address is None):
+            if not hits:
                 self.misses.append((now, record, wanted))
+            elif self._unique(record) and hits[0].address is None:
+                self.taken.add((record, wanted))
         return found
 
     # ---------------------------------------------------------------- writes

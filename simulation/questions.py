@@ -22,9 +22,9 @@ def answers(arena: Arena, statements: Sequence[str]) -> list[Sequence[tuple[Any,
 AFTER_VERB = _each("""
 SELECT kind, entity_id, facet, record, vendor_id FROM reference
  WHERE connection = 'ads' AND superseded_at IS NULL ORDER BY vendor_id;
-SELECT l.id, l.kind, l.entity_id, l.acked_version FROM lane l WHERE l.acked_hash IS NOT NULL AND NOT EXISTS (
+SELECT l.id, l.kind, l.entity_id, l.acked_version FROM lane l WHERE l.acked_payload IS NOT NULL AND NOT EXISTS (
  SELECT 1 FROM attempt a WHERE a.lane_id = l.id AND a.outcome IN ('created', 'updated', 'unchanged')
- AND a.payload = l.acked_payload) AND NOT (l.kind IN ('order_status', 'line_status') AND l.acked_payload IS NOT NULL);
+ AND a.payload = l.acked_payload) AND l.kind NOT IN ('order_status', 'line_status');
 SELECT v.kind, v.id, v.version FROM entity_version v JOIN entity_version p ON p.kind = v.kind AND p.id = v.id
  AND p.version = v.version - 1 WHERE p.content_hash = v.content_hash;
 SELECT e.kind, e.id FROM entity e WHERE e.version <> (
@@ -51,9 +51,10 @@ SELECT connection, state, count(*), min(not_before), min(lease_until) FROM lane
 SELECT count(*) FROM stale_projection;
 SELECT md5(string_agg(l.id || l.state || l.fence || coalesce(l.acked_hash::text, '') || l.desired_hash::text, '|'
  ORDER BY l.id)) FROM lane l;
-SELECT count(*), count(*) FILTER (WHERE status IN ('accepted', 'unchanged')) FROM change
+SELECT count(*), count(*) FILTER (WHERE status IN ('accepted', 'unchanged')) FROM change;
+SELECT min(until) FROM breaker WHERE state <> 'closed'
 """)
-"""Lanes that are not in sync · stale projections · a signature of all lanes · changes."""
+"""Lanes that are not in sync · stale projections · a signature of all lanes · changes · when a broken vendor is tried."""
 
 PARKED = _each("SELECT 1 FROM parked WHERE resolved_at IS NULL LIMIT 1")
 
@@ -91,7 +92,8 @@ SELECT md5(string_agg(t::text, '|' ORDER BY t.id)) FROM journal t;
 SELECT md5(string_agg(t::text, '|' ORDER BY t.id)) FROM parked t;
 SELECT md5(string_agg(t::text, '|' ORDER BY t.kind, t.id, t.version)) FROM entity_version t;
 SELECT md5(string_agg(t::text, '|' ORDER BY t.connection, t.record, t.vendor_id, t.since)) FROM reference t;
-SELECT md5(string_agg(t::text, '|' ORDER BY t.source, t.line_id, t.day, t.as_of)) FROM delivery_fact t
+SELECT md5(string_agg(t::text, '|' ORDER BY t.source, t.line_id, t.day, t.as_of)) FROM delivery_fact t;
+SELECT coalesce(encode(hash, 'hex'), '') FROM audit_head
 """)
 
 ATTEMPTS = (

@@ -40,13 +40,26 @@ class Worker:
         return f"w{self.slot}"
 
     def begin(self, step: Step) -> None:
-        """Take up a verb with the faults it carries."""
-        self._faults = {fault.nth: fault for fault in step.faults}
-        self._crash, self._calls, self._reached = step.crash, 0, {}
+        """Take up a verb with the faults it carries, and those that the same verb was to meet before and did not."""
+        left_faults, left_crash = self.world.unspent.pop(step.what, ((), None))
+        self._faults = {fault.nth: fault for fault in (*left_faults, *step.faults)}
+        self._crash, self._calls, self._reached = step.crash or left_crash, 0, {}
 
-    def end(self) -> None:
-        """Nothing more is planned for this worker."""
+    def end(self, step: Step) -> None:
+        """The verb is over; what it did not meet waits for the next one of its kind."""
+        left = tuple(
+            CallFault(nth - self._calls, fault.fate, fault.salt)
+            for nth, fault in sorted(self._faults.items())
+            if nth >= self._calls
+        )
+        crash = self._crash
+        if crash is not None:
+            crash = Crash(
+                crash.point, max(0, crash.nth - self._reached.get(crash.point, -1) - 1), crash.how, crash.inner
+            )
         self._faults, self._crash = {}, None
+        if left or crash is not None:
+            self.world.unspent[step.what] = left, crash
 
     def next_fault(self) -> CallFault | None:
         """What becomes of the vendor call that is being made; counts it."""

@@ -1,0 +1,137 @@
+"""Campaigns: many seeds on several processes, and the figures that come out of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cli.demo.embedded_postgres import EmbeddedPostgres
+from simulation.arena import Arena
+from simulation.errors import Violation
+from simulation.schedule import Report, generate, run
+
+T = TypeVar("T")
+CHUNK = 5
+"""Seeds handed to a process at once."""
+
+_arena: Arena | None = None
+
+
+@dataclass
+class Figures:
+    """What a campaign found. `duplicates` are live objects too many, `lost` changes that never arrived where they should."""
+
+    seeds: int = 0
+    seconds: float = 0.0
+    simulated_seconds: float = 0.0
+    steps: int = 0
+    duplicates: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+    failures: dict[int, tuple[Violation, ...]] = field(default_factory=dict)
+
+    LOST = frozenset({"I3", "I4", "I13", "I14", "I19", "I22"})
+    """Invariants whose breach means that a change got lost on its way."""
+
+    def add(self, report: Report) -> None:
+        """Count one schedule."""
+        self.seeds += 1
+        self.simulated_seconds += report.simulated_seconds
+        self.steps += report.steps
+        self.duplicates += report.duplicates
+        self.faults.update(report.faults)
+        self.endings.update(report.endings)
+        if report.violations:
+            self.failures[report.seed] = report.violations
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures by which a campaign is judged, JSON-ready."""
+        broken = [violation for found in self.failures.values() for violation in found]
+        return {
+            "seeds": self.seeds,
+            "schedules_per_s": round(self.seeds / self.seconds, 2) if self.seconds else 0.0,
+            "simulated_days": round(self.simulated_seconds / 86400, 1),
+            "duplicates": self.duplicates,
+            "lost": sum(violation.invariant in self.LOST for violation in broken),
+            "violations": len(broken),
+        }
+
+
+@contextmanager
+def server() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of our own that forgets everything: no fsync, no autovacuum in the middle of a schedule."""
+    folder = Path(tempfile.mkdtemp(prefix="orderhub-simulation-"))
+    try:
+        with EmbeddedPostgres(folder, durable=False) as postgres:
+            postgres.sql("ALTER SYSTEM SET autovacuum = off")
+            postgres.sql("SELECT pg_reload_conf()")
+            yield postgres
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def arena(postgres: EmbeddedPostgres, name: str = "simulation") -> Iterator[Arena]:
+    """One database with everything in it."""
+    made = Arena(postgres.create_database(name))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _begin(urls: Any) -> None:
+    global _arena
+    _arena = Arena(urls.get())
+
+
+def in_arena(work: Callable[[Arena, T], Any], argument: T) -> Any:
+    """Run `work` in the arena of this process."""
+    assert _arena is not None
+    return work(_arena, argument)
+
+
+@contextmanager
+def processes(postgres: EmbeddedPostgres, jobs: int) -> Iterator[Any]:
+    """A pool of processes, each with a database of its own."""
+    context = multiprocessing.get_context("spawn")
+    urls = context.SimpleQueue()
+    for number in range(jobs):
+        urls.put(postgres.create_database(f"simulation_{number}"))
+    with context.Pool(jobs, _begin, (urls,)) as pool:
+        yield pool
+        pool.close()
+        pool.join()
+
+
+def _run_seeds(arena: Arena, seeds: Sequence[int]) -> list[Report]:
+    return [run(arena, generate(seed)) for seed in seeds]
+
+
+def _job(seeds: Sequence[int]) -> list[Report]:
+    found: list[Report] = in_arena(_run_seeds, seeds)
+    return found
+
+
+def run_seeds(
+    start: int, count: int, jobs: int, told: Callable[[Report, Figures], None] = lambda report, figures: None
+) -> Figures:
+    """Run the schedules of `count` seeds from `start` on `jobs` processes; `told` hears of each as it ends."""
+    figures = Figures()
+    chunks = [range(at, min(at + CHUNK, start + count)) for at in range(start, start + count, CHUNK)]
+    with server() as postgres, processes(postgres, jobs) as pool:
+        began = time.monotonic()
+        for reports in pool.imap_unordered(_job, chunks):
+            for report in reports:
+                figures.add(report)
+                told(report, figures)
+        figures.seconds = time.monotonic() - began
+    return figures
