@@ -173,20 +173,19 @@ def put_reference(
     now: datetime,
 ) -> str | None:
     """Record which vendor object carries an entity. Returns the id of another entity that already holds this object."""
-    cur.execute(
-        "SELECT entity_id, facet FROM reference WHERE connection = %s AND record = %s AND vendor_id = %s "
-        "AND superseded_at IS NULL",
-        (connection, record, vendor_id),
-    )
-    row = cur.fetchone()
-    if row is not None:
-        return None if (row[0], row[1]) == (entity_id, facet) else str(row[0])
-    supersede_reference(cur, connection=connection, kind=kind, entity_id=entity_id, facet=facet, now=now)
-    cur.execute(
+    insert = (
         "INSERT INTO reference (connection, kind, entity_id, facet, record, vendor_id, account, attempt_id, since) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (connection, kind, entity_id, facet, record, vendor_id, account, attempt_id, now),
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
     )
+    values = (connection, kind, entity_id, facet, record, vendor_id, account, attempt_id, now)
+    # Nearly always neither the entity nor the object is known: then the unique indexes say so and one statement is enough.
+    cur.execute(f"{insert} ON CONFLICT DO NOTHING RETURNING since", values)
+    if cur.fetchone() is None:
+        held = holder(cur, connection, record, vendor_id)
+        if held is not None:
+            return None if held == (entity_id, facet) else held[0]
+        supersede_reference(cur, connection=connection, kind=kind, entity_id=entity_id, facet=facet, now=now)
+        cur.execute(insert, values)
     name = f"{connection}/{kind}/{entity_id}/{facet}"
     note(cur, f"reference:{name}", "reference put", record=record, vendor_id=vendor_id, attempt=attempt_id)
     return None

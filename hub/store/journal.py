@@ -125,6 +125,17 @@ def connection_states(cur: Cursor) -> dict[str, tuple[str, str, str | None, date
     return {row[0]: (row[1], row[2], row[3], row[4]) for row in cur.fetchall()}
 
 
+def last_observed(
+    cur: Cursor, connection: str, kind: str, entity_ids: Sequence[str]
+) -> dict[tuple[str, str], tuple[str, bytes]]:
+    """(status, what was shown) of what a vendor last showed of these entities, by (entity, facet)."""
+    cur.execute(
+        "SELECT entity_id, facet, status, observed FROM observation WHERE connection = %s AND kind = %s AND entity_id = ANY(%s)",
+        (connection, kind, list(entity_ids)),
+    )
+    return {(row[0], row[1]): (row[2], bytes(row[3])) for row in cur.fetchall()}
+
+
 def observe(
     cur: Cursor,
     *,
@@ -136,15 +147,8 @@ def observe(
     status: str,
     archived: bool,
     now: datetime,
-) -> tuple[str | None, bool]:
-    """Keep what a vendor showed; returns (status before, whether anything changed)."""
-    cur.execute(
-        "SELECT status, observed FROM observation WHERE connection = %s AND kind = %s AND entity_id = %s AND facet = %s",
-        (connection, kind, entity_id, facet),
-    )
-    row = cur.fetchone()
-    if row is not None and bytes(row[1]) == observed:
-        return str(row[0]), False
+) -> None:
+    """Keep what a vendor shows now."""
     cur.execute(
         "INSERT INTO observation (connection, kind, entity_id, facet, observed, status, archived, observed_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (connection, kind, entity_id, facet) DO UPDATE SET "
@@ -152,7 +156,6 @@ def observe(
         "observed_at = excluded.observed_at",
         (connection, kind, entity_id, facet, observed, status, archived, now),
     )
-    return (None if row is None else str(row[0])), True
 
 
 def observations(cur: Cursor, order_ids: Sequence[str]) -> list[tuple[str, str, str, str, bool]]:

@@ -157,6 +157,15 @@ def want(
     return True
 
 
+def wanted_hashes(cur: Cursor, connection: str, order_ids: Sequence[str]) -> dict[tuple[str, str, str], UUID]:
+    """By (kind, entity, facet): which content each lane of these orders wants; what is wanted already is no news."""
+    cur.execute(
+        "SELECT kind, entity_id, facet, desired_hash FROM lane WHERE connection = %s AND order_id = ANY(%s)",
+        (connection, list(order_ids)),
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in cur.fetchall()}
+
+
 def line_facets(cur: Cursor, connection: str, order_id: str) -> dict[str, str]:
     """Which part of its order each line is in at a connection."""
     cur.execute(

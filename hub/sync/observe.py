@@ -43,7 +43,9 @@ def observe(session: Session, name: str) -> ObserveSummary:
             )
             now, business = session.machine.now(), session.business.now()
             with session.database.transaction() as cur:
-                stored = entities.many(cur, EntityKind(kind), [entity_id for entity_id, _ in chunk.values()])
+                entity_ids = [entity_id for entity_id, _ in chunk.values()]
+                stored = entities.many(cur, EntityKind(kind), entity_ids)
+                last = journal.last_observed(cur, name, kind, entity_ids)
                 news: list[Entry] = []
                 stale: set[str] = set()
                 for vendor_id, native in seen.items():
@@ -58,26 +60,27 @@ def observe(session: Session, name: str) -> ObserveSummary:
                             Entry(name, f"{kind} {vendor_id} not understood", str(problems), None, kind, entity_id)
                         )
                         continue
-                    status = _status(model)
-                    before, fresh = journal.observe(
+                    status, observed = _status(model), model.canonical_bytes()
+                    before = last.get((entity_id, facet))
+                    if before is not None and before[1] == observed:
+                        continue
+                    journal.observe(
                         cur,
                         connection=name,
                         kind=kind,
                         entity_id=entity_id,
                         facet=facet,
-                        observed=model.canonical_bytes(),
+                        observed=observed,
                         status=status,
                         archived=bool(getattr(model, "archived", False)),
                         now=business,
                     )
-                    if not fresh:
-                        continue
                     changed += 1
                     entity = stored.get(entity_id)
                     order_id = None if entity is None else entity.id if kind == "order" else entity.order_id
                     if order_id is not None:
                         stale.add(order_id)
-                    if status != before:
+                    if before is None or status != before[0]:
                         news.append(Entry(name, f"{kind} is {status}", f"id {vendor_id}", order_id, kind, entity_id))
                 journal.write(cur, news, now, business)
                 journal.mark_stale(cur, stale)

@@ -100,6 +100,17 @@ class OrderView:
     last_change_at: datetime | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One projection as it is kept and mirrored."""
+
+    kind: str
+    entity_id: str
+    order_id: str
+    version: int
+    canonical: bytes
+
+
 def line_label(view: LineView) -> str:
     """One word for a line."""
     if view.trouble is not None:
@@ -304,40 +315,65 @@ def refresh(session: Session) -> int:
             order_ids = journal.take_stale(cur, CHUNK)
             if not order_ids:
                 return news
-            for view in views(session, cur, order_ids):
-                news += _write(cur, mirrors, view, session.machine.now())
+            news += _write(cur, mirrors, views(session, cur, order_ids), session.machine.now())
 
 
-def _write(cur: Cursor, mirrors: Sequence[Channel], view: OrderView, now: datetime) -> int:
-    """Keep the projections of one order and its lines, and want them at the CRM each came from."""
+def _write(cur: Cursor, mirrors: Sequence[Channel], orders: Sequence[OrderView], now: datetime) -> int:
+    """Keep the projections of orders and their lines, and want them at the CRM each came from; what is the same is left."""
+    shown = [shown for view in orders for shown in _shown(view)]
+    ids: dict[str, list[str]] = {}
+    for one in shown:
+        ids.setdefault(one.kind, []).append(one.entity_id)
+    kept = {
+        (kind, id_): data for kind, some in ids.items() for id_, data in entities.projections(cur, kind, some).items()
+    }
+    for one in shown:
+        if kept.get((one.kind, one.entity_id)) != one.canonical:
+            entities.put_projection(
+                cur,
+                kind=one.kind,
+                entity_id=one.entity_id,
+                order_id=one.order_id,
+                version=one.version,
+                canonical=one.canonical,
+            )
+    return sum(_want(cur, channel, shown, now) for channel in mirrors)
+
+
+def _want(cur: Cursor, channel: Channel, shown: Sequence[Shown], now: datetime) -> int:
+    wanted = [(one.kind.partition("_")[0], one.entity_id) for one in shown]
+    native = {key[1] for key in attempts.references(cur, channel.name, wanted) if key[2] == ""}
+    hashes = lanes.wanted_hashes(cur, channel.name, sorted({one.order_id for one in shown}))
     news = 0
-    order = project_order(view)
-    shown = [("order_projection", view.order_id, order.version, order.canonical_bytes())]
-    shown += [
-        ("line_projection", line.line_id, line.version, project_line(view.order_id, line).canonical_bytes())
-        for line in view.lines
-    ]
-    known: dict[str, set[str]] = {}
-    for channel in mirrors:
-        wanted = [(kind.partition("_")[0], entity_id) for kind, entity_id, _, _ in shown]
-        known[channel.name] = {key[1] for key in attempts.references(cur, channel.name, wanted) if key[2] == ""}
-    for kind, entity_id, version, canonical in shown:
-        entities.put_projection(
-            cur, kind=kind, entity_id=entity_id, order_id=view.order_id, version=version, canonical=canonical
-        )
-        for channel in mirrors:
-            if entity_id in known[channel.name] and channel.mapping(kind, "out") is not None:
-                news += lanes.want(
-                    cur,
-                    connection=channel.name,
-                    kind=kind,
-                    entity_id=entity_id,
-                    facet="",
-                    order_id=view.order_id,
-                    order_facet="",
-                    stage=STAGES[kind],
-                    version=version,
-                    desired_hash=fingerprint(canonical),
-                    now=now,
-                )
+    for one in shown:
+        desired = fingerprint(one.canonical)
+        if (
+            one.entity_id in native
+            and channel.mapping(one.kind, "out") is not None
+            and hashes.get((one.kind, one.entity_id, "")) != desired
+        ):
+            news += lanes.want(
+                cur,
+                connection=channel.name,
+                kind=one.kind,
+                entity_id=one.entity_id,
+                facet="",
+                order_id=one.order_id,
+                order_facet="",
+                stage=STAGES[one.kind],
+                version=one.version,
+                desired_hash=desired,
+                now=now,
+            )
     return news
+
+
+def _shown(view: OrderView) -> list[Shown]:
+    order = project_order(view)
+    shown = [Shown("order_projection", view.order_id, view.order_id, order.version, order.canonical_bytes())]
+    for line in view.lines:
+        projected = project_line(view.order_id, line)
+        shown.append(
+            Shown("line_projection", line.line_id, view.order_id, projected.version, projected.canonical_bytes())
+        )
+    return shown
