@@ -26,6 +26,7 @@ _MOVES: Mapping[str, tuple[frozenset[str], frozenset[str] | None]] = {
     "lane claimed": (frozenset({READY}), frozenset({IN_FLIGHT})),
     "lane examined": (_AWAY, None),
     "lane released": (_AWAY, frozenset({READY})),
+    "lane sent again": (_AWAY, frozenset({READY})),
     "lane acknowledged": (_AWAY, frozenset({READY})),
     "lane in doubt": (_AWAY, frozenset({IN_DOUBT})),
     "lane probed": (_AWAY, frozenset({IN_DOUBT})),
@@ -37,7 +38,7 @@ _MOVES: Mapping[str, tuple[frozenset[str], frozenset[str] | None]] = {
     "lane answered": (frozenset({READY, IN_DOUBT, PARKED}), frozenset({READY})),
 }
 _FENCING = frozenset({"lane claimed", "lane examined", "lane answered"})
-_FORGETTING = frozenset({"lane renewed", "lane answered", "lane lost"})
+_FORGETTING = frozenset({"lane renewed", "lane answered", "lane lost", "lane sent again"})
 
 
 @dataclass

@@ -46,13 +46,12 @@ def standing(cur: Cursor, connection: str | None = None) -> list[Breaker]:
 
 def locked(cur: Cursor, connection: str, operation: str, now: datetime) -> Breaker:
     """One breaker, locked for this transaction; an untouched one is made."""
+    # One statement: between an insert and a select another worker may have forgotten the row.
     cur.execute(
         "INSERT INTO breaker (connection, operation, state, since, failures, successes, pauses, cause) "
-        "VALUES (%s, %s, 'closed', %s, 0, 0, 0, '') ON CONFLICT DO NOTHING",
+        "VALUES (%s, %s, 'closed', %s, 0, 0, 0, '') ON CONFLICT (connection, operation) DO UPDATE "
+        f"SET operation = excluded.operation RETURNING {_COLUMNS}",
         (connection, operation, now),
-    )
-    cur.execute(
-        f"SELECT {_COLUMNS} FROM breaker WHERE connection = %s AND operation = %s FOR UPDATE", (connection, operation)
     )
     row = cur.fetchone()
     assert row is not None

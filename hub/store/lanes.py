@@ -236,6 +236,20 @@ def release(
         note(cur, subject(lane_id), "lane released", state=READY, not_before=not_before)
 
 
+def send_again(cur: Cursor, lane: Lane) -> None:
+    """Give a lane back whose last write may or may not have been applied; what was acknowledged before counts no more.
+
+    Else a record that went back to an older state would look in sync while the vendor holds what was in doubt.
+    """
+    cur.execute(
+        "UPDATE lane SET state = 'ready', lease_until = NULL, not_before = NULL, acked_version = NULL, acked_hash = NULL, "
+        "acked_payload = NULL, acked_at = NULL WHERE id = %s AND fence = %s RETURNING id",
+        (lane.id, lane.fence),
+    )
+    if cur.fetchone() is not None:
+        note(cur, subject(lane.id), "lane sent again", state=READY)
+
+
 def acknowledge(
     cur: Cursor, lane: Lane, payload: bytes, sent_hash: UUID, version: int, now: datetime, *, keep_state: bool = False
 ) -> bool:

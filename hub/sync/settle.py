@@ -96,7 +96,7 @@ def _settle_batch(
                 tally["waiting"] += 1
             elif attempt.operation != Operation.CREATE or lane.vendor_id is not None:
                 # Nothing of this update or verb can still be under way: sending the newest state again is safe.
-                lanes.release(cur, [lane], None)
+                lanes.send_again(cur, lane)
                 _tell(session, cur, channel, lane, "settled: sent again", attempt.code or "")
                 tally["resent"] += 1
             elif capability is None or capability.create is CreateProtocol.NONE:

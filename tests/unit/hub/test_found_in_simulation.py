@@ -1,0 +1,71 @@
+"""What simulated schedules found in the engine, each as short as it can be told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hub.store import breakers
+from hub.store.breakers import CLOSED, Breaker
+from hub.store.database import Database
+
+if TYPE_CHECKING:
+    from conftest import World
+
+
+def test_a_value_that_goes_back_while_its_change_is_in_doubt_goes_back_at_the_vendor(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    (line,) = world.ads.live("LineItem")
+    before = line["primaryGoal"]["units"]
+
+    world.crm.line("00k006A0000", "006A", Goal_Impressions__c=Decimal(5000))
+    world.hub.intake("sfdc")
+    world.ads.lose_reply()
+    assert world.hub.push("gam-main").in_doubt == 1
+    world.crm.line("00k006A0000", "006A", Goal_Impressions__c=Decimal(before))
+    world.travel()
+
+    assert world.ads.live("LineItem")[0]["primaryGoal"]["units"] == before
+    assert not world.hub.audit_mismatches()
+
+
+@pytest.fixture
+def other_store(world: World) -> Iterator[Database]:
+    """A second connection to the same store."""
+    other = Database(world.hub.session.database.url)
+    yield other
+    other.close()
+
+
+def test_a_breaker_that_is_being_forgotten_can_be_locked(world: World, other_store: Database) -> None:
+    store, now = world.hub.session.database, world.machine.now()
+    with store.transaction() as cur:
+        breakers.save(cur, replace(breakers.locked(cur, "gam-main", "read", now), failures=1))
+    locked: list[Breaker] = []
+
+    def lock() -> None:
+        with other_store.transaction() as cur:
+            locked.append(breakers.locked(cur, "gam-main", "read", now))
+
+    waiting = threading.Thread(target=lock)
+    with store.transaction() as cur:
+        found = breakers.locked(cur, "gam-main", "read", now)
+        waiting.start()
+        _until_somebody_waits(cur)
+        breakers.save(cur, replace(found, failures=0))
+    waiting.join(timeout=20)
+    assert [breaker.state for breaker in locked] == [CLOSED]
+
+
+def _until_somebody_waits(cur: Any) -> None:
+    for _ in range(100_000):
+        cur.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        if cur.fetchone()[0]:
+            return
+    raise AssertionError("nobody waits for the lock")
