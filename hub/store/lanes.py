@@ -268,10 +268,10 @@ def acknowledge(
 
 
 def doubt(cur: Cursor, lane: Lane, not_before: datetime) -> None:
-    """Put a lane in doubt; it is looked up, never resent, and not before `not_before`."""
+    """Put a lane in doubt; it is looked up, never resent, and not before `not_before`. One that was given back stays so."""
     cur.execute(
         "UPDATE lane SET state = 'in_doubt', lease_until = NULL, not_before = %s, probes = 0 "
-        "WHERE id = %s AND fence = %s RETURNING id",
+        "WHERE id = %s AND fence = %s AND state IN ('in_flight', 'in_doubt') RETURNING id",
         (not_before, lane.id, lane.fence),
     )
     if cur.fetchone() is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from connectors.errors import RetryLater
 from hub.store import breakers
 from hub.store.breakers import CLOSED, Breaker
 from hub.store.database import Database
@@ -69,3 +70,28 @@ def _until_somebody_waits(cur: Any) -> None:
         if cur.fetchone()[0]:
             return
     raise AssertionError("nobody waits for the lock")
+
+
+def test_a_look_up_that_fails_puts_nothing_back_in_doubt_that_was_settled(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.line("00k006A0000", "006A", Goal_Impressions__c=Decimal(5000))
+    world.crm.line("00k006A0001", "006A")
+    world.hub.intake("sfdc")
+    world.ads.lose_request()
+    world.ads.lose_reply()
+    assert world.hub.push("gam-main").in_doubt == 2, "the new line and the changed one"
+    world.machine.advance(70)
+
+    def not_now(*_: object) -> None:
+        raise RetryLater("HTTP-503", "not now", after=30.0)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world.ads, "find", not_now)
+        assert world.hub.settle("gam-main").resent == 1
+    assert world.hub.push("gam-main").in_doubt == 1, (
+        "the change was sent again, the new line still waits for its look-up"
+    )
+    assert not world.hub.audit_mismatches()
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 2
