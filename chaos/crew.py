@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ class Worker:
     post: Post
     name: str
     supervised: Supervised
+    started: float
+    """Seconds on the monotonic clock."""
 
     @property
     def running(self) -> bool:
@@ -109,6 +112,6 @@ class Crew:
         command += ["--verb", post.verb, "--connection", post.connection]
         environment = {**self._environment, "PGAPPNAME": name}
         program = Program(name, command, environment, self._supervisor.folder)
-        worker = Worker(post, name, self._supervisor.start(program))
+        worker = Worker(post, name, self._supervisor.start(program), time.monotonic())
         self._at[post.name] = worker
         return worker

@@ -22,9 +22,12 @@ from cli.demo.crm_client import CrmClient, CrmError
 from cli.demo.crm_seed import seed_crm
 from cli.demo.order_book import OrderBook
 
-NEW_ORDERS = 3
+NEW_ORDERS = 2
 EDIT_PAUSE = (0.1, 0.6)
 TRIES = 10
+PRICES = (Decimal("1.5"), Decimal("7.25"), Decimal("12.34"))
+GOALS = (50_000, 700_000, 3_000_000)
+"""Few values, so that a change is often taken back while the one before is still in doubt."""
 
 T = TypeVar("T")
 
@@ -101,10 +104,10 @@ class Disturber:
             self._error = error
 
     def _reprice(self) -> None:
-        self._edit_lines("price", lambda: {"CPM__c": Decimal(self._dice.randrange(100, 2_000)) / 100})
+        self._edit_lines("price", lambda: {"CPM__c": self._dice.choice(PRICES)})
 
     def _resize(self) -> None:
-        self._edit_lines("goal", lambda: {"Goal_Impressions__c": self._dice.randrange(1, 5_000) * 1_000})
+        self._edit_lines("goal", lambda: {"Goal_Impressions__c": self._dice.choice(GOALS)})
 
     def _edit_lines(self, what: str, values: Callable[[], Mapping[str, Any]]) -> None:
         lines = self._dice.sample(self._lines, min(len(self._lines), self._dice.randint(1, 4)))

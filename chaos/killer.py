@@ -15,6 +15,8 @@ from chaos.watch import Watch
 from cli.demo.control import SandboxControl
 from cli.demo.engine import AD_SERVER
 
+YOUNGEST = 3.5
+"""Seconds a worker lives at least; loading its modules takes one or two of them."""
 PATIENCE = 3.0
 """Seconds a moment is waited for; then the kill comes at once."""
 LONGEST_WANDER = 1.5
@@ -58,8 +60,7 @@ class Killer:
     def strike(self) -> None:
         """One kill: choose, wait for the moment, kill, and put another worker in the place."""
         self._crew.replace_crashed()
-        workers = list(self._crew)
-        victim = self._dice.choices(workers, [worker.post.weight for worker in workers])[0]
+        victim = self._victim()
         weights = {**_SENDERS, **_LOOKERS}.get(victim.post.verb, (1, 0, 0, 0))
         moment = self._dice.choices(list(Moment), weights)[0]
         victim, moment = self._await(victim, moment)
@@ -71,6 +72,15 @@ class Killer:
         if lanes:
             self._meter.killed(victim.name, killed_at, lanes)
         self._crew.replace(victim)
+
+    def _victim(self) -> Worker:
+        """One of those who have had time to begin: whoever dies while still being loaded held nothing."""
+        while True:
+            born_before = time.monotonic() - YOUNGEST
+            workers = [worker for worker in self._crew if worker.started < born_before]
+            if workers:
+                return self._dice.choices(workers, [worker.post.weight for worker in workers])[0]
+            time.sleep(0.05)
 
     def _await(self, victim: Worker, moment: Moment) -> tuple[Worker, Moment]:
         """Who is killed in the end and at which moment: whoever of the same kind reaches it first."""
