@@ -12,7 +12,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from cli.demo.crm_seed import line_item, opportunity_names
-from cli.demo.order_book import BookOrder, OrderBook
+from cli.demo.order_book import BookOrder, OrderBook, OrderKey
 from mappings.mapping import Mapping
 from oms_schema.problems import Problems
 
@@ -34,25 +34,46 @@ def lines(book: OrderBook, order: Mapping, line: Mapping, count: int) -> Iterato
 
 def opportunities(book: OrderBook, order: Mapping, line: Mapping, count: int) -> Iterator[dict[str, Any]]:
     """So many `Opportunity` records, each with eight lines in `OpportunityLineItems.records`, as a nested query answers."""
-    names = opportunity_names(book.orders)
-    items = _items(book, line)
+    givens = dict(_given_orders(book, order))
+    items = ((givens[of.key], item) for of, item in _items(book, line) if of.key in givens)
     for number in range(count):
         inside = list(islice(items, LINES))
-        of, own = inside[0][0], record_id("006", number)
+        own = record_id("006", number)
         for _, item in inside:
             item["OpportunityId"] = own
+        row = _answered(order, "Opportunity", own, inside[0][0], number)
+        children = {"totalSize": LINES, "done": True, "records": [item for _, item in inside]}
+        yield {**row, "OpportunityLineItems": children}
+
+
+def book_orders(book: OrderBook, mapping: Mapping) -> Iterator[dict[str, Any]]:
+    """Each of the book's orders once, as an `Opportunity` record."""
+    for number, (_, given) in enumerate(_given_orders(book, mapping)):
+        yield _answered(mapping, "Opportunity", record_id("006", number), given, number)
+
+
+def _given_orders(book: OrderBook, mapping: Mapping) -> Iterator[tuple[OrderKey, dict[str, Any]]]:
+    names = opportunity_names(book.orders)
+    accounts = {name: record_id("001", at) for at, name in enumerate(book.account_names)}
+    for order in book.orders:
         given = {
-            "Name": names[of.key],
+            "Name": names[order.key],
             "IsClosed": True,
             "IsWon": True,
             "StageName": "Closed Won",
-            "CurrencyIsoCode": of.key.currency,
-            "AccountId": record_id("001", number % 500),
-            "Agency__c": record_id("001", 500 + number % 50),
+            "CurrencyIsoCode": order.key.currency,
+            "AccountId": accounts.get(order.key.advertiser),
+            "Agency__c": accounts.get(order.key.agency),
         }
-        row = _answered(order, "Opportunity", own, given, number)
-        children = {"totalSize": LINES, "done": True, "records": [item for _, item in inside]}
-        yield {**row, "OpportunityLineItems": children}
+        if _maps(mapping, given):
+            yield order.key, given
+
+
+def book_lines(book: OrderBook, mapping: Mapping) -> Iterator[dict[str, Any]]:
+    """Each of the book's lines once, as an `OpportunityLineItem` record."""
+    for number, (_, given) in enumerate(_given(book)):
+        if _maps(mapping, given):
+            yield _answered(mapping, "OpportunityLineItem", record_id("00k", number), given, number)
 
 
 def _items(book: OrderBook, mapping: Mapping) -> Iterator[tuple[BookOrder, dict[str, Any]]]:
@@ -71,6 +92,9 @@ def _given(book: OrderBook) -> Iterator[tuple[BookOrder, dict[str, Any]]]:
             given["CurrencyIsoCode"] = order.key.currency
             given["Product2Id"] = record_id("01t", 1)
             given["TotalPrice"] = given["UnitPrice"]
+            for name in ("Flight_Start__c", "Flight_End__c"):
+                if name in given:
+                    given[name] = given[name].replace(".000Z", ".000+0000")  # Salesforce takes both and answers so
             yield order, given
 
 

@@ -93,8 +93,13 @@ class _Source:
         return scope[name], text
 
 
-def reader(plan: Plan) -> tuple[Reader, str]:
-    """`(native, connection) -> nested dictionaries` for the way in, and its source text.
+def forget_ids() -> None:
+    """Forget the ids of entities that records point to."""
+    _id_of.cache_clear()
+
+
+def reader(plan: Plan) -> tuple[Reader, str, tuple[Part, ...]]:
+    """`(native, connection) -> nested dictionaries` for the way in, its source text, and the parts that it keeps.
 
     A part of the entity that is made of texts alone (the flight, the targeting) stands in it as a validated model, built
     once for the same texts: the lines of an order share most of them.
@@ -104,6 +109,7 @@ def reader(plan: Plan) -> tuple[Reader, str]:
     raws: dict[str, str] = {}
     members: list[_Leaf] = []
     texts: list[str] = []
+    parts: list[Part] = []
     groups: dict[str, list[InMove]] = {}
     for move in plan.reads:
         groups.setdefault(move.target.steps[0].name, []).append(move)
@@ -111,6 +117,7 @@ def reader(plan: Plan) -> tuple[Reader, str]:
         if _of_texts_alone(plan, group):
             part, text = _part(plan, group)
             texts.append(text)
+            parts.append(part)
             step = group[0].target.steps[0]
             paths = tuple(dict.fromkeys(p for m in group for p in m.paths))
             raw, kept, held = out.fresh("a"), out.name("kept_", part.kept), out.fresh("m")
@@ -130,7 +137,7 @@ def reader(plan: Plan) -> tuple[Reader, str]:
             members.append((move.target.steps, name, certain))
     out.add(0, f"return {_tree(out, members, 0)}")
     read, text = out.build("read", "native, connection", f"{plan.name} in")
-    return read, "\n".join([*texts, text])
+    return read, "\n".join([*texts, text]), tuple(parts)
 
 
 _TEXTS = frozenset({Kind.TEXT, Kind.WIRE_DATE, Kind.WIRE_DATETIME})
@@ -153,7 +160,7 @@ def _of_texts_alone(plan: Plan, group: list[InMove]) -> bool:
     )
 
 
-class _Part:
+class Part:
     """Makes an object of the entity from the raw values of some moves, None where it is absent, and keeps the newest."""
 
     def __init__(self, make: Callable[..., Any]) -> None:
@@ -168,7 +175,7 @@ class _Part:
         return made
 
 
-def _part(plan: Plan, group: list[InMove]) -> tuple[_Part, str]:
+def _part(plan: Plan, group: list[InMove]) -> tuple[Part, str]:
     """What makes the validated object of some moves, and its source text."""
     out = _Source()
     raws = {path: f"a{n}" for n, path in enumerate(dict.fromkeys(p for m in group for p in m.paths))}
@@ -187,7 +194,7 @@ def _part(plan: Plan, group: list[InMove]) -> tuple[_Part, str]:
         out.add(0, f"if not ({condition}): return None")
     out.add(0, f"return {out.name('model_', accepting(step.element))}({expression})")
     function, text = out.build(f"part_{step.name}", ", ".join(raws.values()), f"{plan.name} in, {step.name}")
-    return _Part(function), text
+    return Part(function), text
 
 
 def accepting(model: type[Canonical]) -> Callable[[Any], Any]:
@@ -277,7 +284,9 @@ def _take(
         above, absent = taken[key[:-1]]
         if key[:-1] not in fields:
             held = fields[key[:-1]] = out.fresh("f")
-            out.add(0, f"{held} = None if {above} is None else {above}.__dict__" if absent else f"{held} = {above}.__dict__")
+            out.add(
+                0, f"{held} = None if {above} is None else {above}.__dict__" if absent else f"{held} = {above}.__dict__"
+            )
         name = out.fresh("v")
         value = f"{fields[key[:-1]]}[{step.name!r}]"
         nullable = absent or step.optional or bool(step.keys)

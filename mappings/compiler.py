@@ -81,6 +81,7 @@ def _load(base: Node, layers: Sequence[Node], errors: list[MappingError], schema
         inward[0] if inward else None,
         outward[0] if outward else None,
         back[0] if back else None,
+        inward[2] if inward else (),
         (inward[1] if inward else "", outward[1] if outward else "", back[1] if back else ""),
     )
     with _LOCK:

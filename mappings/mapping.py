@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mappings.codegen import Reader, Writer
+from mappings.codegen import Part, Reader, Writer, forget_ids
 from mappings.context import Context, Lookup
 from mappings.errors import MappingDefect
 from mappings.explain import model_problems
@@ -44,6 +44,7 @@ class Mapping:
     _read: Reader | None
     _write: Writer | None
     _restore: Writer | None
+    _parts: tuple[Part, ...]
     sources: tuple[str, str, str]
     """The generated source of the ways in, out and back, empty where there is none; for people who look."""
 
@@ -121,6 +122,12 @@ class Mapping:
             return self._accept(self._read(native, connection))
         except Exception as fault:
             raise self._explained(native, connection, fault) from None
+
+    def forget(self) -> None:
+        """Drop what was kept of earlier records to read later ones faster; results are the same with it and without."""
+        for part in self._parts:
+            part.kept.clear()
+        forget_ids()
 
     def _explained(self, native: MappingType[str, Any], connection: str, fault: Exception) -> Exception:
         values, problems = read(self.plan, native, connection)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mappings.codegen import PARTS_KEPT
 from mappings.mapping import Mapping as CompiledMapping
 from mappings.reference import read, write
 from oms_schema.base import Canonical
@@ -22,6 +23,7 @@ from oms_schema.order import Order
 from oms_schema.party import Party
 from oms_schema.problems import Problems
 from oms_schema.projection import LineProjection, OrderProjection
+from oms_schema.targeting import Dimension, Operator
 
 READS = ("salesforce.party", "salesforce.order", "salesforce.line", "gam.line_observation", "gam.order_observation")
 
@@ -171,17 +173,83 @@ def test_writer_equals_reference(
 ) -> None:
     mapping = shipped[name]
     entity = data.draw(_entities(name, shipped, records))
-    surroundings = context(
-        vendor_ids=data.draw(st.sampled_from([None, None, {}])),
-        known=data.draw(st.sampled_from([None, {}])),
-        settings=data.draw(st.sampled_from([{"root_ad_unit_id": "1", "trafficker_id": "2"}, {}])),
-        facet=data.draw(st.sampled_from(["advertiser", "agency", "brand", "2"])),
-        facets=data.draw(st.integers(1, 3)),
-    )
-    payload, problems = write(mapping.plan, mapping.plan.writes, entity, surroundings)
+    answers = {
+        "vendor_ids": data.draw(st.sampled_from([None, None, {}])),
+        "known": data.draw(st.sampled_from([None, {}])),
+        "settings": data.draw(st.sampled_from([{"root_ad_unit_id": "1", "trafficker_id": "2"}, {}])),
+        "facet": data.draw(st.sampled_from(["advertiser", "agency", "brand", "2"])),
+        "facets": data.draw(st.integers(1, 3)),
+    }
+    surroundings = context(**answers)  # not the reference's: nothing that one has worked out may help the other
+    payload, problems = write(mapping.plan, mapping.plan.writes, entity, context(**answers))
     if problems:
         with pytest.raises(Problems) as refused:
             mapping.to_vendor(entity, surroundings)
         assert refused.value.problems == tuple(problems)
     else:
         assert mapping.to_vendor(entity, surroundings) == payload
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_line_is_written_alike_in_a_batch_and_alone(
+    data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any, context: Callable[..., Any]
+) -> None:
+    """What a batch has worked out for one line serves only lines of which the same is true."""
+    mapping = shipped["gam.line"]
+    values = st.lists(st.sampled_from(["a", "b", "c", "united states", "canada"]), min_size=1, max_size=3, unique=True)
+    pairs = st.tuples(st.sampled_from(Dimension), st.sampled_from(Operator))
+    targetings = st.dictionaries(pairs, values, max_size=4).map(
+        lambda asked: [{"dimension": d, "operator": o, "values": v} for (d, o), v in asked.items()]
+    )
+    line = data.draw(_line(shipped, records))
+    lines = [
+        Line.model_validate({**dict(line), "targeting": {"criteria": criteria}})
+        for criteria in data.draw(st.lists(targetings, min_size=2, max_size=6))
+    ]
+    wanted = sorted({w for each in lines for w in mapping.lookups(each)})
+    known = {w: str(n) for n, w in enumerate(wanted) if n % 3 or data.draw(st.booleans())}
+    together = context(known=known)
+    for each in lines:
+        written, problems = write(mapping.plan, mapping.plan.writes, each, context(known=known))
+        if problems:
+            with pytest.raises(Problems) as refused:
+                mapping.to_vendor(each, together)
+            assert refused.value.problems == tuple(problems)
+        else:
+            assert mapping.to_vendor(each, together) == written
+            assert mapping.tally(each, together) == mapping.tally(each, context(known=known))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_record_is_read_alike_the_first_time_and_later(
+    data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any
+) -> None:
+    """Parts that are kept from earlier records are those that a cold start would make."""
+    mapping = shipped["salesforce.line"]
+    natives = data.draw(st.lists(records(mapping, hostile=True), min_size=2, max_size=4))
+    for native in [*natives, *natives]:
+        warm = _read_or_refused(mapping, native)
+        mapping.forget()
+        assert _read_or_refused(mapping, native) == warm
+        for each in natives:
+            _read_or_refused(mapping, each)
+
+
+def _read_or_refused(mapping: CompiledMapping, native: dict[str, Any]) -> Any:
+    try:
+        return mapping.to_canonical(native, "crm")
+    except Problems as refused:
+        return refused.problems
+
+
+def test_kept_parts_are_bounded(shipped: Mapping[str, CompiledMapping]) -> None:
+    """A source that never repeats itself must not fill the memory of a worker."""
+    mapping = shipped["salesforce.order"]
+    mapping.forget()
+    for number in range(PARTS_KEPT + 10):
+        native = {"Id": "1", "Name": "n", "IsClosed": True, "IsWon": True, "CurrencyIsoCode": "USD", "AccountId": "2"}
+        mapping.to_canonical({**native, "PO_Number__c": f"{number}"}, "crm")
+    (part,) = mapping._parts
+    assert 0 < len(part.kept) <= PARTS_KEPT
