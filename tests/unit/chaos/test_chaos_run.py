@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,18 +29,20 @@ def test_every_verb_is_manned_and_every_writing_verb_twice() -> None:
     assert all(verbs.count(verb) >= 2 for verb in ("push", "settle", "mirror", "intake"))
 
 
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], report: Report) -> tuple[int, dict]:  # type: ignore[type-arg]
+def told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], report: Report, folder: Path
+) -> tuple[int, dict[str, Any]]:
     monkeypatch.setattr(command, "run", lambda *_, **__: report)
-    monkeypatch.setattr("sys.argv", ["chaos", "--kills", "3", "--json"])
+    monkeypatch.setattr("sys.argv", ["chaos", "--kills", "3", "--json", "--folder", str(folder)])
     code = command.main()
     return code, json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
 def test_the_last_line_is_the_report_and_the_exit_code_its_verdict(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     good = Report(kills=3, recovery_s_p50=6.5, held=True)
-    code, data = told(monkeypatch, capsys, good)
+    code, data = told(monkeypatch, capsys, good, tmp_path)
     assert code == 0
     assert {name: data[name] for name in ("kills", "duplicates", "lost", "recovery_s_p50")} == {
         "kills": 3,
@@ -47,7 +50,7 @@ def test_the_last_line_is_the_report_and_the_exit_code_its_verdict(
         "lost": 0,
         "recovery_s_p50": 6.5,
     }
-    code, data = told(monkeypatch, capsys, dataclasses.replace(good, duplicates=1, held=False))
+    code, data = told(monkeypatch, capsys, dataclasses.replace(good, duplicates=1, held=False), tmp_path)
     assert (code, data["duplicates"]) == (1, 1)
 
 
