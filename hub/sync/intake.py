@@ -225,6 +225,7 @@ def as_incoming(change: StoredChange) -> Incoming:
 def _say_what_waits(session: Session, cur: Cursor, channel: Channel) -> None:
     """Whatever still waits for another record once everything was read is shown as parked."""
     for stream, native_id, change_id, kind, entity_id, waits_for in changes.still_held(cur, channel.name):
+        order_id = waits_for if waits_for.startswith("ord_") else entity_id if kind == "order" else None
         parking.open_items(
             cur,
             [
@@ -243,10 +244,12 @@ def _say_what_waits(session: Session, cur: Cursor, channel: Channel) -> None:
             subject=f"change:{channel.name}:{stream}:{native_id}",
             entity_kind=kind,
             entity_id=entity_id,
-            order_id=waits_for if waits_for.startswith("ord_") else entity_id if kind == "order" else None,
+            order_id=order_id,
             now=session.machine.now(),
             change_id=change_id,
         )
+        if order_id is not None:
+            journal.mark_stale(cur, [order_id])
 
 
 def replay_changes(session: Session, name: str, change_ids: Sequence[int]) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from connectors.errors import RetryLater
-from hub.store import breakers
+from hub.store import breakers, journal
 from hub.store.breakers import CLOSED, Breaker
 from hub.store.database import Database
 
@@ -95,3 +95,17 @@ def test_a_look_up_that_fails_puts_nothing_back_in_doubt_that_was_settled(world:
     assert not world.hub.audit_mismatches()
     world.rest()
     assert len(world.ads.live("LineItem")) == 2
+
+
+def test_what_waits_is_told_to_the_crm_even_when_a_push_came_between(world: World) -> None:
+    world.crm.opportunity("006A", "Spring", "001A")  # an account that the CRM never shows
+    world.hub.intake("sfdc")
+    world.hub.push("sfdc")
+    assert world.hub.replay(by="operator") == 1
+    world.hub.push("sfdc")  # nothing is parked in this moment, so nothing is shown
+    world.business.advance(60)
+    world.hub.intake("sfdc")
+    (parked,) = world.hub.parked()
+    assert parked.order_id is not None
+    with world.hub.session.database.transaction() as cur:
+        assert journal.take_stale(cur, 10) == [parked.order_id]
