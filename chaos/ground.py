@@ -100,6 +100,7 @@ def settings(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[str, 
     connections = content["connections"]
     for connection in connections.values():
         connection["breaker"] = {"failures": 8, "pause_seconds": 1.0, "longest_pause_seconds": 4.0}
+        connection["guard"] = {"share_percent": 100}  # nobody is there to approve what the disturber edits
     connections[AD_SERVER]["settings"] |= {
         "max_in_flight_seconds": IN_FLIGHT_SECONDS,
         "requests_per_second": REQUESTS_PER_SECOND,

@@ -87,6 +87,24 @@ def accept(
         desk.answer(result.as_dict(), words)
 
 
+def approve_plan(
+    plan_hash: Annotated[str, typer.Argument(metavar="HASH", help="The plan's hash, as `orderhub parked` shows it")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who approves; kept in the audit chain")],
+    note: Note = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let exactly the plan go that was held because it changes too much at once.
+
+    Refused when any record of it changed since; the next push then makes a new plan.
+    """
+    with opened(config, as_json) as (desk, hub):
+        result = hub.approve_plan(plan_hash, by=by, note=note)
+        again = f" (approved before by {result.by})" if result.already else ""
+        words = f"{result.records:,} records of {result.connection} go with the next push{again}."
+        desk.answer(result.as_dict(), words)
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
     """The first rows of a list, and how many more there are."""
     shown = Table(*columns, show_edge=False, pad_edge=False, header_style="bold")

@@ -56,6 +56,14 @@ class ShareSettings(BaseModel):
         return self
 
 
+class GuardSettings(BaseModel):
+    """How much one push may change unasked. 100 per cent switches the guard off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    share_percent: float = Field(default=5.0, ge=0, le=100, description="Of the records that a connection acknowledged")
+    minimum: int = Field(default=25, ge=0, description="So many records never need approval, however few there are")
+
+
 class DriftPolicy(StrEnum):
     """What follows when somebody edited a field at the vendor that is not theirs."""
 
@@ -77,6 +85,7 @@ class ConnectionSettings(BaseModel):
     intake_every_seconds: int = Field(default=60, ge=1)
     breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     shares: ShareSettings = Field(default_factory=ShareSettings)
+    guard: GuardSettings = Field(default_factory=GuardSettings)
     drift: dict[Owner, DriftPolicy] = Field(default_factory=dict)
     """By the field's owner: the hub writes again, asks a person, or lets it be. Unsaid: it asks; the CRM's mirror it writes."""
     check_before_update: bool = True

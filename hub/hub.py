@@ -17,7 +17,7 @@ from hub.clock import StoredClock
 from hub.delivery import pull
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
-from hub.ops import acceptance, answers, chain, correspondence, parked_work, pauses, retry
+from hub.ops import acceptance, answers, approval, chain, correspondence, parked_work, pauses, retry
 from hub.ops import resync as resync_verb
 from hub.ops import status as status_page
 from hub.ops import trace as trace_page
@@ -26,6 +26,7 @@ from hub.results import (
     AcceptResult,
     AdoptResult,
     AnchorResult,
+    ApprovalResult,
     AuditResult,
     CensusSummary,
     CheckResult,
@@ -164,6 +165,11 @@ class Hub:
         """Keep the vendor's values of everything of an order that is in conflict. Raises NotFound, Refused."""
         with self.session.doing(Work.INTERACTIVE):
             return acceptance.accept(self.session, order, by=by, note_text=note)
+
+    @anchored
+    def approve_plan(self, plan_hash: str, *, by: str | None, note: str | None = None) -> ApprovalResult:
+        """Let exactly the plan go that the guard held. Raises NotFound, PlanMoved, Refused."""
+        return approval.approve_plan(self.session, plan_hash, by=by, note_text=note)
 
     def start_delivery(self, connection: str, since: date | None = None, until: date | None = None) -> DeliverySummary:
         """Ask for a delivery report."""

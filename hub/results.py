@@ -172,6 +172,17 @@ class AcceptResult(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalResult(Result):
+    """A held plan that a person let go; `already`: somebody had done so before, `by` says who."""
+
+    plan_hash: str
+    connection: str
+    records: int
+    by: str
+    already: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DeliverySummary(Result):
     """One delivery report loaded: rows read, days replaced, facts new or restated, rows for unknown lines."""
 

@@ -16,12 +16,12 @@ from connectors.base import CensusRow, CountsRecords, ObservesRecords, ReadRecor
 from hub.errors import ConnectionBroken
 from hub.results import CensusSummary
 from hub.session import Channel, Session
-from hub.store import attempts, censuses, entities, journal, lane_moves, lanes, parking
+from hub.store import attempts, censuses, entities, guarding, journal, lane_moves, lanes, parking
 from hub.store.censuses import DUPLICATES, Held
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
-from hub.sync import intake, projection
+from hub.sync import guard, intake, projection
 from hub.sync.outcomes import settle_window, tell_parked
 from hub.sync.prepare import prepare
 from hub.sync.vendor import ask, reading, take_tokens
@@ -396,14 +396,61 @@ def _source(
     vanished = sorted(native_id for native_id, deleted in known.items() if not deleted and native_id not in there)
     never = sorted(there - known.keys())
     now = session.business.now()
+    gone: list[str] = []
     for start in range(0, len(vanished), CHUNK):
         chunk = vanished[start : start + CHUNK]
         present = ask(session, channel, "fetch", lambda i=chunk: reads.fetch(record, mapping.native_fields, i))  # type: ignore[misc]
-        gone = [ReadRecord(native_id, now, {}, deleted=True) for native_id in chunk if native_id not in present]
-        intake.feed(session, channel, stream, mapping, gone)
-        tally.vanished += len(gone)
+        gone += [native_id for native_id in chunk if native_id not in present]
+    if _may_vanish(session, channel, stream, mapping, gone, len(known)):
+        for start in range(0, len(gone), CHUNK):
+            tombstones = [ReadRecord(native_id, now, {}, deleted=True) for native_id in gone[start : start + CHUNK]]
+            intake.feed(session, channel, stream, mapping, tombstones)
+    tally.vanished += len(gone)
     for start in range(0, len(never), CHUNK):
         chunk = never[start : start + CHUNK]
         natives = ask(session, channel, "fetch", lambda i=chunk: reads.fetch(record, mapping.native_fields, i))  # type: ignore[misc]
         intake.feed(session, channel, stream, mapping, [ReadRecord(i, now, native) for i, native in natives.items()])
         tally.never_read += len(natives)
+
+
+def _may_vanish(
+    session: Session, channel: Channel, stream: str, mapping: Mapping, gone: Sequence[str], known: int
+) -> bool:
+    """Whether so many may count as deleted unasked: a right that was taken away looks the same as a mass deletion."""
+    subject = f"vanished:{channel.name}:{stream}"
+    limits = channel.settings.guard
+    now = session.machine.now()
+    with session.database.transaction() as cur:
+        if len(gone) <= max(limits.minimum, limits.share_percent / 100 * known):
+            parking.resolve(cur, now, "in sync", subject=subject)
+            return True
+        plan_hash = guard.digest(channel.name, stream, sorted(gone))
+        approved = [plan for plan in guarding.find(cur, plan_hash) if plan.state == guarding.APPROVED]
+        if approved:
+            parking.resolve(cur, now, f"approved by {approved[0].decided_by}", subject=subject)
+            return True
+        why = f"{len(gone):,} of {known:,} {stream} records are gone at once"
+        guarding.put(cur, plan_hash=plan_hash, connection=channel.name, why=why, records=len(gone), lanes=(), now=now)
+        parking.open_items(
+            cur,
+            [
+                Problem(
+                    code="TOO-MANY-GONE",
+                    reason=Reason.GUARD,
+                    path=plan_hash,
+                    value=stream,
+                    happened=f"{why} from {channel.connector.title}, without a tombstone.",
+                    effect="None of them is cancelled.",
+                    fix="An administrator looks whether the hub's user still sees them; if they are truly deleted, operations "
+                    f"runs `orderhub approve-plan {plan_hash} --by NAME` and `orderhub census {channel.name}`.",
+                    owner="Administrator",
+                )
+            ],
+            connection=channel.name,
+            subject=subject,
+            entity_kind=mapping.entity,
+            entity_id=stream,
+            order_id=None,
+            now=now,
+        )
+    return False

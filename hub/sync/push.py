@@ -23,7 +23,7 @@ from hub.results import PushSummary
 from hub.session import Channel, Session
 from hub.store import breakers, lanes, parking
 from hub.store.lanes import Lane
-from hub.sync import breaker, projection
+from hub.sync import breaker, guard, projection
 from hub.sync.conflicts import before_update
 from hub.sync.outcomes import conclude, park, write_attempts
 from hub.sync.ownership import only_ours
@@ -61,6 +61,7 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
     tally = _Tally()
     deadline = session.machine.now() + timedelta(seconds=max_seconds)
     breaker.look(session, channel)
+    watch = guard.Watch(session, channel)
     try:
         for kind in sorted(STAGES, key=lambda kind: STAGES[kind]):
             for updates in (False, True):
@@ -68,7 +69,7 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
                     breaker.admit_due(
                         session, channel, operation_of(kind, updates), partial(_check_token, session, channel)
                     )
-                    _push_kind(session, channel, connector, kind, updates, tally, deadline)
+                    _push_kind(session, channel, connector, kind, updates, tally, deadline, watch)
                 except breaker.BreakerOpen as opened:
                     tried_at = session.machine.now() + timedelta(seconds=opened.after)
                     tally.held[operation_of(kind, updates)] = tried_at
@@ -127,6 +128,7 @@ def _push_kind(
     updates: bool,
     tally: _Tally,
     deadline: object,
+    watch: guard.Watch,
 ) -> None:
     """Everything due of one kind. Batches are filled across claims, so that refused records do not leave them half empty."""
     size = _batch_size(channel, kind)
@@ -135,6 +137,8 @@ def _push_kind(
     buffer: list[Prepared] = []
     try:
         while session.machine.now() < deadline:  # type: ignore[operator]
+            if updates and (held := watch.hold()):
+                tally.outcomes["held"] += held
             now = session.machine.now()
             with session.database.transaction() as cur:
                 claimed = lanes.claim(cur, channel.name, kind, size * 2, now, now + session.lease, updates=updates)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hub.errors import Refused
-from hub.results import AcceptResult, CensusSummary, DriftItem, DriftResult
+from hub.errors import PlanMoved, Refused
+from hub.results import AcceptResult, ApprovalResult, CensusSummary, DriftItem, DriftResult
 
 
 def answering(scripted: Any, verb: str, answer: Any) -> list[tuple[Any, ...]]:
@@ -69,3 +69,13 @@ def test_accept_names_the_order_and_who_accepts(orderhub: Any, scripted: Any) ->
     assert "2 fields of 1 records of ord_a" in shown.stdout
     answering(scripted, "accept", Refused("It moved. Nothing was accepted. Look again."))
     assert orderhub("accept", "006A").exit_code == 1
+
+
+def test_a_plan_is_approved_by_its_hash_and_a_name(orderhub: Any, scripted: Any) -> None:
+    asked = answering(scripted, "approve_plan", ApprovalResult("ab12", "gam-main", 1200, "Lee"))
+    shown = orderhub("approve-plan", "ab12", "--by", "Lee")
+    assert (shown.exit_code, asked) == (0, [("ab12", ("by", "Lee"), ("note", None))])
+    assert "1,200 records of gam-main go" in shown.stdout
+    assert orderhub("approve-plan", "ab12").exit_code == 2, "nobody approves without a name"
+    answering(scripted, "approve_plan", PlanMoved("It moved. Nothing was approved. Look again."))
+    assert orderhub("approve-plan", "ab12", "--by", "Lee").exit_code == 5

@@ -254,6 +254,27 @@ def test_a_record_that_the_source_still_has_is_not_cancelled(world: World) -> No
     assert world.hub.census("sfdc").vanished == 0
 
 
+def test_when_very_many_vanish_at_once_a_person_is_asked_first(world: World) -> None:
+    settled(world, lines=30)
+    hidden = dict(world.crm.records["OpportunityLineItem"])
+    world.crm.records["OpportunityLineItem"].clear()
+    assert world.hub.census("sfdc").vanished == 30
+    world.rest()
+    assert {line["status"] for line in world.ads.live("LineItem")} == {"READY"}
+    (item,) = world.hub.parked()
+    assert (item.reason, item.code) == ("guard", "TOO-MANY-GONE")
+    assert "30 of 30 OpportunityLineItem records are gone at once" in item.sentence
+    world.crm.records["OpportunityLineItem"].update(hidden)
+    assert world.hub.census("sfdc").vanished == 0
+    assert world.hub.status().parked == [], "it was only a right that was missing"
+    world.crm.records["OpportunityLineItem"].clear()
+    world.hub.census("sfdc")
+    world.hub.approve_plan(world.hub.parked()[0].path, by="Lee")
+    world.hub.census("sfdc")
+    world.rest()
+    assert {item.code for item in world.hub.parked()} == {"PLAN-HELD"}, "and the plan that follows is looked at, too"
+
+
 # ---------------------------------------------------------------- the verb
 class Uncounted:
     """The ad server without the ability to count."""

@@ -138,8 +138,8 @@ def test_accepting_without_a_conflict_is_refused(world: World) -> None:
 
 
 def test_one_read_for_each_batch_and_none_where_nobody_would_be_asked(world: World) -> None:
-    booked(world, lines=30)
-    for number in range(30):
+    booked(world, lines=20)
+    for number in range(20):
         world.crm.put("OpportunityLineItem", f"00k006A{number:04}", CPM__c=Decimal("13"))
     seen = world.ads.observed
     world.travel()
