@@ -481,7 +481,7 @@ def _parent_guess() -> Any:
 
 
 def _mirror_not_told() -> Patches:
-    return [patch.object(outcomes.journal, "mark_stale", lambda *_: None)]
+    return [patch.object(journal, "mark_stale", lambda *_: None)]
 
 
 def _float_money() -> Patches:
@@ -554,7 +554,7 @@ def _cut_report_is_kept() -> Patches:
             try:
                 for row in checked(rows, job):
                     seen += 1
-                    yield row[:3] + (row[3] * 2,) + row[4:] if seen % 5 == 0 else row
+                    yield (*row[:3], row[3] * 2, *row[4:]) if seen % 5 == 0 else row
             except OutcomeUnknown:
                 return
 
