@@ -13,7 +13,7 @@ from rich.text import Text
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
 from cli.parked_work import By, Note
-from hub.results import CensusSummary, DriftResult
+from hub.results import CensusSummary, DriftResult, RecoverySummary
 
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection it is about")]
 ROWS = 50
@@ -85,6 +85,32 @@ def accept(
         result = hub.accept(order, by=by, note=note)
         words = f"{result.fields} fields of {result.records} records of {result.order_id} keep the vendor's value."
         desk.answer(result.as_dict(), words)
+
+
+def recover(connection: Connection, by: By = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """After the database was restored: create nothing at a connection until a census adopted what is there already.
+
+    Repeat it until it says that creates go again; the settle task goes on with it, too.
+    """
+    with opened(config, as_json) as (desk, hub):
+        result = hub.recover(connection, by=by)
+        desk.answer(result.as_dict(), _recovering(result))
+    if not result.ended:
+        raise typer.Exit(ExitCode.ATTENTION)
+
+
+def _recovering(result: RecoverySummary) -> RenderableType:
+    lines: list[RenderableType] = [] if result.census is None else [_counted(result.census)]
+    if result.ended:
+        lines.append(Text(f"{result.connection} creates again.", "green"))
+    else:
+        why = []
+        if result.until is not None:
+            why.append(f"until {result.until:%H:%M:%S} UTC something sent before may still be applied")
+        if result.under_way:
+            why.append(f"{result.under_way:,} writes are not settled")
+        lines.append(Text(f"Nothing is created at {result.connection}: {' and '.join(why)}.", "yellow"))
+    return Group(*lines)
 
 
 def approve_plan(

@@ -22,6 +22,7 @@ from hub.ops import resync as resync_verb
 from hub.ops import status as status_page
 from hub.ops import trace as trace_page
 from hub.ops.chain import anchored
+from hub.ops.people import who
 from hub.results import (
     AcceptResult,
     AdoptResult,
@@ -37,6 +38,7 @@ from hub.results import (
     ParkedItem,
     PlanResult,
     PushSummary,
+    RecoverySummary,
     ResyncResult,
     SettleSummary,
     StatusResult,
@@ -46,7 +48,7 @@ from hub.session import Session
 from hub.store import changes, database, entities, facts, journal, parking
 from hub.store.parking import Selection
 from hub.store.shares import Work
-from hub.sync import breaker, census, drift, intake, observe, plan, push, settle, targets
+from hub.sync import breaker, census, drift, intake, observe, plan, push, recovery, settle, targets
 from hub.sync.vendor import reading, take_tokens
 from oms_schema.ids import EntityKind
 
@@ -131,6 +133,7 @@ class Hub:
     def push(self, connection: str, *, max_seconds: float = 240.0) -> PushSummary:
         """Send what is due until nothing is. Raises ConnectionPaused; a push under way claims nothing more after a pause."""
         pauses.refuse_if_paused(self.session, connection)
+        recovery.notice_restore(self.session)
         return log.told("push", push.push(self.session, connection, max_seconds=max_seconds))
 
     @anchored
@@ -138,6 +141,7 @@ class Hub:
         """Try parked work again whose cause may be gone, then look up what is in doubt. Raises ConnectionPaused."""
         pauses.refuse_if_paused(self.session, connection)
         retried = retry.retry_parked(self.session)
+        recovery.go_on(self.session, connection)
         return log.told("settle", replace(settle.settle(self.session, connection), retried=retried))
 
     @anchored
@@ -152,6 +156,13 @@ class Hub:
         pauses.refuse_if_paused(self.session, connection)
         with self.session.doing(Work.REPORT):
             return census.census(self.session, connection)
+
+    @anchored
+    def recover(self, connection: str, *, by: str | None = None) -> RecoverySummary:
+        """Create nothing at a connection until a census agrees, and end that as soon as one does. Raises ConnectionPaused."""
+        pauses.refuse_if_paused(self.session, connection)
+        with self.session.doing(Work.REPORT):
+            return recovery.recover(self.session, connection, f"asked for by {who(by)}")
 
     @anchored
     def drift(self, connection: str) -> DriftResult:

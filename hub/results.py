@@ -172,6 +172,17 @@ class AcceptResult(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class RecoverySummary(Result):
+    """How far a recovery is: `until` (UTC) something sent before may still be applied; `under_way` lanes are not settled."""
+
+    connection: str
+    ended: bool
+    until: datetime | None = None
+    under_way: int = 0
+    census: CensusSummary | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalResult(Result):
     """A held plan that a person let go; `already`: somebody had done so before, `by` says who."""
 

@@ -6,9 +6,9 @@ from hub.ops import pauses
 from hub.ops.reasons import CLASSES
 from hub.results import ConnectionStatus, ParkedGroup, StatusResult
 from hub.session import Session
-from hub.store import breakers, entities, facts, journal, lanes, parking
+from hub.store import breakers, entities, facts, journal, lanes, parking, recoveries
 from hub.store.database import Row
-from hub.sync import breaker
+from hub.sync import breaker, recovery
 from oms_schema.ids import EntityKind
 from oms_schema.problems import Reason
 
@@ -20,6 +20,8 @@ def status(session: Session) -> StatusResult:
         paused = journal.pauses(cur)
         states = journal.connection_states(cur)
         stopped: dict[str, list[str]] = {}
+        for name, in_recovery in recoveries.standing(cur).items():
+            stopped.setdefault(name, []).append(recovery.sentence(in_recovery))
         for each in breakers.standing(cur):
             if each.state != breakers.CLOSED:
                 stopped.setdefault(each.connection, []).append(breaker.sentence(each))

@@ -9,7 +9,9 @@ from datetime import datetime
 from hub.store.database import Cursor
 
 DUPLICATES = "census"
-"""How the subject of what a census parks begins: `census:<connection>:<record>:<mark>`."""
+"""How the subject of twins begins: `census:<connection>:<record>:<mark>`."""
+UNKNOWN = "unknown"
+"""How the subject of a record begins that is marked for nobody: `unknown:<connection>:<record>:<vendor id>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,9 @@ def source_records(cur: Cursor, connection: str, stream: str) -> dict[str, bool]
     return dict(cur.fetchall())
 
 
-def open_subjects(cur: Cursor, connection: str, record: str) -> list[str]:
+def open_subjects(cur: Cursor, what: str, connection: str, record: str) -> list[str]:
     """What earlier censuses parked of a record type and is still open."""
-    prefix = f"{DUPLICATES}:{connection}:{record}:"
+    prefix = f"{what}:{connection}:{record}:"
     cur.execute(
         "SELECT DISTINCT subject FROM parked WHERE connection = %s AND resolved_at IS NULL AND starts_with(subject, %s)",
         (connection, prefix),

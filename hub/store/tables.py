@@ -360,6 +360,15 @@ recovery = Table(
     PrimaryKeyConstraint("connection"),
 )
 
+lost_anchor = Table(
+    "lost_anchor",
+    metadata,
+    Column("hash", LargeBinary, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    _when("noticed_at"),
+    PrimaryKeyConstraint("hash"),
+)
+
 # ---------------------------------------------------------------- what we wrote ourselves, and what is written once only
 write_ledger = Table(
     "write_ledger",

@@ -17,7 +17,7 @@ from hub.errors import ConnectionBroken
 from hub.results import CensusSummary
 from hub.session import Channel, Session
 from hub.store import attempts, censuses, entities, guarding, journal, lane_moves, lanes, parking
-from hub.store.censuses import DUPLICATES, Held
+from hub.store.censuses import DUPLICATES, UNKNOWN, Held
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
@@ -266,7 +266,7 @@ def _twice(
             )
             journal.mark_stale(cur, [order_id] if order_id else [])
         tally.duplicates += len(twins)
-        for subject in censuses.open_subjects(cur, channel.name, mapping.record):
+        for subject in censuses.open_subjects(cur, DUPLICATES, channel.name, mapping.record):
             if subject not in found:
                 parking.resolve(cur, now, "in sync", subject=subject)
 
@@ -325,6 +325,12 @@ def _unheld(
             tally.waiting += 1  # in flight or in doubt: settling tells
         else:
             tally.unknown.append((mapping.record, each.row.vendor_id, each.row.mark or each.row.marker))
+
+    still = {f"{UNKNOWN}:{channel.name}:{record}:{vendor_id}" for record, vendor_id, _ in tally.unknown}
+    with session.database.transaction() as cur:
+        for subject in censuses.open_subjects(cur, UNKNOWN, channel.name, mapping.record):
+            if subject not in still:
+                parking.resolve(cur, session.machine.now(), "in sync", subject=subject)
 
 
 def _meant(session: Session, channel: Channel, candidates: Sequence[Lane], each: Ours) -> Lane | None:

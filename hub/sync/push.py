@@ -21,7 +21,7 @@ from connectors.errors import (
 from hub.errors import ConnectionBroken, StoreContended, VendorUnavailable
 from hub.results import PushSummary
 from hub.session import Channel, Session
-from hub.store import breakers, lanes, parking
+from hub.store import breakers, lanes, parking, recoveries
 from hub.store.lanes import Lane
 from hub.sync import breaker, guard, projection
 from hub.sync.conflicts import before_update
@@ -62,9 +62,13 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
     deadline = session.machine.now() + timedelta(seconds=max_seconds)
     breaker.look(session, channel)
     watch = guard.Watch(session, channel)
+    with session.database.transaction() as cur:
+        creates = name not in recoveries.standing(cur)
     try:
         for kind in sorted(STAGES, key=lambda kind: STAGES[kind]):
             for updates in (False, True):
+                if not creates and operation_of(kind, updates) is Operation.CREATE:
+                    continue  # in recovery: somebody may have created it after the backup was made
                 try:
                     breaker.admit_due(
                         session, channel, operation_of(kind, updates), partial(_check_token, session, channel)
@@ -78,7 +82,7 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
         if not tally.calls and unavailable.after > max_seconds:
             raise
     projection.refresh(session)
-    return _summary(session, name, tally)
+    return _summary(session, name, tally, creates)
 
 
 def operation_of(kind: str, updates: bool) -> Operation:
@@ -90,9 +94,11 @@ def _check_token(session: Session, channel: Channel) -> None:
     take_tokens(session, channel, "check")
 
 
-def _summary(session: Session, name: str, tally: _Tally) -> PushSummary:
+def _summary(session: Session, name: str, tally: _Tally, creates: bool) -> PushSummary:
     with session.database.transaction() as cur:
         waiting, due = lanes.next_due(cur, name)
+        if not creates:
+            waiting += breakers.lanes_held(cur, name, [Operation.CREATE], session.machine.now())
         held = breakers.lanes_held(cur, name, sorted(tally.held), session.machine.now()) if tally.held else 0
         if held:
             waiting += held

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from hub.errors import PlanMoved, Refused
-from hub.results import AcceptResult, ApprovalResult, CensusSummary, DriftItem, DriftResult
+from hub.results import AcceptResult, ApprovalResult, CensusSummary, DriftItem, DriftResult, RecoverySummary
 
 
 def answering(scripted: Any, verb: str, answer: Any) -> list[tuple[Any, ...]]:
@@ -79,3 +80,24 @@ def test_a_plan_is_approved_by_its_hash_and_a_name(orderhub: Any, scripted: Any)
     assert orderhub("approve-plan", "ab12").exit_code == 2, "nobody approves without a name"
     answering(scripted, "approve_plan", PlanMoved("It moved. Nothing was approved. Look again."))
     assert orderhub("approve-plan", "ab12", "--by", "Lee").exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("summary", "code", "words"),
+    [
+        (
+            RecoverySummary("gam-main", ended=False, until=datetime(2026, 1, 5, 9, 6, tzinfo=UTC)),
+            1,
+            "until 09:06:00 UTC",
+        ),
+        (RecoverySummary("gam-main", ended=False, under_way=3), 1, "3 writes are not settled"),
+        (RecoverySummary("gam-main", ended=True, census=CensusSummary("gam-main", 9, adopted=4)), 0, "creates again"),
+    ],
+)
+def test_recover_says_whether_creates_go_again(
+    summary: RecoverySummary, code: int, words: str, orderhub: Any, scripted: Any
+) -> None:
+    asked = answering(scripted, "recover", summary)
+    shown = orderhub("recover", "gam-main", "--by", "Lee")
+    assert (shown.exit_code, asked) == (code, [("gam-main", ("by", "Lee"))])
+    assert words in " ".join(shown.stdout.split())

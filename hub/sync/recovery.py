@@ -1,0 +1,179 @@
+"""Recovery after a restore: a store from a backup does not know what was created since, and would create it again.
+
+While a connection is in recovery nothing is created there; updates, verbs and look-ups go on. It ends when nothing that was
+under way can still be applied, every source was read to its present end (the restored cursors stand further back), and a
+census adopted what carries our marks. What carries a mark of ours for nothing we know is shown to a person.
+
+A restore is noticed by the audit anchor: a line of it names an event that the chain does not hold any more.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+from connectors.base import CountsRecords, ReadsChanges
+from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.results import CensusSummary, RecoverySummary
+from hub.session import Channel, Session
+from hub.store import journal, parking, recoveries
+from hub.store.censuses import UNKNOWN
+from hub.store.database import Cursor
+from hub.store.journal import Entry
+from hub.store.recoveries import Recovery
+from hub.sync import census, intake
+from hub.sync.outcomes import settle_window
+from oms_schema.problems import Problem, Reason, shown
+
+TAIL = 64 * 1024
+"""Bytes of the anchor file that are read: hundreds of verbs."""
+
+
+def begin(session: Session, name: str, cause: str) -> bool:
+    """Stop creating at a connection until a census agrees; False when that is so already. Raises NotFound, ConnectionBroken."""
+    channel = session.channel(name)
+    if not isinstance(channel.connector, CountsRecords) or channel.mapping("order", "out") is None:
+        raise ConnectionBroken(
+            name,
+            f"Nothing is created at {name}, or it cannot be counted. Nothing was changed. Choose a connection that takes orders.",
+        )
+    now = session.machine.now()
+    with session.database.transaction() as cur:
+        fresh = recoveries.begin(cur, name, cause, now)
+        if fresh:
+            journal.write(cur, [Entry(name, "recovery begun", cause)], now, session.business.now())
+    return fresh
+
+
+def recover(session: Session, name: str, cause: str) -> RecoverySummary:
+    """Begin, or go on with what was begun; safe to repeat until it has ended.
+
+    Raises ConnectionBroken, VendorUnavailable and NotFound; creates stay stopped then.
+    """
+    begin(session, name, cause)
+    with session.database.transaction() as cur:
+        standing = recoveries.standing(cur)[name]
+        busy = recoveries.under_way(cur, name)
+    channel = session.channel(name)
+    until = quiet_at(channel, standing)
+    if session.machine.now() < until or busy:
+        return RecoverySummary(name, ended=False, until=until, under_way=busy)
+    _read_sources(session, standing.since)
+    counted = census.census(session, name)
+    if counted.waiting:
+        return RecoverySummary(name, ended=False, until=None, under_way=counted.waiting, census=counted)
+    now = session.machine.now()
+    with session.database.transaction() as cur:
+        _show_unknown(session, cur, channel, counted, now)
+        recoveries.end(cur, name)
+        told = f"{counted.adopted} adopted, {counted.gone} gone, {len(counted.unknown)} of nobody known"
+        journal.write(cur, [Entry(name, "recovery ended", told)], now, session.business.now())
+    return RecoverySummary(name, ended=True, until=None, under_way=0, census=counted)
+
+
+def go_on(session: Session, name: str) -> None:
+    """What the settle task does for a recovery: end it as soon as that is possible. A vendor away is tried another time."""
+    with session.database.transaction() as cur:
+        standing = recoveries.standing(cur).get(name)
+        busy = recoveries.under_way(cur, name) if standing is not None else 0
+    if standing is not None and not busy and session.machine.now() >= quiet_at(session.channel(name), standing):
+        with suppress(VendorUnavailable, ConnectionBroken):  # settling goes on; the status page shows the recovery
+            recover(session, name, standing.cause)
+
+
+def quiet_at(channel: Channel, standing: Recovery) -> datetime:
+    """When nothing that was sent before the recovery can still be applied, or be hidden from a census."""
+    windows = [settle_window(capability, "update") for capability in channel.capabilities.records.values()]
+    return standing.since + max(windows)
+
+
+def sentence(standing: Recovery) -> str:
+    """What a recovery means, for a person."""
+    return (
+        f"{standing.connection} is in recovery since {standing.since:%Y-%m-%d %H:%M} UTC ({standing.cause}): nothing is created "
+        f"there until a census agrees; all else goes on. Operations runs `orderhub recover {standing.connection}`."
+    )
+
+
+def _read_sources(session: Session, since: datetime) -> None:
+    """Read every source to its present end that was not read since the recovery began."""
+    sources = [
+        channel.name
+        for channel in session.channels()
+        if isinstance(channel.connector, ReadsChanges) and intake.source_streams(channel)
+    ]
+    with session.database.transaction() as cur:
+        done = set(recoveries.read_since(cur, sources, since))
+    for name in sources:
+        if name not in done:
+            intake.intake(session, name)
+
+
+def _show_unknown(session: Session, cur: Cursor, channel: Channel, counted: CensusSummary, now: datetime) -> None:
+    for record, vendor_id, mark in counted.unknown:
+        parking.open_items(
+            cur,
+            [
+                Problem(
+                    code="MARKED-FOR-NOBODY",
+                    reason=Reason.AMBIGUOUS,
+                    path=record,
+                    value=vendor_id,
+                    happened=f"{record} {vendor_id} at {channel.connector.title} carries our mark {shown(mark, 60)}, and nothing "
+                    "in the hub has that name.",
+                    effect="It may deliver, and the hub does not look after it.",
+                    fix="Ad operations looks whether its order still exists in the CRM, and archives it if not.",
+                    owner="Ad operations",
+                )
+            ],
+            connection=channel.name,
+            subject=f"{UNKNOWN}:{channel.name}:{record}:{vendor_id}",
+            entity_kind=record,
+            entity_id=vendor_id,
+            order_id=None,
+            now=now,
+        )
+
+
+# ---------------------------------------------------------------- noticing a restore
+def notice_restore(session: Session) -> bool:
+    """Compare the newest anchor with the chain; a chain without it came from a backup, and recovery begins everywhere.
+
+    Costs one read of the file's end and one look-up. True when a restore was noticed now.
+    """
+    file = session.configuration.hub.audit_anchor
+    newest = None if file is None else newest_anchor(file)
+    if newest is None:
+        return False
+    sequence, anchor = newest
+    now = session.machine.now()
+    with session.database.transaction() as cur:
+        if recoveries.on_the_chain(cur, sequence, anchor) or not recoveries.notice_lost_anchor(
+            cur, anchor, sequence, now
+        ):
+            return False
+    for channel in session.channels():
+        if isinstance(channel.connector, CountsRecords) and channel.mapping("order", "out") is not None:
+            begin(session, channel.name, f"the audit chain lost event {sequence}")
+    return True
+
+
+def newest_anchor(file: Path) -> tuple[int, bytes] | None:
+    """(number, hash) of the highest event that the end of an anchor file names; None when it names none."""
+    try:
+        with file.open("rb") as opened:
+            opened.seek(max(0, file.stat().st_size - TAIL))
+            lines = opened.read().splitlines()
+    except OSError:
+        return None
+    found: list[tuple[int, bytes]] = []
+    for line in lines:
+        try:
+            body = orjson.loads(line)
+            found.append((int(body["sequence"]), bytes.fromhex(body["hash"])))
+        except (ValueError, KeyError, TypeError):
+            continue  # the first line may be cut by the read; `orderhub audit verify` reports one that is no anchor
+    return max(found, default=None)

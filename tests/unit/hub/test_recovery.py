@@ -1,0 +1,231 @@
+"""After a restore nothing is created twice: creates wait until a census has adopted what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from connectors.base import Operation, Page
+from connectors.errors import RetryLater
+from hub.errors import ConnectionBroken, ConnectionPaused
+from hub.ops.correspondence import mismatches
+from hub.store.tables import metadata
+from hub.sync.recovery import newest_anchor
+
+if TYPE_CHECKING:
+    from conftest import World
+
+
+def backup(world: World) -> dict[str, list[tuple[object, ...]]]:
+    """Everything in the store, as a dump would keep it."""
+    return {
+        table.name: world.hub.session.database.rows(
+            f"SELECT {', '.join(c.name for c in table.columns if c.computed is None)} FROM {table.name}"
+        )
+        for table in metadata.sorted_tables
+    }
+
+
+def restore(world: World, kept: dict[str, list[tuple[object, ...]]]) -> None:
+    """The store as it was, identities included."""
+    with world.hub.session.database.transaction() as cur:
+        for table in metadata.sorted_tables:
+            columns = [c for c in table.columns if c.computed is None]
+            cur.execute(f"TRUNCATE {table.name}".encode())
+            marks = ", ".join(["%s"] * len(columns))
+            cur.executemany(
+                f"INSERT INTO {table.name} ({', '.join(c.name for c in columns)}) OVERRIDING SYSTEM VALUE "
+                f"VALUES ({marks})".encode(),
+                kept[table.name],
+            ) if kept[table.name] else None
+
+
+def creates(world: World) -> int:
+    return sum(len(call.items) for call in world.ads.calls if call.operation is Operation.CREATE)
+
+
+def live(world: World) -> list[int]:
+    return [len(world.ads.live(record)) for record in ("Company", "Order", "LineItem")]
+
+
+def lost_a_day(world: World) -> None:
+    """One order was there when the backup was made; another one, and a line of the first, came afterwards."""
+    world.book(lines=2)
+    world.travel()
+    kept = backup(world)
+    world.crm.line("00kNEW", "006A")
+    world.book(lines=2, order="006B")
+    world.travel()
+    world.machine.advance(3600)
+    restore(world, kept)
+    world.hub.session.database.head = None
+
+
+def test_without_recovery_a_restored_store_creates_again_what_exists(world: World) -> None:
+    """The fault that recovery is for; a census shows it."""
+    lost_a_day(world)
+    world.hub.intake("sfdc")
+    before = live(world)
+    world.hub.push("gam-main")
+    assert live(world)[2] > before[2], "a line has no unique field at this vendor"
+
+
+def test_in_recovery_nothing_is_created_until_everything_of_ours_is_adopted(world: World) -> None:
+    lost_a_day(world)
+    before, made = live(world), creates(world)
+    first = world.hub.recover("gam-main", by="Lee")
+    assert not first.ended
+    assert first.until is not None
+    world.hub.intake("sfdc")
+    pushed = world.hub.push("gam-main")
+    assert pushed.waiting > 0, "what waits is not at rest"
+    assert "in recovery since" in world.hub.status().connections[1].message
+    assert live(world) == before
+    world.machine.advance(66)
+    done = world.hub.recover("gam-main", by="Lee")
+    assert done.ended
+    assert done.census is not None
+    assert done.census.adopted == 4, "an order, its two lines, and the late line"
+    world.rest()
+    assert live(world) == before
+    assert creates(world) == made
+    assert {line["status"] for line in world.ads.live("LineItem")} == {"READY"}
+    world.machine.advance(3600)
+    assert world.hub.census("gam-main").agrees
+    world.crm.line("00kLATER", "006A")
+    world.travel()
+    assert live(world)[2] == before[2] + 1, "and then creates go again"
+    assert mismatches(world.hub.session) == []
+
+
+def test_updates_go_on_in_recovery(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.hub.recover("gam-main")
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=5)
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    assert world.ads.line_of("00k006A0000")["primaryGoal"]["units"] == 5
+
+
+def test_the_settle_task_ends_a_recovery_by_itself(world: World) -> None:
+    lost_a_day(world)
+    before = live(world)
+    world.hub.recover("gam-main")
+    world.machine.advance(66)
+    for _ in range(4):
+        world.hub.settle("gam-main")
+        world.hub.push("gam-main")
+        world.machine.advance(61)
+    world.rest()
+    assert live(world) == before
+    assert world.hub.session.database.rows("SELECT * FROM recovery") == []
+
+
+def test_a_source_that_is_away_keeps_the_recovery_open_and_settling_going(world: World) -> None:
+    lost_a_day(world)
+    world.hub.recover("gam-main")
+    world.machine.advance(66)
+
+    def away(*_: object) -> Iterator[Page]:
+        raise RetryLater("503", "maintenance")
+        yield
+
+    world.crm.read = away  # type: ignore[method-assign]
+    world.hub.settle("gam-main")
+    assert len(world.hub.session.database.rows("SELECT * FROM recovery")) == 1
+
+
+def test_what_is_in_doubt_is_settled_before_a_census_is_believed(world: World) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.ads.misbehave = [lambda *_: None, lambda *_: None]
+    world.ads.lose_reply()
+    world.hub.push("gam-main")
+    world.hub.recover("gam-main")
+    world.machine.advance(3600)
+    summary = world.hub.recover("gam-main")
+    assert (summary.ended, summary.under_way) == (False, 1)
+    world.rest()
+    assert world.hub.session.database.rows("SELECT * FROM recovery") == [], "settling went on with it"
+    assert live(world) == [1, 1, 1]
+
+
+def test_a_mark_for_nothing_we_know_is_shown_to_a_person(world: World) -> None:
+    lost_a_day(world)
+    for record in ("OpportunityLineItem", "Opportunity"):
+        for native_id in [i for i in world.crm.records[record] if "006B" in i]:
+            del world.crm.records[record][native_id]
+    world.hub.recover("gam-main")
+    world.machine.advance(66)
+    assert world.hub.recover("gam-main").ended
+    items = [item for item in world.hub.parked() if item.code == "MARKED-FOR-NOBODY"]
+    assert [item.path for item in items] == ["LineItem", "LineItem"]
+    assert "nothing in the hub has that name" in items[0].sentence
+    for item in items:
+        world.ads.objects["LineItem"][item.value]["isArchived"] = True
+    world.hub.census("gam-main")
+    assert world.hub.parked() == []
+
+
+def test_recover_twice_begins_once(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    assert not world.hub.recover("gam-main").ended
+    world.machine.advance(30)
+    assert not world.hub.recover("gam-main").ended
+    world.machine.advance(36)
+    assert world.hub.recover("gam-main").ended, "counted from the first time"
+
+
+def test_only_what_takes_orders_can_be_in_recovery(world: World) -> None:
+    with pytest.raises(ConnectionBroken, match="Nothing is created at sfdc"):
+        world.hub.recover("sfdc")
+    world.hub.pause("gam-main")
+    with pytest.raises(ConnectionPaused):
+        world.hub.recover("gam-main")
+
+
+# ---------------------------------------------------------------- noticing a restore
+def anchor(world: World, file: Path) -> None:
+    hub = world.hub.session.configuration.hub
+    object.__setattr__(world.hub.session.configuration, "hub", hub.model_copy(update={"audit_anchor": file}))
+
+
+def test_a_restored_store_is_noticed_by_its_anchor_and_goes_into_recovery(world: World, tmp_path: Path) -> None:
+    anchor(world, tmp_path / "anchor.jsonl")
+    lost_a_day(world)
+    before = live(world)
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    assert live(world) == before
+    ((connection, cause),) = world.hub.session.database.rows("SELECT connection, cause FROM recovery")
+    assert connection == "gam-main"
+    assert "lost event" in cause
+    world.machine.advance(66)
+    world.rest()
+    assert live(world) == before
+    world.hub.push("gam-main")
+    assert world.hub.session.database.rows("SELECT * FROM recovery") == [], "one restore is noticed once"
+
+
+def test_a_store_that_was_not_restored_notices_nothing(world: World, tmp_path: Path) -> None:
+    anchor(world, tmp_path / "anchor.jsonl")
+    world.book(lines=1)
+    world.travel()
+    world.travel()
+    assert newest_anchor(tmp_path / "anchor.jsonl") is not None
+    assert world.hub.session.database.rows("SELECT * FROM recovery") == []
+
+
+def test_the_highest_anchor_counts_and_a_broken_line_does_not(tmp_path: Path) -> None:
+    file = tmp_path / "anchor.jsonl"
+    assert newest_anchor(file) is None
+    good = b'{"sequence":%d,"hash":"%s","at":"x"}\n'
+    file.write_bytes(b"garbage\n" + good % (9, b"aa" * 32) + good % (7, b"bb" * 32))
+    assert newest_anchor(file) == (9, bytes.fromhex("aa" * 32))
+    file.write_bytes(good % (3, b"cc" * 32) * 2000 + good % (5, b"dd" * 32))
+    assert newest_anchor(file) == (5, bytes.fromhex("dd" * 32))
