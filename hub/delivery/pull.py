@@ -115,6 +115,8 @@ def load_delivery(session: Session, name: str, job_id: str) -> DeliverySummary:
     try:
         with reading(session, channel, "read_delivery"), session.database.transaction() as cur:
             rows = facts.stage(cur, _checked(connector.read_delivery(job_id), job))
+            if not facts.begin_load(cur, name, job_id):
+                return DeliverySummary(name, job_id, "loaded")
             new, restated, quarantined, orders = facts.merge(cur, name, job.as_of, job_id)
             facts.set_job(cur, name, job_id, "loaded", rows, now)
             _tell(cur, name, job, orders, now)

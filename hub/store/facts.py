@@ -13,6 +13,10 @@ Units = tuple[int, int, int, int]
 """impressions, clicks, completed views, viewable impressions."""
 
 
+_LOADING = 7_042_027
+"""The advisory locks of whoever loads a report: any number that no other advisory lock of the hub has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A report asked for at a vendor."""
@@ -55,6 +59,16 @@ def set_job(
         "UPDATE delivery_job SET state = %s, rows = %s, loaded_at = %s WHERE connection = %s AND job = %s",
         (state, rows, loaded_at, connection, job_id),
     )
+
+
+def begin_load(cur: Cursor, connection: str, job_id: str) -> bool:
+    """Let the loads of one source follow one another; False when another worker has loaded this report meanwhile.
+
+    Two at once would each compare with what the other is about to replace, and an older report could win.
+    """
+    cur.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOADING, connection))
+    loaded = job(cur, connection, job_id)
+    return loaded is None or loaded.state != "loaded"
 
 
 def stage(cur: Cursor, rows: Iterable[tuple[str, str, date, int, int, int, int]]) -> int:

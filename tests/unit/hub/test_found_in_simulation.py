@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from connectors.base import DeliveryRow
 from connectors.errors import RetryLater
 from hub.store import breakers, journal
 from hub.store.breakers import CLOSED, Breaker
@@ -109,3 +110,25 @@ def test_what_waits_is_told_to_the_crm_even_when_a_push_came_between(world: Worl
     assert parked.order_id is not None
     with world.hub.session.database.transaction() as cur:
         assert journal.take_stale(cur, 10) == [parked.order_id]
+
+
+def test_a_report_that_two_workers_load_at_once_is_loaded_once(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    (line,) = world.ads.live("LineItem")
+    row = DeliveryRow(world.business.now().date(), str(line["id"]), str(line["orderId"]), 100)
+    job = world.hub.start_delivery("gam-main", since=row.day, until=row.day).job
+    other = world.second_worker()
+
+    def while_another_loads_it(_: str) -> Iterator[DeliveryRow]:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(world.ads, "read_delivery", lambda _: iter([row]))
+            assert other.load_delivery("gam-main", job).facts_new == 1
+        yield row
+
+    with other, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world.ads, "read_delivery", while_another_loads_it)
+        assert world.hub.poll_delivery("gam-main", job).state == "ready"
+        assert world.hub.load_delivery("gam-main", job).facts_new == 0
+    assert world.hub.delivered([world.hub.session.database.rows("SELECT line_id FROM delivery_day")[0][0]])
+    assert not world.hub.audit_mismatches()
