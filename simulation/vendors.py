@@ -218,6 +218,7 @@ class SimulatedAdServer(_Simulated):
         """One call, applied whole or not at all, now, later or never; and an answer that may or may not arrive."""
         world, ads = self.world, self.world.ads
         self.worker.reach(Point.SEND)
+        self.worker.sent += 1
         fault = self.worker.next_fault()
         world.catch_up()
         world.called(ADS)
@@ -311,6 +312,7 @@ class SimulatedCrm(_Simulated):
         """Row by row."""
         world, crm = self.world, self.world.crm
         self.worker.reach(Point.SEND)
+        self.worker.sent += 1
         fault = self.worker.next_fault()
         world.catch_up()
         world.called(CRM)

@@ -29,6 +29,8 @@ class Worker:
         self.hub = hub
         self.dead = False
         self.baton: Baton | None = None
+        self.sent = 0
+        """Writes sent to vendors."""
         self._faults: dict[int, CallFault] = {}
         self._crash: Crash | None = None
         self._calls = 0
@@ -43,7 +45,10 @@ class Worker:
         """Take up a verb with the faults it carries, and those that the same verb was to meet before and did not."""
         left_faults, left_crash = self.world.unspent.pop(step.what, ((), None))
         self._faults = {fault.nth: fault for fault in (*left_faults, *step.faults)}
-        self._crash, self._calls, self._reached = step.crash or left_crash, 0, {}
+        crash = step.crash or left_crash
+        if crash is not None and crash.how is Stop.STALL and self.baton is not None:
+            crash = None  # who stands still there has its turn taken by the baton
+        self._crash, self._calls, self._reached = crash, 0, {}
 
     def end(self, step: Step) -> None:
         """The verb is over; what it did not meet waits for the next one of its kind."""

@@ -299,20 +299,18 @@ def _deliver(world: World, worker: Worker, step: Step) -> Any:
 
 def _writing_nothing(world: World, worker: Worker, ask: Callable[[Hub], Any]) -> Any:
     """I24: what only looks writes neither to the store nor to a vendor."""
-    database, applied = world.arena.databases[worker.slot], world.ads.applied + world.crm.applied
-    database.count_writes, database.wrote = True, 0
+    database, sent = world.arena.databases[worker.slot], worker.sent
+    database.watching = True
+    database.changed.clear()
     try:
-        answer = ask(worker.hub)  # one that fails may note how the connection is
-        if database.wrote or world.ads.applied + world.crm.applied != applied:
-            world.broken("I24", f"a look wrote: {database.wrote} transactions")
+        return ask(worker.hub)
     finally:
-        database.count_writes = False
-    return answer
+        database.watching = False
+        if database.changed or worker.sent != sent:
+            world.broken("I24", f"a look wrote: {', '.join(sorted(database.changed)) or 'to a vendor'}")
 
 
 def _plan(world: World, worker: Worker, step: Step) -> Any:
-    if world.terms.requests_per_second:
-        return "rates are counted in the store"  # a plan's look-ups take tokens, which is a write
     return _writing_nothing(world, worker, lambda hub: hub.plan().plan_hash)
 
 
@@ -340,7 +338,7 @@ _RUN: Mapping[str, Callable[[World, Worker, Step], Any]] = {
     "observe": lambda _, worker, __: worker.hub.observe(ADS).as_dict(),
     "deliver": _deliver,
     "plan": _plan,
-    "replay": lambda _, worker, __: worker.hub.replay(),
+    "replay": lambda _, worker, __: worker.hub.replay(by="operator"),
     "retarget": lambda _, worker, __: worker.hub.retarget(),
     "look": _look,
     "check_ads": lambda _, worker, __: worker.hub.check(ADS).usable,
