@@ -9,11 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cli.demo.embedded_postgres import EmbeddedPostgres
+from simulation import exhaustive, timing
 from simulation.arena import Arena
 from simulation.errors import Violation
 from simulation.schedule import Report, generate, run
@@ -135,3 +136,49 @@ def run_seeds(
                 told(report, figures)
         figures.seconds = time.monotonic() - began
     return figures
+
+
+# ---------------------------------------------------------------- the other suites
+def _exhaustive_job(share: tuple[int, int, int, bool]) -> list[Report]:
+    number, of, every, pairs = share
+
+    def work(arena: Arena, _: None) -> list[Report]:
+        chosen = [
+            schedule
+            for terms in exhaustive.TERMS
+            for schedule in (exhaustive.pairs if pairs else exhaustive.schedules)(arena, terms)
+        ][::every]
+        return [replace(run(arena, chosen[at]), seed=at * every) for at in range(number, len(chosen), of)]
+
+    found: list[Report] = in_arena(work, None)
+    return found
+
+
+def run_exhaustive(jobs: int, every: int, *, pairs: bool) -> Figures:
+    """Every n-th schedule of the exhaustive suite; failures are named by their place in it."""
+    figures = Figures()
+    with server() as postgres, processes(postgres, jobs) as pool:
+        began = time.monotonic()
+        for reports in pool.imap_unordered(_exhaustive_job, [(n, jobs * 4, every, pairs) for n in range(jobs * 4)]):
+            for report in reports:
+                figures.add(report)
+        figures.seconds = time.monotonic() - began
+    return figures
+
+
+def _timing_job(seed: int) -> timing.Broken:
+    found: timing.Broken = in_arena(lambda arena, _: timing.run(arena, timing.schedule(seed)), None)
+    return found
+
+
+def run_timing(start: int, count: int, jobs: int) -> dict[str, Any]:
+    """Schedules whose vendors break their declared timing: duplicates made, and those that the hub does not know of."""
+    with server() as postgres, processes(postgres, jobs) as pool:
+        found = list(pool.imap_unordered(_timing_job, range(start, start + count)))
+    return {
+        "schedules": len(found),
+        "duplicates": sum(broken.duplicates for broken in found),
+        "undetected": sum(broken.undetected for broken in found),
+        "census": any(broken.census for broken in found),
+        "ended_early": sum(bool(broken.others) for broken in found),
+    }

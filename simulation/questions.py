@@ -58,6 +58,10 @@ SELECT min(until) FROM breaker WHERE state <> 'closed'
 
 PARKED = _each("SELECT 1 FROM parked WHERE resolved_at IS NULL LIMIT 1")
 
+PARKED_DUPLICATES = _each(
+    "SELECT DISTINCT entity_id FROM parked WHERE reason IN ('duplicate', 'ambiguous') AND resolved_at IS NULL ORDER BY 1"
+)
+
 NEWEST_CHANGES = _each("""
 SELECT DISTINCT ON (c.stream, c.native_id) c.stream, c.native_id, c.deleted, c.native, c.status, c.waits_for, c.entity_kind,
  c.entity_id, w.id IS NOT NULL, e.canonical FROM change c LEFT JOIN entity w ON w.id = c.waits_for

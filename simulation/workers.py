@@ -50,6 +50,11 @@ class Worker:
             crash = None  # who stands still there has its turn taken by the baton
         self._crash, self._calls, self._reached = crash, 0, {}
 
+    @property
+    def reached(self) -> tuple[dict[Point, int], int]:
+        """How often each point was reached in the newest verb, and how many vendor calls it made."""
+        return {point: count + 1 for point, count in self._reached.items()}, self._calls
+
     def end(self, step: Step) -> None:
         """The verb is over; what it did not meet waits for the next one of its kind."""
         left = tuple(

@@ -1,0 +1,128 @@
+"""`python -m simulation`: run seeds, replay one, walk the whole space of single faults, or set the mutants loose.
+
+The last line is one JSON object: seeds, schedules_per_s, simulated_days, duplicates, lost, violations, mutants,
+mutants_caught, median_seeds_to_catch. Exit status 1 when a promise was broken, a mutant survived or a run differed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+from simulation import campaign
+from simulation.campaign import Figures
+from simulation.catching import Catch, catch_all
+from simulation.mutants import MUTANTS
+from simulation.schedule import Report, generate, run, schedule_from
+from simulation.shrinking import shrink
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m simulation", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=None, help="how many schedules (200; 0 with --mutants)")
+    parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
+    parser.add_argument("--json", action="store_true", help="nothing but the last line")
+    parser.add_argument("--mutants", action="store_true", help="set every broken engine loose until it is caught")
+    parser.add_argument("--mutant", action="append", default=[], help="only this one; may be repeated")
+    parser.add_argument("--most", type=int, default=500, help="seeds that a mutant may survive")
+    parser.add_argument("--exhaustive", action="store_true", help="every single fault at every point of a short story")
+    parser.add_argument(
+        "--pairs", action="store_true", help="with --exhaustive: every fault with every fate of the next call"
+    )
+    parser.add_argument("--every", type=int, default=1, help="with --exhaustive: only each n-th of them")
+    parser.add_argument(
+        "--timing", type=int, default=0, metavar="N", help="N schedules whose vendors break their timing"
+    )
+    parser.add_argument(
+        "--replay", metavar="SEED", help="run one seed, or one schedule from a file of JSON, with its log"
+    )
+    parser.add_argument(
+        "--shrink", action="store_true", help="with --replay: find the shortest schedule that fails alike"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; returns the exit status."""
+    asked = _arguments(arguments)
+    if asked.replay is not None:
+        return _replay(asked.replay, shrinking=asked.shrink)
+    seeds = asked.seeds if asked.seeds is not None else 0 if asked.mutants or asked.exhaustive or asked.timing else 200
+
+    def say(text: str) -> None:
+        if not asked.json:
+            print(text, flush=True)
+
+    figures = Figures()
+    if seeds:
+        figures = campaign.run_seeds(asked.start, seeds, asked.jobs, lambda report, so_far: _tell(say, report, so_far))
+    if asked.exhaustive:
+        figures = campaign.run_exhaustive(asked.jobs, asked.every, pairs=asked.pairs)
+        say(f"exhaustive: {figures.seeds} schedules")
+        for number, violations in figures.failures.items():
+            say(f"{number}: {violations[0]}")
+    answer = figures.as_dict()
+    caught: list[Catch] = []
+    if asked.mutants or asked.mutant:
+        chosen = [mutant for mutant in MUTANTS if not asked.mutant or mutant.name in asked.mutant]
+        for catch in catch_all(chosen, asked.start, asked.most, asked.jobs):
+            caught.append(catch)
+            say(str(catch))
+    if asked.timing:
+        answer["timing"] = campaign.run_timing(asked.start, asked.timing, asked.jobs)
+    found = [catch.seeds for catch in caught if catch.invariant is not None]
+    answer["mutants"] = len(caught)
+    answer["mutants_caught"] = len(found)
+    answer["median_seeds_to_catch"] = statistics.median(found) if found else None
+    if not asked.json:
+        _details(figures)
+    print(json.dumps(answer))
+    return 1 if figures.failures or len(found) < len(caught) else 0
+
+
+def _tell(say: object, report: Report, figures: Figures) -> None:
+    assert callable(say)
+    if report.violations:
+        say(f"seed {report.seed}: {report.violations[0]}")
+        say(f"  replay it with: python -m simulation --replay {report.seed}   (shortest form: --shrink)")
+    if figures.seeds % 100 == 0:
+        say(f"{figures.seeds} schedules, {len(figures.failures)} failed")
+
+
+def _details(figures: Figures) -> None:
+    for title, counted in (("faults by kind", figures.faults), ("how verbs ended", figures.endings)):
+        if counted:
+            print(f"{title}: {', '.join(f'{name} {count}' for name, count in Counter(counted).most_common())}")
+
+
+def _replay(what: str, *, shrinking: bool) -> int:
+    if what.isdigit():
+        schedule = generate(int(what))
+    else:
+        with open(what, encoding="utf-8") as file:
+            schedule = schedule_from(file.read())
+    with campaign.server() as postgres, campaign.arena(postgres) as arena:
+        report = run(arena, schedule, keep_log=not shrinking)
+        if shrinking and report.violations:
+            schedule, _ = shrink(arena, schedule, report)
+            report = run(arena, schedule, keep_log=True)
+            print(f"terms: {schedule.terms}")
+            for step in schedule.steps:
+                print(f"  {step}")
+        print("\n".join(report.lines))
+        if shrinking and report.violations:
+            print(f"as a file for --replay: {schedule.to_json()}")
+    for violation in report.violations:
+        print(violation)
+    print(json.dumps({"seed": report.seed, "log_hash": report.log_hash, "violations": len(report.violations)}))
+    return 1 if report.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Setting mutants loose: how many seeds each survives, and which invariant catches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from simulation import campaign
+from simulation.arena import Arena
+from simulation.mutants import MUTANTS, Mutant
+from simulation.schedule import generate, run
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """How a mutant fared: caught in its `seeds`-th schedule by `invariant`; None when it survived them all."""
+
+    mutant: str
+    seeds: int
+    invariant: str | None
+    sentence: str = ""
+
+    def __str__(self) -> str:
+        if self.invariant is None:
+            return f"{self.mutant}: survived {self.seeds} seeds"
+        return f"{self.mutant}: caught by {self.invariant} after {self.seeds} seeds ({self.sentence[:140]})"
+
+
+def catch(arena: Arena, mutant: Mutant, start: int, most: int) -> Catch:
+    """Run seeds until one of them breaks a promise; at most `most`."""
+    with mutant.at_work():
+        for number in range(most):
+            report = run(arena, generate(start + number))
+            if report.violations:
+                first = report.violations[0]
+                return Catch(mutant.name, number + 1, first.invariant, first.sentence)
+    return Catch(mutant.name, most, None)
+
+
+def _job(work: tuple[str, int, int]) -> Catch:
+    name, start, most = work
+    mutant = next(each for each in MUTANTS if each.name == name)
+    found: Catch = campaign.in_arena(lambda arena, _: catch(arena, mutant, start, most), None)
+    return found
+
+
+def catch_all(mutants: Sequence[Mutant], start: int, most: int, jobs: int) -> Iterator[Catch]:
+    """Every mutant's fate, as it becomes known."""
+    with campaign.server() as postgres, campaign.processes(postgres, jobs) as pool:
+        yield from pool.imap_unordered(_job, [(mutant.name, start, most) for mutant in mutants])
