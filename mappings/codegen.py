@@ -6,7 +6,7 @@ raise names its field in a comment, so that a traceback leads to the mapping fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
@@ -105,39 +105,63 @@ def reader(plan: Plan) -> tuple[Reader, str, tuple[Part, ...]]:
     once for the same texts: the lines of an order share most of them.
     """
     out = _Source()
-    out.add(0, "get = native.get")
-    raws: dict[str, str] = {}
+    raws = _picked(out, plan)
     members: list[_Leaf] = []
     texts: list[str] = []
     parts: list[Part] = []
-    groups: dict[str, list[InMove]] = {}
-    for move in plan.reads:
-        groups.setdefault(move.target.steps[0].name, []).append(move)
-    for group in groups.values():
-        if _of_texts_alone(plan, group):
-            part, text = _part(plan, group)
-            texts.append(text)
-            parts.append(part)
-            step = group[0].target.steps[0]
-            paths = tuple(dict.fromkeys(p for m in group for p in m.paths))
-            raw, kept, held = out.fresh("a"), out.name("kept_", part.kept), out.fresh("m")
-            if len(paths) > 1:
-                out.add(0, f"try: {raw} = {out.name('pick_', itemgetter(*paths))}(native)")
-                out.add(0, f"except KeyError: {raw} = {', '.join(f'get({p!r})' for p in paths)}")
-            else:
-                out.add(0, f"{raw} = get({paths[0]!r}),")
-            out.add(0, f"{held} = {kept}.get({raw}, {kept})  # {step.name}")
-            out.add(0, f"if {held} is {kept}: {held} = {out.name('part_', part)}({raw})")
+    for group in _grouped(plan.reads, 0):
+        step = group[0].target.steps[0]
+        if _of_texts_alone(plan, group, 1):
+            held = _kept(out, raws, plan, group, 1, parts, texts)
             members.append(((step,), held, step.required))
             continue
         for move in group:
-            sources = [_fetch(out, raws, path) for path in move.paths]
-            name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
-            certain = move.required or move.default is not None or not (move.paths or _may_vanish(move.ops))
-            members.append((move.target.steps, name, certain))
+            members.append(_read_value(out, raws, move))
     out.add(0, f"return {_tree(out, members, 0)}")
     read, text = out.build("read", "native, connection", f"{plan.name} in")
     return read, "\n".join([*texts, text]), tuple(parts)
+
+
+_PARENT = "."
+"""Marks the name under which an object on the way to a value is held, apart from the name of a value."""
+
+
+def _picked(out: _Source, plan: Plan) -> dict[str, str]:
+    """Variables for everything at the top of the record that is read, taken out of it at once: a record of most vendors has
+    all its fields, null where there is nothing. One that has not is asked field by field."""
+    paths = dict.fromkeys(p for m in plan.reads for p in m.paths)
+    names = dict.fromkeys(top + _PARENT if below else top for top, _, below in (p.partition(".") for p in paths))
+    raws = {name: out.fresh("r") for name in names}
+    if not raws:
+        return {}
+    tops = [name.removesuffix(_PARENT) for name in names]
+    variables = ", ".join(raws.values())
+    asked = ", ".join(f"get({top!r})" for top in tops)
+    if len(tops) == 1:
+        out.add(0, f"{variables} = native.get({tops[0]!r})")
+    else:
+        out.add(0, "try:")
+        out.add(1, f"{variables} = {out.name('pick_', itemgetter(*tops))}(native)")
+        out.add(0, "except KeyError:")
+        out.add(1, "get = native.get")
+        out.add(1, f"{variables} = {asked}")
+    return raws
+
+
+def _grouped(moves: Sequence[InMove], depth: int) -> list[list[InMove]]:
+    """The moves that end in the same object, or in the same element of a list, below `depth`."""
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[InMove]] = {}
+    for move in moves:
+        step = move.target.steps[depth]
+        groups.setdefault((step.name, step.keys), []).append(move)
+    return list(groups.values())
+
+
+def _read_value(out: _Source, raws: dict[str, str], move: InMove) -> _Leaf:
+    sources = [_fetch(out, raws, path) for path in move.paths]
+    name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
+    certain = move.required or move.default is not None or not (move.paths or _may_vanish(move.ops))
+    return move.target.steps, name, certain
 
 
 _TEXTS = frozenset({Kind.TEXT, Kind.WIRE_DATE, Kind.WIRE_DATETIME})
@@ -145,15 +169,18 @@ PARTS_KEPT = 1024
 """How many different flights, or targetings, a compiled mapping remembers."""
 
 
-def _of_texts_alone(plan: Plan, group: list[InMove]) -> bool:
-    """Whether these moves make one object out of texts by transforms, independent of the connection.
+def _of_texts_alone(plan: Plan, group: list[InMove], depth: int) -> bool:
+    """Whether these moves make one object out of texts, independent of the connection, at the step before `depth`.
 
     Only texts: True, 1 and Decimal(1) are equal as keys of a cache, but not as values of a vendor.
     """
+    step = group[0].target.steps[depth - 1]
     paths = [p for m in group for p in m.paths]
     return (
-        all(len(m.target.steps) > 1 and m.target.steps[0].element is not None for m in group)
-        and all(not m.target.steps[0].keys and m.target.steps[0].name != "id" for m in group)
+        step.element is not None
+        and step.name != "id"
+        and (depth > 1 or not step.keys)
+        and all(len(m.target.steps) > depth for m in group)
         and all(plan.kinds[p] in _TEXTS and "." not in p for p in paths)
         and bool(paths)
         and not any(isinstance(op, ToCanonicalId) for m in group for op in m.ops)
@@ -161,40 +188,85 @@ def _of_texts_alone(plan: Plan, group: list[InMove]) -> bool:
 
 
 class Part:
-    """Makes an object of the entity from the raw values of some moves, None where it is absent, and keeps the newest."""
+    """Makes an object of the entity from raw values, None where it is absent, and keeps what it made.
 
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self.kept: dict[tuple[Any, ...], Any] = {}
+    Values come as a tuple, except where there is only one.
+    """
+
+    def __init__(self, make: Callable[..., Any], one: bool) -> None:
+        self.kept: dict[Any, Any] = {}
         self._make = make
+        self._one = one
 
-    def __call__(self, raw: tuple[Any, ...]) -> Any:
+    def __call__(self, raw: Any) -> Any:
         """The object for values that are not among the kept ones."""
         if len(self.kept) >= PARTS_KEPT:
             self.kept.clear()
-        made = self.kept[raw] = self._make(*raw)
+        made = self.kept[raw] = self._make(raw) if self._one else self._make(*raw)
         return made
 
 
-def _part(plan: Plan, group: list[InMove]) -> tuple[Part, str]:
-    """What makes the validated object of some moves, and its source text."""
+def _kept(
+    out: _Source,
+    raws: dict[str, str],
+    plan: Plan,
+    group: list[InMove],
+    depth: int,
+    parts: list[Part],
+    texts: list[str],
+) -> str:
+    """The variable that holds the validated object of a group of moves, made once for the same raw values."""
+    paths = tuple(dict.fromkeys(p for m in group for p in m.paths))
+    part = _part(plan, group, depth, paths, parts, texts)
+    kept, made = out.name("kept_", part.kept), out.name("part_", part)
+    raw, held = ", ".join(raws[p] for p in paths), out.fresh("m")
+    where = f"  # {'.'.join(s.name for s in group[0].target.steps[:depth])}"
+    step = group[0].target.steps[depth - 1]
+    if len(paths) == 1 and step.keys and not any(isinstance(op, Apply) and op.absent for m in group for op in m.ops):
+        # An element that nothing was given for does not exist; most of a targeting's do not.
+        out.add(0, f"{held} = None{where}")
+        out.add(0, f"if {raw} is not None:")
+        out.add(1, f"{held} = {kept}.get({raw})")
+        out.add(1, f"if {held} is None: {held} = {made}({raw})")
+        return held
+    if len(paths) > 1:
+        raw, values = out.fresh("a"), raw
+        out.add(0, f"{raw} = {values}")
+    out.add(0, f"{held} = {kept}.get({raw}, {kept}){where}")
+    out.add(0, f"if {held} is {kept}: {held} = {made}({raw})")
+    return held
+
+
+def _part(
+    plan: Plan, group: list[InMove], depth: int, paths: Sequence[str], parts: list[Part], texts: list[str]
+) -> Part:
+    """What makes the validated object of some moves from the raw values at `paths`; elements of its lists are parts too."""
     out = _Source()
-    raws = {path: f"a{n}" for n, path in enumerate(dict.fromkeys(p for m in group for p in m.paths))}
-    for name in raws.values():
-        out.add(0, f"if {name} == '': {name} = None")
+    raws = {path: f"a{n}" for n, path in enumerate(paths)}
+    arguments = ", ".join(raws.values())
     members: list[_Leaf] = []
-    for move in group:
-        sources = [raws[path] for path in move.paths]
-        name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
-        certain = move.required or move.default is not None or not (move.paths or _may_vanish(move.ops))
-        members.append((move.target.steps, name, certain))
-    step = group[0].target.steps[0]
+    for below in _grouped(group, depth):
+        step = below[0].target.steps[depth]
+        if step.keys and _of_texts_alone(plan, below, depth + 1):
+            held = _kept(out, raws, plan, below, depth + 1, parts, texts)
+            members.append((below[0].target.steps[: depth + 1], held, False))
+        else:
+            members += [_read_value(out, raws, move) for move in below]
+    step = group[0].target.steps[depth - 1]
     assert step.element is not None
-    condition, expression = _child(out, members, 1, step, False)
+    condition, expression = _child(out, members, depth, step, bool(step.keys))
     if condition:
         out.add(0, f"if not ({condition}): return None")
+    if step.keys:
+        pairs = "".join(f"{k!r}: {w!r}, " for k, w in step.keys)
+        expression = f"{{{pairs}{expression[1:]}" if expression[0] == "{" else f"{{{pairs}**{expression}}}"
     out.add(0, f"return {out.name('model_', accepting(step.element))}({expression})")
-    function, text = out.build(f"part_{step.name}", ", ".join(raws.values()), f"{plan.name} in, {step.name}")
-    return Part(function), text
+    name = f"part_{'_'.join(s.name for s in group[0].target.steps[:depth])}"
+    function, text = out.build(name, arguments, f"{plan.name} in, {group[0].target.path}")
+    texts.append(text)
+    part = Part(function, len(paths) == 1)
+    parts.append(part)
+    return part
 
 
 def accepting(model: type[Canonical]) -> Callable[[Any], Any]:
@@ -237,31 +309,28 @@ def writer(plan: Plan, moves: tuple[OutMove, ...]) -> tuple[Writer, str]:
 
 # ---------------------------------------------------------------- one value
 def _fetch(out: _Source, raws: dict[str, str], path: str) -> str:
-    """The variable that holds a vendor value, fetched once; shared parents are fetched once too."""
-    if path in raws:
+    """The variable that holds a vendor value, empty texts as None; shared parents are fetched once."""
+    done = f"{path}=''"
+    if done in raws:
         return raws[path]
     parent, _, last = path.rpartition(".")
-    name = out.fresh("r")
     if parent:
-        above = _object(out, raws, parent)
+        name, above = out.fresh("r"), _object(out, raws, parent)
         out.add(0, f"{name} = None if {above} is None else {above}.get({last!r})")
-    else:
-        out.add(0, f"{name} = get({last!r})")
+        raws[path] = name
+    name = raws[path]
     out.add(0, f"if not {name} and {name} == '': {name} = None")
-    raws[path] = name
+    raws[done] = name
     return name
 
 
 def _object(out: _Source, raws: dict[str, str], path: str) -> str:
-    key = f"{path}."
+    """The variable that holds an object on the way to a value."""
+    key = path + _PARENT
     if key not in raws:
         parent, _, last = path.rpartition(".")
-        name = out.fresh("p")
-        if parent:
-            above = _object(out, raws, parent)
-            out.add(0, f"{name} = None if {above} is None else {above}.get({last!r})")
-        else:
-            out.add(0, f"{name} = get({last!r})")
+        name, above = out.fresh("p"), _object(out, raws, parent)
+        out.add(0, f"{name} = None if {above} is None else {above}.get({last!r})")
         raws[key] = name
     return raws[key]
 
@@ -416,7 +485,9 @@ def _tree(out: _Source, leaves: list[_Leaf], depth: int) -> str:
         step = members[0][0][depth]
         if len(members[0][0]) == depth + 1:
             value, certain = members[0][1], members[0][2]
-            if certain:
+            if keys:  # a complete element
+                elements.setdefault(name, []).append(("" if certain else f"{value} is not None", value))
+            elif certain:
                 literal.append(f"{name!r}: {value}")
             else:
                 later.append((f"{value} is not None", f"[{name!r}] = {value}"))

@@ -38,17 +38,23 @@ def _hash_of(*parts: str) -> hashlib.blake2b:
 
 
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"
-_TRIPLES = tuple(high + middle + low for high in _DIGITS for middle in _DIGITS for low in _DIGITS)
+_PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
 
 
 def _base32(prefix: str, raw: bytes) -> str:
-    """`prefix` and RFC 4648 base32 of 15 bytes in lower case, three digits at a time: a quarter of the time of
-    `base64.b32encode`, for two megabytes."""
-    number, triples = int.from_bytes(raw, "big"), _TRIPLES
+    """`prefix` and RFC 4648 base32 of 15 bytes in lower case.
+
+    Two digits at a time, out of four numbers that fit one machine word: half the time of `base64.b32encode`. A table of
+    three digits is faster in a loop of its own, but falls out of the processor's cache between two records.
+    """
+    fourth, pairs = int.from_bytes(raw, "big"), _PAIRS
+    first, second, third = fourth >> 90, fourth >> 60 & 0x3FFFFFFF, fourth >> 30 & 0x3FFFFFFF
+    fourth &= 0x3FFFFFFF
     return (
-        f"{prefix}{triples[number >> 105]}{triples[number >> 90 & 32767]}{triples[number >> 75 & 32767]}"
-        f"{triples[number >> 60 & 32767]}{triples[number >> 45 & 32767]}{triples[number >> 30 & 32767]}"
-        f"{triples[number >> 15 & 32767]}{triples[number & 32767]}"
+        f"{prefix}{pairs[first >> 20]}{pairs[first >> 10 & 1023]}{pairs[first & 1023]}"
+        f"{pairs[second >> 20]}{pairs[second >> 10 & 1023]}{pairs[second & 1023]}"
+        f"{pairs[third >> 20]}{pairs[third >> 10 & 1023]}{pairs[third & 1023]}"
+        f"{pairs[fourth >> 20]}{pairs[fourth >> 10 & 1023]}{pairs[fourth & 1023]}"
     )
 
 

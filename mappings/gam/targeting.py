@@ -32,17 +32,35 @@ _INCLUDE, _COUNTRY = Operator.INCLUDE, Dimension.COUNTRY  # an enum's member as 
 
 @dataclass(slots=True)
 class Expressed:
-    """The parts of a targeting that Ad Manager can hold, as vendor ids, and the values it cannot. Lines of one batch share
-    it: it is read, never changed."""
+    """The parts of a targeting that Ad Manager can hold, in its form, and the values it cannot. Lines of one batch share it:
+    it is read, never changed."""
 
-    targeted: list[str]
-    excluded: list[str]
-    custom: list[dict[str, Any]]
+    geo: dict[str, Any]
+    """GeoTargeting."""
+    custom: dict[str, Any] | None
+    """CustomCriteriaSet."""
     losses: tuple[Loss, ...]
-    listed: str = ""
+    listed: str
     """The losses as text, for the notes."""
-    below: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The vendor's Targeting by the root ad unit it stands below, made when it is first asked for."""
+    whole: dict[str, Any] | None = None
+    """Targeting, once it was asked for; `root` is the ad unit it stands below."""
+    root: str = ""
+
+    def below(self, root: str) -> dict[str, Any]:
+        """Targeting below an ad unit of the network."""
+        if self.whole is None or self.root != root:
+            self.root = root
+            self.whole = {
+                "geoTargeting": self.geo,
+                "inventoryTargeting": _inventory(root),
+                "customTargeting": self.custom,
+            }
+        return self.whole
+
+
+@lru_cache(maxsize=64)
+def _inventory(root: str) -> dict[str, Any]:
+    return {"targetedAdUnits": [{"adUnitId": root, "includeDescendants": True}]}
 
 
 Asked = tuple[Dimension, Operator, tuple[str, ...]]
@@ -53,11 +71,11 @@ _wanted = lru_cache(maxsize=65_536)(Lookup)
 
 
 class _Places(NamedTuple):
-    """The values of one criterion that the look-up knew, their ids in order, and a loss for each that it did not know."""
+    """The values of one criterion that the look-up knew, the vendor's Locations, and a loss for each that it did not know."""
 
     asked: Asked
     values: Sequence[str]
-    ids: list[str]
+    locations: list[dict[str, str]]
     losses: Sequence[Loss]
 
 
@@ -70,8 +88,13 @@ class _Custom(NamedTuple):
 
 @dataclass(slots=True)
 class _WorkedOut:
-    """What one batch's names made of targetings so far, of whole ones and of single criteria."""
+    """What one batch's names made of targetings so far, of whole ones and of single criteria.
 
+    `seen` finds a targeting by its identity: lines that were read in this process share the object, and taking all its
+    criteria out of memory again costs more than all the rest of writing it.
+    """
+
+    seen: dict[int, tuple[Sequence[Criterion], Expressed]] = field(default_factory=dict)
     wholes: dict[tuple[Asked, ...], Expressed] = field(default_factory=dict)
     customs: dict[Asked, _Custom] = field(default_factory=dict)
     places: dict[tuple[Asked, str], _Places] = field(default_factory=dict)
@@ -107,10 +130,16 @@ class Expression:
         held: _WorkedOut | None = names.worked_out.get(self)
         if held is None:
             held = names.worked_out[self] = _WorkedOut()
-        whole = tuple([_fields(criterion.__dict__) for criterion in criteria or ()])
+        if criteria is None:
+            criteria = ()
+        seen = held.seen.get(id(criteria))
+        if seen is not None and seen[0] is criteria:
+            return seen[1]
+        whole = tuple([_fields(criterion.__dict__) for criterion in criteria])
         expressed = held.wholes.get(whole)
         if expressed is None:
             expressed = held.wholes[whole] = self._expressed(whole, held, names)
+        held.seen[id(criteria)] = criteria, expressed
         return expressed
 
     def _expressed(self, whole: tuple[Asked, ...], held: _WorkedOut, names: Names) -> Expressed:
@@ -129,7 +158,8 @@ class Expression:
             else:
                 losses += _lost(asked, asked[2], f"Ad Manager has no targeting by {_word(dimension)}")
         targeted, excluded = self._places(places, held, names, losses) if places else ([], [])
-        return Expressed(targeted, excluded, custom, tuple(losses), _listed(losses))
+        geo = {"targetedLocations": targeted, "excludedLocations": excluded}
+        return Expressed(geo, _custom_set(custom), tuple(losses), _listed(losses))
 
     def _custom_criterion(self, asked: Asked, held: _WorkedOut, names: Names) -> _Custom:
         dimension, operator, values = asked
@@ -157,7 +187,7 @@ class Expression:
 
     def _places(
         self, criteria: Sequence[Asked], held: _WorkedOut, names: Names, losses: list[Loss]
-    ) -> tuple[list[str], list[str]]:
+    ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
         scope = _scope(criteria)
         included: dict[Dimension, _Places] = {}
         excluded: list[_Places] = []
@@ -181,12 +211,12 @@ class Expression:
         values: Sequence[str] = asked[2]
         losses: Sequence[Loss] = ()
         found = names.of(self._geo[asked[0]], scope, values)
-        ids = [place for place in found if place is not None]
-        if len(ids) < len(found):
+        if None in found:
             unknown = [v for v, place in zip(values, found, strict=True) if place is None]
             losses = _lost(asked, unknown, "Geo_Target knows no such place, or several")
             values = [v for v, place in zip(values, found, strict=True) if place is not None]
-        worked_out = held.places[asked, scope] = _Places(asked, values, ids, losses)
+        locations = [{"id": place} for place in dict.fromkeys(found) if place is not None]
+        worked_out = held.places[asked, scope] = _Places(asked, values, locations, losses)
         return worked_out
 
 
@@ -194,16 +224,18 @@ def _narrowest(included: Mapping[Dimension, _Places]) -> Dimension | None:
     """The narrowest kind of place below a country that resolved."""
     for dimension in _NARROWEST_FIRST:
         places = included.get(dimension)
-        if places is not None and places.ids:
+        if places is not None and places.locations:
             return dimension
     return None
 
 
-def _targeted(included: Mapping[Dimension, _Places], narrow: Dimension | None, losses: list[Loss]) -> list[str]:
+def _targeted(
+    included: Mapping[Dimension, _Places], narrow: Dimension | None, losses: list[Loss]
+) -> list[dict[str, str]]:
     """The places to target: the narrowest kind that resolved, else the countries. What the others knew becomes a loss."""
     if narrow is None:
         countries = included.get(_COUNTRY)
-        return list(dict.fromkeys(countries.ids)) if countries is not None else []
+        return countries.locations if countries is not None else []
     for dimension, places in included.items():
         if dimension is narrow:
             continue
@@ -214,15 +246,15 @@ def _targeted(included: Mapping[Dimension, _Places], narrow: Dimension | None, l
         else:
             continue  # it was the scope of the look-up, so the narrower places lie in it
         losses += _lost(places.asked, places.values, why)
-    return list(dict.fromkeys(included[narrow].ids))
+    return included[narrow].locations
 
 
-def _excluded(criteria: Sequence[_Places], inside: bool, losses: list[Loss]) -> list[str]:
+def _excluded(criteria: Sequence[_Places], inside: bool, losses: list[Loss]) -> list[dict[str, str]]:
     """The places that can be excluded. Ad Manager refuses postal codes there, and places that do not lie in a targeted one
     [S: GeoTargetingError.POSTAL_CODES_CANNOT_BE_EXCLUDED, GenericTargetingError.CONFLICTING_INCLUSION_OR_EXCLUSION_OF_
     SIBLINGS]; which state or metro a place lies in is not known here, so only exclusions from one whole country are sent.
     """
-    ids: list[str] = []
+    locations: dict[str, dict[str, str]] = {}
     for places in criteria:
         if places.asked[0] is Dimension.POSTAL_CODE:
             losses += _lost(places.asked, places.values, "Ad Manager cannot exclude postal codes")
@@ -230,8 +262,8 @@ def _excluded(criteria: Sequence[_Places], inside: bool, losses: list[Loss]) -> 
             why = "Ad Manager excludes only inside a targeted place, and these are not known to lie in one"
             losses += _lost(places.asked, places.values, why)
         else:
-            ids += places.ids
-    return list(dict.fromkeys(ids))
+            locations.update({each["id"]: each for each in places.locations})
+    return list(locations.values())
 
 
 def _scope(criteria: Sequence[Asked]) -> str:
@@ -240,6 +272,13 @@ def _scope(criteria: Sequence[Asked]) -> str:
         if dimension is _COUNTRY and operator is _INCLUDE:
             return values[0] if len(values) == 1 else ""
     return ""
+
+
+def _custom_set(criteria: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if not criteria:
+        return None
+    tree = {"xsi_type": "CustomCriteriaSet", "logicalOperator": "AND", "children": criteria}
+    return {"xsi_type": "CustomCriteriaSet", "logicalOperator": "OR", "children": [tree]}
 
 
 def _lost(asked: Asked, values: Sequence[str], why: str) -> list[Loss]:

@@ -143,11 +143,7 @@ def gam_targeting(geo: Mapping[str, str], custom: Mapping[str, str]) -> Resolvin
     expression = _expression(geo, custom)
 
     def forward(expressed: Expressed, context: Context) -> dict[str, Any]:
-        root = settings_of(context, "root_ad_unit_id")
-        made = expressed.below.get(root)
-        if made is None:
-            made = expressed.below[root] = _targeting(expressed, root)
-        return made
+        return expressed.below(settings_of(context, "root_ad_unit_id"))
 
     def losses(criteria: Sequence[Criterion] | None, context: Context) -> tuple[Loss, ...]:
         return expression.express(criteria, context).losses
@@ -159,21 +155,6 @@ def gam_targeting(geo: Mapping[str, str], custom: Mapping[str, str]) -> Resolvin
         lambda criteria: sum(len(c.values) for c in criteria or ()),
         expression.shared,
     )
-
-
-def _targeting(expressed: Expressed, root: str) -> dict[str, Any]:
-    custom = None
-    if expressed.custom:
-        tree = {"xsi_type": "CustomCriteriaSet", "logicalOperator": "AND", "children": expressed.custom}
-        custom = {"xsi_type": "CustomCriteriaSet", "logicalOperator": "OR", "children": [tree]}
-    return {
-        "geoTargeting": {
-            "targetedLocations": [{"id": place} for place in expressed.targeted],
-            "excludedLocations": [{"id": place} for place in expressed.excluded],
-        },
-        "inventoryTargeting": {"targetedAdUnits": [{"adUnitId": root, "includeDescendants": True}]},
-        "customTargeting": custom,
-    }
 
 
 @transform("gam_notes", takes=[Kind.TEXT, Kind.TEXT, Kind.LIST], gives=Kind.TEXT, absent=True)
