@@ -107,6 +107,8 @@ class RecordCapability:
     atomic: bool = False
     index_lag: float = 0.0
     max_in_flight: float = 0.0
+    key_age: float = 0.0
+    """For NATIVE_KEY: the seconds for which the vendor remembers a key; 0: nobody knows, so it is never relied on."""
     children: Mapping[str, int] = field(default_factory=dict)
     actions: frozenset[str] = frozenset()
 

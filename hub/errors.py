@@ -9,6 +9,7 @@ HubError
 │   └── StoreContended    two workers wanted the same rows in opposite order, and the other one went first
 ├── NotFound             no such order, connection, parked item
 ├── PlanMoved            apply was bound to a plan that is no longer true
+├── DocumentChanged      a document was to get other content; it never changes, nothing was done
 ├── Refused              what a person asked for would be wrong or comes too fast; nothing was done
 └── AnchorFailed         the work was done, but the end of the audit chain could not be written outside the database
 """
@@ -59,6 +60,10 @@ class NotFound(HubError):  # noqa: N818
 
 class PlanMoved(HubError):  # noqa: N818
     """Either side moved since the plan was made."""
+
+
+class DocumentChanged(HubError):  # noqa: N818
+    """Other content for a document that exists; nothing was changed."""
 
 
 class Refused(HubError):  # noqa: N818

@@ -117,6 +117,15 @@ def doubtful_creates(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]
     return {row[1]: Attempt(*row) for row in cur.fetchall()}
 
 
+def first_invoked(cur: Cursor, lane_ids: Sequence[int]) -> dict[tuple[int, str], datetime]:
+    """When each key of these lanes was first sent, by (lane, key)."""
+    cur.execute(
+        "SELECT lane_id, key, min(invoked_at) FROM attempt WHERE lane_id = ANY(%s) GROUP BY lane_id, key",
+        (list(lane_ids),),
+    )
+    return {(row[0], row[1]): row[2] for row in cur.fetchall()}
+
+
 def doubtful_in_a_row(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, int]:
     """How many of each lane's newest attempts the vendor left in doubt, one after the other; dead workers' do not count."""
     cur.execute(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from uuid import UUID
 
+from hub.errors import DocumentChanged
 from hub.store import parking
 from hub.store.audit import note
 from hub.store.database import Cursor
@@ -16,6 +17,9 @@ MIRROR_PATIENCE = timedelta(seconds=10)
 """How long the mirror lets an order come to rest at the ad servers before it tells an intermediate state."""
 
 READY, IN_FLIGHT, IN_DOUBT, PARKED = "ready", "in_flight", "in_doubt", "parked"
+
+DOCUMENT = "document"
+"""The kind of lanes whose content never changes: an invoice, a credit memo, an envelope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ CASE l.kind
     AND EXISTS (SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line'
       AND c.order_facet = l.order_facet AND c.acked_hash IS NOT NULL)
   WHEN 'party' THEN true
+  WHEN 'document' THEN true
   WHEN 'line_status' THEN r.vendor_id IS NOT NULL
   ELSE r.vendor_id IS NOT NULL AND (l.wanted_at <= %(patience)s OR NOT EXISTS (
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection <> l.connection
@@ -127,7 +132,7 @@ def want(
         "ELSE excluded.wanted_at END, "
         f"not_before = CASE lane.state WHEN 'ready' THEN NULL WHEN 'parked' THEN {_LOOK_UP_AT} ELSE lane.not_before END, "
         f"state = CASE WHEN lane.state = 'parked' THEN {_AWAKE} ELSE lane.state END "
-        "WHERE lane.desired_hash <> excluded.desired_hash RETURNING id, state, xmax = 0, state IN ('ready', 'in_doubt') AND "
+        "WHERE lane.desired_hash <> excluded.desired_hash AND lane.kind <> 'document' RETURNING id, state, xmax = 0, state IN ('ready', 'in_doubt') AND "
         "EXISTS (SELECT 1 FROM parked p WHERE p.lane_id = lane.id AND p.resolved_at IS NULL)",
         {
             "c": connection,
@@ -144,6 +149,8 @@ def want(
     )
     row = cur.fetchone()
     if row is None:
+        if kind == DOCUMENT:
+            _same_document(cur, connection, entity_id, facet, desired_hash)
         return False
     lane_id, state, fresh, was_parked = row
     what = {"version": version, "hash": desired_hash.hex, "state": state}
@@ -155,6 +162,19 @@ def want(
     if was_parked:
         parking.resolve(cur, now, "news", subject=subject(lane_id))
     return True
+
+
+def _same_document(cur: Cursor, connection: str, document_id: str, facet: str, desired_hash: UUID) -> None:
+    cur.execute(
+        "SELECT desired_hash FROM lane WHERE connection = %s AND kind = 'document' AND entity_id = %s AND facet = %s",
+        (connection, document_id, facet),
+    )
+    row = cur.fetchone()
+    if row is not None and row[0] != desired_hash:
+        raise DocumentChanged(
+            f"The document {document_id} of {connection} is wanted with other content already. Nothing was changed. A correction "
+            "is a document of its own."
+        )
 
 
 def wanted_hashes(cur: Cursor, connection: str, order_ids: Sequence[str]) -> dict[tuple[str, str, str], UUID]:

@@ -56,9 +56,14 @@ def settle_window(capability: RecordCapability | None, operation: str) -> timede
     if capability is None:
         return timedelta(seconds=LONGEST_WAIT)
     lag, flight = capability.index_lag, capability.max_in_flight
-    if operation == Operation.CREATE and capability.create in {CreateProtocol.UNIQUE_FIELD, CreateProtocol.NATIVE_KEY}:
+    if operation == Operation.CREATE and capability.create is CreateProtocol.UNIQUE_FIELD:
         return timedelta(seconds=lag)
     return timedelta(seconds=lag + flight)
+
+
+def retry_wait(tries: int) -> timedelta:
+    """How long to wait before another try, after so many."""
+    return timedelta(seconds=min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tries, 30)))
 
 
 def conclude(
@@ -102,11 +107,13 @@ def conclude(
             if not lane.kind.endswith("_projection"):
                 entries.append(_told(channel, item, outcome, result.vendor_id or lane.vendor_id))
         elif outcome is Outcome.RETRY:
-            wait = result.after if result.after is not None else min(LONGEST_WAIT, FIRST_WAIT * 2**lane.tries)
+            wait = result.after if result.after is not None else retry_wait(lane.tries).total_seconds()
             lanes.release(cur, [lane], now + timedelta(seconds=wait), tried=wait > 0, alone=result.alone)
         elif outcome is Outcome.IN_DOUBT:
             capability = channel.capabilities.records.get(item.record)
-            lanes.doubt(cur, lane, now + settle_window(capability, item.operation))
+            # A native key needs no look-up while it lives: settling decides, and sends it again.
+            keyed = item.operation is Operation.CREATE and capability is not None and capability.key_age > 0
+            lanes.doubt(cur, lane, now if keyed else now + settle_window(capability, item.operation))
             entries.append(
                 Entry(
                     channel.name,

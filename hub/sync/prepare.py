@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from connectors.base import Operation, ResolvesNames
-from hub.encoding import encode
+from hub.encoding import decode, encode
 from hub.session import Channel, Session
-from hub.store import attempts, entities, lookups
+from hub.store import attempts, documents, entities, lookups
 from hub.store.database import Cursor
-from hub.store.lanes import Lane
+from hub.store.documents import Document
+from hub.store.lanes import DOCUMENT, Lane
 from hub.sync.vendor import ask
 from mappings.context import Lookup, Names
 from mappings.errors import MappingDefect
@@ -190,6 +191,7 @@ def prepare(
         models = load_entities(cur, claimed)
         references = attempts.references(cur, channel.name, _pointed_to(models.values()))
         parts = _parts(cur, channel.name, claimed)
+        stored = _documents(cur, channel.name, claimed)
     wanted: set[Lookup] = set()
     for lane in claimed:
         mapping, model = channel.mapping(lane.kind, "out"), models.get((lane.kind, lane.entity_id))
@@ -200,6 +202,9 @@ def prepare(
     ready: list[Prepared] = []
     refused: list[Refused] = []
     for lane in claimed:
+        if lane.entity_id in stored:
+            ready.append(_document(lane, stored[lane.entity_id]))
+            continue
         model = models.get((lane.kind, lane.entity_id))
         context = StoreContext(
             channel, lane, references, names, parts.get(lane.entity_id, 1), KNOWN_AFTER_APPLY if planning else None
@@ -212,6 +217,20 @@ def prepare(
         except MappingDefect as defect:
             refused.append(Refused(lane, name, (mapping_defect(lane.kind, defect),)))
     return ready, refused
+
+
+def _documents(cur: Cursor, connection: str, lanes: Sequence[Lane]) -> dict[str, Document]:
+    ids = [lane.entity_id for lane in lanes if lane.kind == DOCUMENT]
+    return documents.by_ids(cur, connection, ids) if ids else {}
+
+
+def _document(lane: Lane, document: Document) -> Prepared:
+    """The one write of a document, as it was stored. What the vendor has already is never written again, whoever asks."""
+    key = idempotency_key(lane.connection, EntityKind.DOCUMENT, lane.entity_id, f"{DOCUMENT}/{lane.facet}", 1)
+    if lane.vendor_id is not None:
+        return Prepared(lane, document.record, Operation.UPDATE, {}, document.payload, key, document.name)
+    payload = decode(document.payload)
+    return Prepared(lane, document.record, Operation.CREATE, payload, document.payload, key, document.name)
 
 
 def _parts(cur: Cursor, connection: str, lanes: Sequence[Lane]) -> dict[str, int]:

@@ -23,7 +23,7 @@ from hub.results import PushSummary
 from hub.session import Channel, Session
 from hub.store import breakers, lanes, parking, recoveries
 from hub.store.lanes import Lane
-from hub.sync import breaker, guard, projection
+from hub.sync import breaker, guard, native_keys, projection
 from hub.sync.conflicts import before_update
 from hub.sync.outcomes import conclude, park, write_attempts
 from hub.sync.ownership import only_ours
@@ -118,6 +118,8 @@ def _summary(session: Session, name: str, tally: _Tally, creates: bool) -> PushS
 
 
 def _batch_size(channel: Channel, kind: str) -> int:
+    if kind == lanes.DOCUMENT:
+        return 1  # whole or not at all, each with an outcome of its own
     base = kind.removesuffix("_status")
     mapping = channel.mapping(base, "out")
     if mapping is None:
@@ -177,6 +179,9 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
     try:
         prepared, refused = prepare(session, channel, claimed)
         prepared, later = as_first_sent(session, channel, prepared)
+        old_keys = native_keys.expired(session, channel, prepared)
+        stale = [item for item in prepared if item.lane.id in old_keys]
+        prepared = [item for item in prepared if item.lane.id not in old_keys]
         prepared, conflicts = before_update(session, channel, only_ours(channel, prepared))
     except BaseException:
         with session.database.transaction() as cur:
@@ -197,6 +202,8 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
                 send.append(item)
         for lane, due in later:
             lanes.release(cur, [lane], due)
+        for item in stale:
+            lanes.doubt(cur, item.lane, now)
         for refusal in (*refused, *conflicts):
             park(session, cur, channel, refusal.lane, refusal.name, refusal.problems)
             tally.parked += 1

@@ -16,7 +16,8 @@ from hub.store.attempts import Attempt
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
-from hub.sync.outcomes import park, reference_kind, settle_window
+from hub.sync.native_keys import may_resend
+from hub.sync.outcomes import park, reference_kind, retry_wait, settle_window
 from hub.sync.targets import STAGES
 from hub.sync.vendor import ask
 from oms_schema.problems import Problem, Reason, shown
@@ -80,6 +81,7 @@ def _settle_batch(
 ) -> None:
     probe: list[tuple[Lane, Attempt]] = []
     with session.database.transaction() as cur:
+        first = attempts.first_invoked(cur, [lane.id for lane in claimed])
         for lane in claimed:
             attempt = last.get(lane.id)
             if attempt is None or attempt.outcome in {"rejected", "retry", "created", "updated", "unchanged"}:
@@ -90,6 +92,12 @@ def _settle_batch(
             capability = channel.capabilities.records.get(attempt.record)
             if attempt.outcome is None:
                 attempts.finish(cur, attempt.id, "in_doubt", session.machine.now(), code="WORKER-DIED")
+            if lane.vendor_id is None and may_resend(channel, attempt, first, session.machine.now()):
+                # The vendor knows the key and applies it once, however often it comes.
+                lanes.release(cur, [lane], session.machine.now() + retry_wait(lane.tries), tried=True)
+                _tell(session, cur, channel, lane, "sent again under its key", attempt.code or "")
+                tally["resent"] += 1
+                continue
             due = attempt.invoked_at + settle_window(capability, attempt.operation)
             if session.machine.now() < due:
                 lanes.doubt(cur, lane, due)
@@ -99,7 +107,7 @@ def _settle_batch(
                 lanes.send_again(cur, lane)
                 _tell(session, cur, channel, lane, "settled: sent again", attempt.code or "")
                 tally["resent"] += 1
-            elif capability is None or capability.create is CreateProtocol.NONE:
+            elif capability is None or capability.create is CreateProtocol.NONE or capability.marker is None:
                 park(session, cur, channel, lane, lane.entity_id, [_ambiguous(channel, attempt)])
                 tally["parked"] += 1
             else:
@@ -143,12 +151,15 @@ def _absent(
     resends: int,
 ) -> None:
     """Not found. With a unique field the vendor itself refuses a second one; otherwise two negatives past the window."""
-    unique = capability.create in {CreateProtocol.UNIQUE_FIELD, CreateProtocol.NATIVE_KEY}
+    unique = capability.create is CreateProtocol.UNIQUE_FIELD
     if resends >= RESENDS_ALLOWED:
         park(session, cur, channel, lane, lane.entity_id, [_ambiguous(channel, attempt)])
         tally["parked"] += 1
         return
     if unique or lane.probes + 1 >= NEGATIVES_NEEDED:
+        if capability.create is CreateProtocol.NATIVE_KEY:
+            # The old key is worth nothing any more; what comes now is a send of its own.
+            attempts.finish(cur, attempt.id, "retry", session.machine.now(), code="PROVEN-ABSENT")
         lanes.release(cur, [lane], None, tried=True)
         _tell(session, cur, channel, lane, "proven absent: sent again", f"look-ups: {lane.probes + 1}")
         tally["resent"] += 1

@@ -24,6 +24,7 @@ STAGES = {
     "order_status": 4,
     "order_projection": 5,
     "line_projection": 6,
+    "document": 7,
 }
 """Sending order: what is pointed to goes before what points to it."""
 

@@ -1,0 +1,345 @@
+"""A document is posted once, with the content it was made with; a native key is sent again freely only while it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from connectors.base import (
+    Capabilities,
+    CreateProtocol,
+    Native,
+    Operation,
+    Outcome,
+    PushItem,
+    PushResult,
+    RecordCapability,
+)
+from connectors.errors import OutcomeUnknown
+from hub.errors import DocumentChanged
+from hub.ops.correspondence import mismatches
+from hub.store import lanes
+from hub.sync.documents import want_document
+from hub.sync.native_keys import alive
+
+if TYPE_CHECKING:
+    from conftest import World
+
+DAY = 86_400.0
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def make_erp(base: Any, protocol: CreateProtocol, marker: str | None = "number", key_age: float = DAY) -> Any:
+    """An ad server that also takes invoices, as an ERP does: with idempotency keys, a unique number, or neither."""
+
+    class Erp(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.objects["Invoice"] = {}
+            self.keys: dict[str, tuple[str, datetime]] = {}
+            self.clock: Any = None
+            self.forgets = False
+
+        @property
+        def capabilities(self) -> Capabilities:
+            invoice = RecordCapability(
+                batch=50,
+                operations=frozenset({Operation.CREATE}),
+                create=protocol,
+                marker=marker,
+                index_lag=5,
+                max_in_flight=60,
+                key_age=key_age if protocol is CreateProtocol.NATIVE_KEY else 0.0,
+            )
+            known = super().capabilities
+            return replace(known, records={**known.records, "Invoice": invoice})
+
+        def apply(self, record: str, operation: Operation, item: PushItem) -> PushResult:
+            if record != "Invoice":
+                return super().apply(record, operation, item)
+            assert operation is Operation.CREATE
+            if protocol is CreateProtocol.NATIVE_KEY and item.key in self.keys:
+                vendor_id, since = self.keys[item.key]
+                if self.clock.now() - since < timedelta(seconds=key_age):
+                    assert self.objects[record][vendor_id]["payload"] == dict(item.payload), "same key, other content"
+                    return PushResult(item.key, Outcome.CREATED, vendor_id)
+            if protocol is CreateProtocol.UNIQUE_FIELD and any(
+                o["number"] == item.payload["number"] for o in self.live(record)
+            ):
+                return PushResult(item.key, Outcome.IN_DOUBT, code="NOT_UNIQUE")
+            vendor_id = str(next(self.ids))
+            self.objects[record][vendor_id] = {**item.payload, "id": vendor_id, "payload": dict(item.payload)}
+            self.keys[item.key] = (vendor_id, self.clock.now())
+            return PushResult(item.key, Outcome.CREATED, vendor_id)
+
+        def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
+            if record != "Invoice":
+                return super().find(record, items)
+            self.finds += 1
+            return [
+                next(
+                    (
+                        (i, known)
+                        for i, known in self.objects[record].items()
+                        if known["number"] == item.payload["number"]
+                    ),
+                    None,
+                )
+                for item in items
+            ]
+
+    return Erp()
+
+
+@pytest.fixture
+def erp_world(world: World, request: pytest.FixtureRequest) -> World:
+    erp = make_erp(type(world.ads), *request.param)
+    erp.clock = world.machine
+    world.ads = erp
+    world.hub.session.connect = lambda name, _: world.crm if name == "sfdc" else erp
+    return world
+
+
+KEYED = (CreateProtocol.NATIVE_KEY,)
+KEYED_BLIND = (CreateProtocol.NATIVE_KEY, None)
+UNIQUE = (CreateProtocol.UNIQUE_FIELD,)
+BLIND = (CreateProtocol.NONE, None)
+
+
+def invoice(world: World, number: str = "INV-1", **more: Any) -> bool:
+    with world.hub.session.database.transaction() as cur:
+        return want_document(
+            world.hub.session,
+            cur,
+            connection="gam-main",
+            document_id=f"doc_{number}",
+            record="Invoice",
+            name=f"Invoice {number}",
+            payload={"number": number, "total_micros": 12_500_000, **more},
+        )
+
+
+def invoices(world: World) -> list[Mapping[str, Any]]:
+    return world.ads.live("Invoice")
+
+
+# ---------------------------------------------------------------- documents
+@pytest.mark.parametrize("erp_world", [KEYED, UNIQUE, BLIND], indirect=True)
+def test_each_document_is_posted_once_in_a_call_of_its_own(erp_world: World) -> None:
+    for number in range(5):
+        assert invoice(erp_world, f"INV-{number}")
+    erp_world.rest()
+    assert sorted(each["number"] for each in invoices(erp_world)) == [f"INV-{n}" for n in range(5)]
+    assert [len(call.items) for call in erp_world.ads.calls] == [1] * 5
+    erp_world.rest()
+    assert len(erp_world.ads.calls) == 5
+    assert mismatches(erp_world.hub.session) == []
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_the_same_document_again_is_no_news_and_other_content_is_an_error(erp_world: World) -> None:
+    assert invoice(erp_world)
+    assert not invoice(erp_world)
+    with pytest.raises(DocumentChanged, match="exists with other content"):
+        invoice(erp_world, total_micros=1)
+    erp_world.rest()
+    with pytest.raises(DocumentChanged):
+        invoice(erp_world, note="late")
+    assert not invoice(erp_world)
+    assert [each["total_micros"] for each in invoices(erp_world)] == [12_500_000]
+    assert len(erp_world.ads.calls) == 1
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_a_document_lane_takes_no_other_hash_whoever_asks(erp_world: World) -> None:
+    invoice(erp_world)
+
+    def want(desired: UUID) -> bool:
+        with erp_world.hub.session.database.transaction() as cur:
+            return lanes.want(
+                cur,
+                connection="gam-main",
+                kind="document",
+                entity_id="doc_INV-1",
+                facet="",
+                order_id="",
+                order_facet="",
+                stage=7,
+                version=2,
+                desired_hash=desired,
+                now=erp_world.machine.now(),
+            )
+
+    ((known,),) = erp_world.hub.session.database.rows("SELECT desired_hash FROM lane WHERE kind = 'document'")
+    assert not want(known)
+    with pytest.raises(DocumentChanged, match="wanted with other content"):
+        want(UUID(int=7))
+    assert erp_world.hub.session.database.rows("SELECT desired_hash FROM lane WHERE kind = 'document'") == [(known,)]
+
+
+@pytest.mark.parametrize("erp_world", [UNIQUE], indirect=True)
+def test_a_lost_reply_never_posts_an_invoice_twice(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1
+    assert erp_world.hub.status().connections[1].lanes["in_sync"] == 1
+
+
+@pytest.mark.parametrize("erp_world", [BLIND], indirect=True)
+def test_where_nobody_can_look_a_lost_reply_waits_for_a_person(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.rest()
+    ((reason, owner),) = [(item.reason, item.owner) for item in erp_world.hub.parked()]
+    assert (reason, owner) == ("ambiguous", "Operations")
+    assert len(invoices(erp_world)) == 1
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_a_refused_document_is_replayed_with_the_content_it_was_made_with(erp_world: World) -> None:
+    def closed(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        return [
+            PushResult(i.key, Outcome.REJECTED, code="PERIOD", message="closed", reason="period_closed") for i in items
+        ]
+
+    invoice(erp_world)
+    erp_world.ads.misbehave = [closed]
+    erp_world.rest()
+    assert [item.reason for item in erp_world.hub.parked()] == ["period_closed"]
+    erp_world.hub.replay(reason="period_closed")
+    erp_world.rest()
+    first, again = (call.items[0] for call in erp_world.ads.calls)
+    assert (first.key, first.payload) == (again.key, again.payload)
+    assert len(invoices(erp_world)) == 1
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_a_posted_document_is_not_posted_again_by_a_resync(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.rest()
+    with erp_world.hub.session.database.transaction() as cur:
+        cur.execute("UPDATE lane SET acked_hash = NULL, acked_payload = NULL WHERE kind = 'document'")
+    erp_world.rest()
+    assert len(erp_world.ads.calls) == len(invoices(erp_world)) == 1
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_the_plan_shows_a_document_as_a_create(erp_world: World) -> None:
+    invoice(erp_world)
+    (item,) = erp_world.hub.plan("gam-main").items
+    assert (item.kind, item.action, item.name) == ("document", "create", "Invoice INV-1")
+
+
+# ---------------------------------------------------------------- native keys
+@pytest.mark.parametrize("erp_world", [KEYED, KEYED_BLIND], indirect=True)
+def test_a_living_key_is_sent_again_at_once_and_without_a_look_up(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.hub.push("gam-main")
+    assert erp_world.hub.settle("gam-main").resent == 1
+    erp_world.machine.advance(5)
+    erp_world.hub.push("gam-main")
+    assert len({call.items[0].key for call in erp_world.ads.calls}) == 1
+    assert (len(invoices(erp_world)), erp_world.ads.finds) == (1, 0)
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_a_long_outage_is_survived_under_one_key(erp_world: World) -> None:
+    def gone(*_: object) -> None:
+        raise OutcomeUnknown("TIMEOUT", "no answer")
+
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.ads.misbehave += [gone] * 9
+    erp_world.rest(rounds=60)
+    assert len(invoices(erp_world)) == 1
+    assert len({call.items[0].key for call in erp_world.ads.calls}) == 1
+    assert erp_world.ads.finds == 0
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_after_its_age_a_key_is_not_trusted_and_the_vendor_is_asked(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.hub.push("gam-main")
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1, "the vendor forgot the key and would have posted it again"
+    assert erp_world.ads.finds >= 1
+    assert len(erp_world.ads.calls) == 1
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_a_key_that_dies_between_settling_and_sending_is_looked_up(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.hub.push("gam-main")
+    assert erp_world.hub.settle("gam-main").resent == 1
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_after_its_age_what_is_proven_absent_is_sent_anew(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_request()
+    erp_world.hub.push("gam-main")
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest(rounds=20)
+    assert len(invoices(erp_world)) == 1
+    assert erp_world.ads.finds >= 2, "two negatives past the window"
+    assert mismatches(erp_world.hub.session) == []
+
+
+@pytest.mark.parametrize("erp_world", [KEYED_BLIND], indirect=True)
+def test_after_its_age_a_key_without_a_look_up_waits_for_a_person(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_request()
+    erp_world.hub.push("gam-main")
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    assert [item.reason for item in erp_world.hub.parked()] == ["ambiguous"]
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_a_worker_that_died_while_sending_is_followed_under_the_same_key(erp_world: World) -> None:
+    def die(record: str, operation: Operation, items: Sequence[PushItem]) -> None:
+        erp_world.ads.apply(record, operation, items[0])
+        raise KeyboardInterrupt
+
+    invoice(erp_world)
+    erp_world.ads.misbehave = [die]
+    with pytest.raises(KeyboardInterrupt):
+        erp_world.hub.push("gam-main")
+    erp_world.machine.advance(601)
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1
+    assert erp_world.ads.finds == 0
+
+
+@pytest.mark.parametrize(
+    ("age", "flight", "passed", "living"),
+    [
+        (DAY, 60, 0, True),
+        (DAY, 60, DAY - 61, True),
+        (DAY, 60, DAY - 60, False),
+        (DAY, 60, DAY, False),
+        (0, 60, 0, False),
+    ],
+)
+def test_a_key_lives_as_long_as_a_request_sent_now_ends_within_its_age(
+    age: float, flight: float, passed: float, living: bool
+) -> None:
+    capability = RecordCapability(
+        1, frozenset({Operation.CREATE}), CreateProtocol.NATIVE_KEY, max_in_flight=flight, key_age=age
+    )
+    assert alive(capability, NOON, NOON + timedelta(seconds=passed)) is living
+    assert not alive(replace(capability, create=CreateProtocol.PROBE), NOON, NOON)
+    assert not alive(capability, None, NOON)
