@@ -11,7 +11,7 @@ the batch; a write whose outcome is not certain raises or reports `IN_DOUBT`; 20
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -127,7 +127,8 @@ class StreamCapability:
 class Rate:
     """A known vendor limit, held by the store's token bucket for all workers of one credential.
 
-    `limit` tokens per `per` seconds, at most `burst` at once. Every call costs one token unless `operations` names others.
+    `limit` tokens per `per` seconds, at most `burst` at once. Every request costs one token; with `operations`, only the first
+    one of each call of these methods.
     """
 
     name: str
@@ -307,6 +308,8 @@ class Connector(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     config: ClassVar[type[BaseModel]]
+    pace: Callable[[], None] = staticmethod(lambda: None)
+    """Called before every request that the vendor counts; the engine puts its token buckets behind it. Raises Paced."""
 
     @abstractmethod
     def __init__(self, settings: BaseModel) -> None: ...

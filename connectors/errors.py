@@ -6,6 +6,7 @@ ConnectorError
 ├── AuthFailed          credentials refused or expired beyond renewal; stops this connection's work
 ├── PermissionMissing   this account may not do this; stops this record type's work
 ├── QuotaExhausted      a limit of the vendor is used up; closes the bucket for `after` seconds for all workers
+│   └── Paced           a limit that the engine keeps has no room for the next request; it was not sent
 ├── RecordRejected      this record can never be accepted as it is; park it
 ├── SchemaDrift         a mapped field vanished or changed its type; stops this mapping only
 └── Misconfigured       the connection's own settings are wrong; stops this connection's work
@@ -57,6 +58,10 @@ class QuotaExhausted(ConnectorError):  # noqa: N818
         super().__init__(code, message)
         self.after = after
         self.limit = limit
+
+
+class Paced(QuotaExhausted):
+    """The engine's own bucket of a known rate is empty. Raised by `Connector.pace` before a request leaves."""
 
 
 class RecordRejected(ConnectorError):  # noqa: N818

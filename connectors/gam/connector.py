@@ -56,7 +56,7 @@ class GamConnector(Connector):
     """Google Ad Manager through SOAP.
 
     Creates and updates are all-or-nothing per call [K]; an update costs one more request (read, overlay, write), an
-    action two (statuses before and after). Those reads cost tokens of the rate too: see `requests_per_second`.
+    action two (statuses before and after). Each request is paced: it costs a token of `requests_per_second`.
     """
 
     name: ClassVar[str] = "gam"
@@ -68,7 +68,7 @@ class GamConnector(Connector):
             raise Misconfigured("SETTINGS-TYPE", f"GamConnector needs GamSettings, not {type(settings).__name__}.")
         self.settings = settings
         self._now = now
-        self._soap = Soap(settings, Login(settings))
+        self._soap = Soap(settings, Login(settings), lambda: self.pace())
         self._objects = Objects(self._soap, settings)
         self._push = Push(self._soap, self._objects, settings, {record: field_names(record) for record in _WRITABLE})
         self._names = Names(self._soap, self._objects, settings)

@@ -107,9 +107,10 @@ class _WsdlMemory:
 class Soap:
     """The services of one connection. Each thread has its own client, session and parsed WSDLs (0.05 to 0.3 s each)."""
 
-    def __init__(self, settings: GamSettings, login: Login) -> None:
+    def __init__(self, settings: GamSettings, login: Login, pace: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
         self._login = login
+        self._pace = pace
         self._memory: Any = None
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
@@ -178,6 +179,7 @@ class Soap:
         proxy = self._service(service)
         wire: _Wire = self._local.wires[service]
         wire.sent = False
+        self._pace()
         try:
             answer = getattr(proxy, operation)(*arguments)
         except ConnectorError:

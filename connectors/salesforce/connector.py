@@ -63,7 +63,7 @@ class SalesforceConnector(Connector):
         if not isinstance(settings, SalesforceSettings):
             raise TypeError(f"SalesforceConnector takes SalesforceSettings, not {type(settings).__name__}")
         self._settings = settings
-        self._session = OrgSession(settings)
+        self._session = OrgSession(settings, lambda: self.pace())
         self._describes = Describes(self._session)
         self._bulk = BulkIngest(self._session.send, self._session.send_json, settings.quota_pause_seconds)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -67,8 +67,9 @@ class OrgSession:
     checks the token before it looks at the request, so a 401 is certainly not applied.
     """
 
-    def __init__(self, settings: SalesforceSettings) -> None:
+    def __init__(self, settings: SalesforceSettings, pace: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._pace = pace
         self._http = http_session(settings)
         self._http.hooks["response"].append(self._note_headers)
         self._org: Salesforce | None = None
@@ -136,6 +137,7 @@ class OrgSession:
         root = f"https://{org.sf_instance}"
         url = root + call.path if call.path.startswith("/services/") else org.base_url + call.path
         headers = {"Content-Type": call.content_type, "Accept": call.accept, "X-PrettyPrint": "0", **call.headers}
+        self._pace()
         try:
             # The library's own request method: `restful` hides status and headers, which 304, 204 and CSV need.
             response = org._call_salesforce(

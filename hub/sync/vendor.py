@@ -14,6 +14,7 @@ from connectors.errors import (
     ConnectorError,
     Misconfigured,
     OutcomeUnknown,
+    Paced,
     PermissionMissing,
     QuotaExhausted,
     RetryLater,
@@ -45,6 +46,28 @@ def _tokens(session: Session, channel: Channel, operation: str) -> None:
     for rate in channel.capabilities.rates:
         if not rate.operations or operation in rate.operations:
             _take_token(session, channel, rate)
+    channel.connector.pace = _Pace(session, channel)
+
+
+class _Pace:
+    """Lets the first request of a call pass, whose tokens are taken, and takes one of each general rate for every further
+    one: an update at Ad Manager is a read and a write, a page of changes may be several requests."""
+
+    def __init__(self, session: Session, channel: Channel) -> None:
+        self._session = session
+        self._channel = channel
+        self._first = True
+
+    def __call__(self) -> None:
+        if self._first:
+            self._first = False
+            return
+        for rate in self._channel.capabilities.rates:
+            if not rate.operations:
+                try:
+                    _take_token(self._session, self._channel, rate)
+                except VendorUnavailable as error:
+                    raise Paced("PACED", str(error), error.after, rate.name) from error
 
 
 def _take_token(session: Session, channel: Channel, rate: Rate) -> None:
@@ -89,7 +112,9 @@ def _take_token(session: Session, channel: Channel, rate: Rate) -> None:
 
 
 def close_bucket(session: Session, channel: Channel, error: QuotaExhausted) -> None:
-    """The vendor said stop: close the rate it named, or all of them."""
+    """The vendor said stop: close the rate it named, or all of them. A bucket of ours that is empty needs no closing."""
+    if isinstance(error, Paced):
+        return
     with session.database.transaction() as cur:
         for rate in channel.capabilities.rates:
             if not error.limit or rate.name == error.limit:

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from connectors.base import DeliveryQuery, JobState, Operation, Outcome, PushItem
-from connectors.errors import OutcomeUnknown, PermissionMissing, QuotaExhausted, RecordRejected, RetryLater
+from connectors.errors import OutcomeUnknown, Paced, PermissionMissing, QuotaExhausted, RecordRejected, RetryLater
 from connectors.gam import GamConnector, GamSettings
 from connectors.gam.statement import Where
 from sandbox.gam import serve
@@ -215,6 +215,29 @@ def test_the_same_work_again_writes_nothing(network: Network, gam: GamConnector)
     assert {result.outcome for result in results} == {Outcome.UNCHANGED}, results
     writes = {name for name in network.calls() if name.startswith(("create", "update", "perform"))}
     assert writes == set()
+
+
+def test_each_request_that_the_vendor_counts_is_paced_first(network: Network, gam: GamConnector) -> None:
+    paced: list[str] = []
+    gam.pace = lambda: paced.append("request")
+    order_id, [line_id] = booked(gam, ("a",))
+    gam.push("LineItem", UPDATE, [PushItem("a", {"notes": "later"}, line_id)])
+    gam.push("Order", ACT, approval(order_id))
+    counted = {name: calls for name, calls in network.calls().items() if name != "token" and "wsdl" not in name}
+    assert len(paced) == sum(counted.values()), counted
+
+
+def test_an_unpaced_request_is_not_sent(network: Network, gam: GamConnector) -> None:
+    _, [line_id] = booked(gam, ("a",))
+    network.post("calls/reset")
+
+    def no_token() -> None:
+        raise Paced("PACED", "no room", 12.0, "requests")
+
+    gam.pace = no_token
+    with pytest.raises(Paced):
+        gam.push("LineItem", UPDATE, [PushItem("a", {"notes": "later"}, line_id)])
+    assert network.calls() == {}
 
 
 def test_an_update_keeps_what_others_own(network: Network, gam: GamConnector) -> None:

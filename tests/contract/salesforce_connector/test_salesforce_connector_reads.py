@@ -34,6 +34,16 @@ def test_a_whole_stream_is_read_once_in_pages_though_all_share_one_moment(org: O
     assert org.calls()["queryAll Opportunity"] == 5
 
 
+def test_each_request_that_salesforce_counts_is_paced_first(org: Org, connect: Connect) -> None:
+    for number in range(5):
+        org.create("Account", Name=f"Account {number}")
+    sfdc, paced = connect(page_size=2), []
+    sfdc.pace = lambda: paced.append("request")
+    list(sfdc.read("Account", ["Name"], None))
+    counted = {name: calls for name, calls in org.calls().items() if name not in {"token", "login"}}
+    assert len(paced) == sum(counted.values()) > 2, counted
+
+
 def test_the_second_read_brings_the_edited_and_the_new_and_what_lies_in_the_overlap(org: Org, connect: Connect) -> None:
     org.control("clock", running=False)
     first = org.deal("first")

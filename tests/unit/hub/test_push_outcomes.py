@@ -238,6 +238,40 @@ def test_the_known_rate_is_held_before_sending(world: World) -> None:
     assert sum(world.slept) == pytest.approx(1.5, abs=0.01), "four writes at two a second, one at once"
 
 
+def test_every_further_request_of_a_call_costs_a_token_too(world: World) -> None:
+    world.ads.rates = (Rate("requests", 2, 1, 1), Rate("reports", 1, 3600, 1, frozenset({"start_delivery"})))
+    world.book(lines=1)
+
+    def two_requests(*_: object) -> None:
+        world.ads.pace()
+        world.ads.pace()
+
+    world.ads.misbehave = [two_requests] * 4
+    world.travel()
+    assert sum(world.slept) == pytest.approx(3.5, abs=0.01), "four writes of two requests at two a second, one at once"
+
+
+def test_a_request_without_a_token_is_not_sent_and_the_write_is_tried_later(world: World) -> None:
+    world.ads.rates = (Rate("requests", 0.1, 1, 1),)
+    world.book(lines=1)
+    sent = 0
+
+    def second_request_has_no_token(*_: object) -> None:
+        nonlocal sent
+        world.ads.pace()
+        world.ads.pace()
+        sent += 1
+
+    world.ads.misbehave = [second_request_has_no_token]
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    assert (sent, world.ads.live("Company"), world.hub.parked()) == (0, [], [])
+    closed = world.hub.session.database.rows("SELECT closed_until FROM bucket")
+    assert closed == [(None,)], "the vendor did not say stop"
+    world.rest(rounds=60)
+    assert len(world.ads.live("LineItem")) == 1
+
+
 def test_what_a_dead_worker_left_in_flight_is_looked_up(world: World) -> None:
     world.book(lines=2)
 
