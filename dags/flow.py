@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.connections import ClockedConnection, Flow, configuration_name
 from dags.infrastructure import RETRIES, RETRY_DELAY, InfrastructureRetryPolicy
+from hub.errors import ConnectionPaused
 from plugins.names import pool_name
 
 if TYPE_CHECKING:
@@ -71,13 +72,19 @@ def flow_dag(
 
 @contextmanager
 def opened_hub() -> Iterator[Hub]:
-    """The hub of the configuration in use, able to read secrets from Airflow's connections."""
+    """The hub of the configuration in use, able to read secrets from Airflow's connections.
+
+    Where a person paused the connection, the task is skipped: its work waits, and nobody is alarmed by what was meant.
+    """
     from hub import open_hub
     from plugins.secrets import register_airflow_secrets
 
     register_airflow_secrets()
-    with open_hub() as hub:
-        yield hub
+    try:
+        with open_hub() as hub:
+            yield hub
+    except ConnectionPaused as pause:
+        raise AirflowSkipException(str(pause)) from pause
 
 
 def counts(result: Result) -> dict[str, Any]:

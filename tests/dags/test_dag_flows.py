@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.errors import AuthFailed
-from hub.errors import ConnectionBroken, StoreUnavailable, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectionPaused, StoreUnavailable, VendorUnavailable
 from hub.results import (
     CensusSummary,
     CheckResult,
@@ -204,6 +204,23 @@ def test_a_broken_connection_fails_with_its_sentence_and_the_others_work(run: Ru
     assert run("push__Broken_R_um_e").tasks == {"push": "failed"}
     assert ("push", "Broken Räum/e") in scripted_hub.asked
     assert run("push__gam-main").tasks == {"push": "success"}
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "verb"),
+    [
+        ("push__gam-main", "push"),
+        ("intake__sfdc", "intake"),
+        ("mirror__sfdc", "push"),
+        ("delivery__gam-main", "start_delivery"),
+    ],
+)
+def test_a_paused_connection_is_skipped_and_alarms_nobody(run: Run, scripted_hub: Any, dag_id: str, verb: str) -> None:
+    scripted_hub.answers[verb] = [ConnectionPaused("it", "Kim paused it. Its work waits. Operations resumes it.")]
+    outcome = run(dag_id)
+    assert outcome.state == "success"
+    assert set(outcome.tasks.values()) == {"skipped"}
+    assert outcome.told == set()
 
 
 def test_a_check_that_finds_errors_fails_and_one_that_finds_none_succeeds(run: Run, scripted_hub: Any) -> None:
