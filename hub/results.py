@@ -29,7 +29,10 @@ class CheckResult(Result):
 
 @dataclass(frozen=True, slots=True)
 class IntakeResult(Result):
-    """What one reading of a source brought. `accepted` became new versions, `held` wait for a parent record."""
+    """What one reading of a source brought. `accepted` became new versions, `held` wait for a parent record.
+
+    `echoes` of the `unchanged` show nothing but what the hub itself wrote.
+    """
 
     connection: str
     read: int = 0
@@ -39,6 +42,7 @@ class IntakeResult(Result):
     rejected: int = 0
     held: int = 0
     lanes_touched: int = 0
+    echoes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -383,6 +383,7 @@ write_ledger = Table(
     _when("written_at"),
     Index("ix_write_ledger_vendor_id", "connection", "record", "vendor_id"),
     Index("ix_write_ledger_attempt_id", "attempt_id"),
+    Index("ix_write_ledger_written_at", "connection", "written_at"),
 )
 
 echo = Table(

@@ -15,14 +15,14 @@ from hub.session import Channel, Session
 from hub.store import changes, journal, parking
 from hub.store.changes import StoredChange
 from hub.store.database import Cursor
-from hub.sync import targets
+from hub.store.journal import Entry
+from hub.sync import echoes, targets
 from hub.sync.accept import Incoming, Ledger, Verdict, accept
+from hub.sync.echoes import SOURCE_ENTITIES
 from hub.sync.vendor import reading, take_tokens
 from mappings.mapping import Mapping
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.problems import Problem, Reason
-
-SOURCE_ENTITIES = ("party", "order", "line")
 
 
 @dataclass
@@ -81,6 +81,7 @@ def intake(session: Session, name: str) -> IntakeResult:
     with session.database.transaction() as cur:
         changes.one_at_a_time(cur)
         _say_what_waits(session, cur, channel)
+        echoes.forget_old(session, cur, channel)
         journal.read_now(cur, name, session.machine.now())
     return IntakeResult(
         connection=name,
@@ -90,6 +91,7 @@ def intake(session: Session, name: str) -> IntakeResult:
         rejected=tally.counts["rejected"],
         held=max(0, tally.counts["held"] - tally.counts["freed"]),
         lanes_touched=touched,
+        echoes=tally.counts["echoes"],
     )
 
 
@@ -138,6 +140,7 @@ def _take(
     wanted = [canonical_id(kind, channel.name, record.native_id) for record, _, _ in news]
     ledger = Ledger.of(cur, channel, kind, wanted)
     parked = parking.open_subjects(cur, channel.name)
+    ours = echoes.own(session, cur, channel, mapping.record, stream, [record for record, _, _ in news])
     for (record, native, native_hash), entity_id in zip(news, wanted, strict=True):
         change_id = changes.add(
             cur,
@@ -154,6 +157,16 @@ def _take(
             first=record.native_id not in seen,
         )
         seen.add(record.native_id)
+        if record.native_id in ours:
+            changes.conclude(cur, change_id, "unchanged")
+            entity = ledger.get(cur, kind, entity_id)
+            order_id = None if entity is None else entity.id if kind is EntityKind.ORDER else entity.order_id
+            ledger.entries.append(
+                Entry(channel.name, f"{kind} shows what the hub wrote", "no change", order_id, kind, entity_id)
+            )
+            tally.counts["unchanged"] += 1
+            tally.counts["echoes"] += 1
+            continue
         incoming = Incoming(change_id, stream, record.native_id, record.native, record.deleted)
         _conclude(session, cur, channel, mapping, incoming, tally, ledger, parked)
     _free_waiting(session, cur, channel, tally, ledger, parked)

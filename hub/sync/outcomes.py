@@ -9,10 +9,11 @@ from datetime import timedelta
 from connectors.base import CreateProtocol, Operation, Outcome, PushResult, RecordCapability
 from hub.encoding import encode
 from hub.session import Channel, Session
-from hub.store import attempts, journal, lane_moves, lanes, parking
+from hub.store import attempts, journal, lane_moves, lanes, parking, write_ledger
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
+from hub.sync import echoes
 from hub.sync.prepare import STATUS_KINDS, Prepared
 from oms_schema.problems import Problem, Reason, shown
 
@@ -26,10 +27,10 @@ def reference_kind(lane_kind: str) -> str:
     return STATUS_KINDS.get(lane_kind, lane_kind).removesuffix("_projection")
 
 
-def write_attempts(session: Session, cur: Cursor, batch: Sequence[Prepared]) -> list[int]:
+def write_attempts(session: Session, cur: Cursor, channel: Channel, batch: Sequence[Prepared]) -> list[int]:
     """Write down that a batch is about to be sent; returns the attempts' numbers, in order."""
     now = session.machine.now()
-    return [
+    attempt_ids = [
         attempts.invoke(
             cur,
             lane_id=item.lane.id,
@@ -46,6 +47,8 @@ def write_attempts(session: Session, cur: Cursor, batch: Sequence[Prepared]) -> 
         )
         for item in batch
     ]
+    echoes.enter(session, cur, channel, batch, attempt_ids)
+    return attempt_ids
 
 
 def settle_window(capability: RecordCapability | None, operation: str) -> timedelta:
@@ -79,6 +82,7 @@ def conclude(
     counts: Counter[str] = Counter()
     stale: set[str] = set()
     entries: list[Entry] = []
+    came: dict[Outcome, list[int]] = {}
     for item, attempt_id, result in zip(batch, attempt_ids, results, strict=True):
         outcome = result.outcome
         lane = item.lane
@@ -95,6 +99,7 @@ def conclude(
             evidence=encode(dict(result.evidence)) if result.evidence else None,
         )
         counts[outcome] += 1
+        came.setdefault(outcome, []).append(attempt_id)
         if not lane.kind.endswith("_projection") and lane.order_id:
             stale.add(lane.order_id)
         if outcome in {Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED}:
@@ -126,12 +131,17 @@ def conclude(
             )
         else:
             park(session, cur, channel, lane, item.name, [rejected(channel, item, result)])
+    write_ledger.acknowledge(cur, came.get(Outcome.UPDATED, ()))
+    write_ledger.strike(cur, [number for outcome in _NOTHING_WRITTEN for number in came.get(outcome, ())])
     born = {(item.lane.order_id, item.lane.order_facet) for item in batch if _is_new_line(item)}
     if born and counts[Outcome.CREATED]:
         lane_moves.reopen_status(cur, channel.name, sorted(born))
     journal.write(cur, entries, now, session.business.now())
     journal.mark_stale(cur, stale)
     return counts
+
+
+_NOTHING_WRITTEN = (Outcome.UNCHANGED, Outcome.REJECTED, Outcome.RETRY)
 
 
 def _is_new_line(item: Prepared) -> bool:

@@ -233,7 +233,7 @@ def _send(
         now = session.machine.now()
         ours = lanes.hold(cur, [item.lane for item in batch], now + session.lease)
         batch = [item for item in batch if (item.lane.id, item.lane.fence) in ours]
-        attempt_ids = write_attempts(session, cur, batch)
+        attempt_ids = write_attempts(session, cur, channel, batch)
     if not batch:
         return  # this worker stood still so long that its lease was over: another one has the work
     items = [PushItem(item.key, item.payload, item.lane.vendor_id, item.action) for item in batch]
