@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 from mappings.context import Context
 from mappings.entities import CanonicalField, Step
 from mappings.kinds import Kind
+from mappings.memory import remembered
 from mappings.plan import (
     Apply,
     AsInteger,
@@ -32,7 +32,7 @@ from mappings.plan import (
 from mappings.registry import Refused
 from mappings.spec import TooLong, Unknown
 from oms_schema.base import Canonical
-from oms_schema.ids import canonical_id
+from oms_schema.ids import EntityKind, canonical_id
 
 Reader = Callable[[Mapping[str, Any], str], dict[str, Any]]
 Writer = Callable[[Canonical, Context], dict[str, Any]]
@@ -46,8 +46,9 @@ class Stopped(Refused):
 
 
 _STOPPED = Stopped()
-_id_of = lru_cache(maxsize=8192)(canonical_id)
-"""Canonical ids of the entities that records point to: the lines of an order all name the same one."""
+_id_of = remembered(8192)(canonical_id)
+"""Canonical ids of the entities that records point to: the lines of an order all name the same one. Nothing points to a
+line, so the own ids of lines are not kept."""
 
 
 @dataclass
@@ -93,11 +94,6 @@ class _Source:
         return scope[name], text
 
 
-def forget_ids() -> None:
-    """Forget the ids of entities that records point to."""
-    _id_of.cache_clear()
-
-
 def reader(plan: Plan) -> tuple[Reader, str, tuple[Part, ...]]:
     """`(native, connection) -> nested dictionaries` for the way in, its source text, and the parts that it keeps.
 
@@ -116,7 +112,7 @@ def reader(plan: Plan) -> tuple[Reader, str, tuple[Part, ...]]:
             members.append(((step,), held, step.required))
             continue
         for move in group:
-            members.append(_read_value(out, raws, move))
+            members.append(_read_value(out, raws, plan, move))
     out.add(0, f"return {_tree(out, members, 0)}")
     read, text = out.build("read", "native, connection", f"{plan.name} in")
     return read, "\n".join([*texts, text]), tuple(parts)
@@ -157,7 +153,13 @@ def _grouped(moves: Sequence[InMove], depth: int) -> list[list[InMove]]:
     return list(groups.values())
 
 
-def _read_value(out: _Source, raws: dict[str, str], move: InMove) -> _Leaf:
+def _read_value(out: _Source, raws: dict[str, str], plan: Plan, move: InMove) -> _Leaf:
+    if move.required and move.default is None and len(move.paths) == 1 and not _takes_none(move.ops):
+        (path,) = move.paths
+        if plan.kinds[path] in _TEXTS and "." not in path and f"{path}=''" not in raws:
+            out.add(0, f"if not {raws[path]}: raise STOP  # {move.target.path}")
+            raws[f"{path}=''"] = raws[path]
+            return move.target.steps, _value(out, move, [raws[path]], False), True
     sources = [_fetch(out, raws, path) for path in move.paths]
     name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
     certain = move.required or move.default is not None or not (move.paths or _may_vanish(move.ops))
@@ -222,7 +224,7 @@ def _kept(
     raw, held = ", ".join(raws[p] for p in paths), out.fresh("m")
     where = f"  # {'.'.join(s.name for s in group[0].target.steps[:depth])}"
     step = group[0].target.steps[depth - 1]
-    if len(paths) == 1 and step.keys and not any(isinstance(op, Apply) and op.absent for m in group for op in m.ops):
+    if len(paths) == 1 and step.keys and not any(_takes_none(m.ops) for m in group):
         # An element that nothing was given for does not exist; most of a targeting's do not.
         out.add(0, f"{held} = None{where}")
         out.add(0, f"if {raw} is not None:")
@@ -251,7 +253,7 @@ def _part(
             held = _kept(out, raws, plan, below, depth + 1, parts, texts)
             members.append((below[0].target.steps[: depth + 1], held, False))
         else:
-            members += [_read_value(out, raws, move) for move in below]
+            members += [_read_value(out, raws, plan, move) for move in below]
     step = group[0].target.steps[depth - 1]
     assert step.element is not None
     condition, expression = _child(out, members, depth, step, bool(step.keys))
@@ -374,6 +376,11 @@ def _take(
     return taken[tuple((s.name, s.keys) for s in source.steps)]
 
 
+def _takes_none(ops: tuple[Op, ...]) -> bool:
+    """Whether a transform is also asked about a value that is absent."""
+    return any(isinstance(op, Apply) and op.absent for op in ops)
+
+
 def _may_vanish(ops: tuple[Op, ...]) -> bool:
     """Whether a value that is there can come out as None: only a transform may decide so."""
     return any(isinstance(op, Apply) for op in ops)
@@ -391,7 +398,7 @@ def _value(out: _Source, move: InMove | OutMove, sources: list[str], absent: boo
     name = out.fresh("x")
     ops = list(move.ops)
     current = sources[0]
-    takes_none = any(isinstance(op, Apply) and op.absent for op in ops)
+    takes_none = _takes_none(move.ops)
     if absent and move.required and move.default is None and not takes_none:
         missing = " or ".join(f"{s} is None" for s in sources)
         out.add(0, f"if {missing}: raise STOP{where}")
@@ -453,7 +460,8 @@ def _step(out: _Source, op: Op, name: str, value: str, depth: int, *, own: bool)
         else:
             out.add(depth, f"{name} = {words}[{value}]")
     elif isinstance(op, ToCanonicalId):
-        out.add(depth, f"{name} = {'own' if own else 'cid'}({out.name('k_', op.kind)}, connection, {value})")
+        call = "own" if own and op.kind is EntityKind.LINE else "cid"
+        out.add(depth, f"{name} = {call}({out.name('k_', op.kind)}, connection, {value})")
     elif isinstance(op, ToVendorId):
         out.add(depth, f"{name} = context.vendor_id({out.name('k_', op.kind)}, {value}, {op.facet!r})")
         out.add(depth, f"if {name} is None: raise STOP")

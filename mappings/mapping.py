@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mappings.codegen import Part, Reader, Writer, forget_ids
+from mappings.codegen import Part, Reader, Writer
 from mappings.context import Context, Lookup
 from mappings.errors import MappingDefect
 from mappings.explain import model_problems
+from mappings.memory import forget_all
 from mappings.plan import Apply, Limit, OutMove, Plan
 from mappings.reference import Faults, piped, read, taken, write
 from mappings.registry import Loss
@@ -127,7 +128,7 @@ class Mapping:
         """Drop what was kept of earlier records to read later ones faster; results are the same with it and without."""
         for part in self._parts:
             part.kept.clear()
-        forget_ids()
+        forget_all()
 
     def _explained(self, native: MappingType[str, Any], connection: str, fault: Exception) -> Exception:
         values, problems = read(self.plan, native, connection)

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Context, Decimal, Inexact
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from mappings.kinds import ANY, Kind
 from mappings.registry import Pair, Refused, transform
@@ -79,11 +79,12 @@ def comma_list() -> Pair:
 
 def _split(value: str) -> tuple[str, ...] | None:
     if "(" not in value and ")" not in value:
-        return tuple([part for raw in value.split(",") if (part := raw.strip())]) or None
+        parts = tuple(map(str.strip, value.split(",")))
+        return (parts if all(parts) else tuple(filter(None, parts))) or None
     found = _PARTS.findall(value)
     if ",".join(found) == value:  # no empty part, no nesting, nothing left open
         return tuple([part for raw in found if (part := raw.strip())]) or None
-    parts: list[str] = []
+    pieces: list[str] = []
     depth = begin = 0
     for position, character in enumerate(value):
         if character == "(":
@@ -93,12 +94,12 @@ def _split(value: str) -> tuple[str, ...] | None:
             if depth < 0:
                 break
         elif character == "," and not depth:
-            parts.append(value[begin:position])
+            pieces.append(value[begin:position])
             begin = position + 1
     if depth:
         raise Refused("unbalanced_parentheses", "its parentheses do not match", fix="close each parenthesis")
-    parts.append(value[begin:])
-    return tuple([part for raw in parts if (part := raw.strip())]) or None
+    pieces.append(value[begin:])
+    return tuple([part for raw in pieces if (part := raw.strip())]) or None
 
 
 @transform("joined", takes=Kind.NAMES, gives=Kind.TEXT)
@@ -113,16 +114,20 @@ def micros(negative: str = "refuse") -> Pair:
     if negative not in ("refuse", "keep"):
         raise ValueError(f"micros: the argument negative is {negative!r}, it has to be refuse or keep")
     lowest = 0 if negative == "refuse" else -_LARGEST
+    multiply = _EXACT.multiply
     least, most = Decimal(lowest), Decimal(_LARGEST)  # a Decimal is compared with an integer in twice the time
 
     def forward(value: Decimal | int) -> int:
-        if type(value) is int:
+        if type(value) is Decimal:
+            try:
+                exact = multiply(value, _MICROS)
+                if least <= exact < most and (whole := int(exact)) == exact:
+                    return whole
+            except (Inexact, InvalidOperation):  # more than 60 digits, or not a number: told below
+                pass
+        elif type(value) is int:
             whole = value * MICROS
             if lowest <= whole < _LARGEST:
-                return whole
-        elif type(value) is Decimal and value.is_finite():
-            exact = _times_micros(value)
-            if exact is not None and least <= exact < most and (whole := int(exact)) == exact:
                 return whole
         raise _not_micros(value, lowest)
 

@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from oms_schema.base import Canonical
 from oms_schema.billing_terms import BillingTerms
 from oms_schema.creative import CreativePlaceholder
-from oms_schema.local_time import LocalDateTime, offset_and_fold, zone
+from oms_schema.local_time import UTC_NAMES, LocalDateTime, offset_and_fold, zone
 from oms_schema.money import CurrencyCode, Micros, Money
 from oms_schema.party import ID, Name
 from oms_schema.targeting import Targeting
@@ -134,6 +134,14 @@ class Flight(Canonical):
     def model_post_init(self, context: Any, /) -> None:
         """A span of local time that exists, its folds settled. Not an after-validator: a validated flight that becomes part
         of a line would go through it again."""
+        values = self.__dict__
+        start, end = values["start"], values["end"]
+        if (
+            values["zone"] in UTC_NAMES
+            and not (start.fold or values["start_fold"] or values["end_fold"])
+            and (end is None or (start < end and not end.fold))
+        ):
+            return  # as most flights of an order book, and in half the time: no clock change to look for
         there = zone(self.zone)
         start, start_offset = self._settle("start", self.start, self.start_fold, there)
         if self.end is None:

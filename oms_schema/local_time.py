@@ -58,9 +58,8 @@ def zone(name: str) -> ZoneInfo:
 
 
 _NO_OFFSET = timedelta(0)
-_UTC = frozenset(
-    ("UTC", "Etc/UTC")
-)  # most flights of an order book; no clock change to look for (2.5 of 5 µs, measured)
+UTC_NAMES = frozenset({"UTC", "Etc/UTC"})
+"""Most flights of an order book; no clock change to look for (2.5 of 5 µs, measured)."""
 
 
 def offset_and_fold(local: datetime, in_zone: ZoneInfo) -> tuple[timedelta, int]:
@@ -69,7 +68,7 @@ def offset_and_fold(local: datetime, in_zone: ZoneInfo) -> tuple[timedelta, int]
     Of a local time that exists twice, fold 0 is the earlier instant and 1 the later (PEP 495); of any other the fold is
     0, so that one instant has one form. Raises NoSuchLocalTime when a clock change skips it.
     """
-    if in_zone.key in _UTC:
+    if in_zone.key in UTC_NAMES:
         return _NO_OFFSET, 0
     earlier = in_zone.utcoffset(local.replace(fold=0))
     later = in_zone.utcoffset(local.replace(fold=1))

@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from mappings.context import Context, Lookup, Names
+from mappings.memory import remembered
 from mappings.registry import Loss
 from oms_schema.targeting import Criterion, Dimension, Operator
 
@@ -66,7 +67,7 @@ def _inventory(root: str) -> dict[str, Any]:
 Asked = tuple[Dimension, Operator, tuple[str, ...]]
 """A criterion as plain values, which hash and compare without Python code of a model."""
 _fields: Callable[[Mapping[str, Any]], Asked] = itemgetter("dimension", "operator", "values")
-_wanted = lru_cache(maxsize=65_536)(Lookup)
+_wanted = remembered(65_536)(Lookup)
 """Look-ups by their words: the same places and values come again with every line."""
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from mappings.context import Context, Lookup
 from mappings.gam.targeting import Expressed, Expression, by_kind, expression_of, heading
 from mappings.kinds import Kind
+from mappings.memory import remembered
 from mappings.registry import Loss, Pair, Refused, Resolving, settings_of, transform
 from oms_schema.creative import CreativePlaceholder
 from oms_schema.line import Commitment, GoalMeasure
@@ -57,15 +58,20 @@ def gam_datetime() -> Pair:
     def forward(value: datetime, zone: str) -> dict[str, Any]:
         if value.fold:
             value, zone = value.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC), "UTC"
-        return {
-            "date": {"year": value.year, "month": value.month, "day": value.day},
-            "hour": value.hour,
-            "minute": value.minute,
-            "second": value.second,
-            "timeZoneId": zone,
-        }
+        return _wire_time(value, zone)
 
     return Pair(forward)
+
+
+@remembered(4096)  # the lines of an order mostly begin and end together; equal datetimes differ in their fold alone
+def _wire_time(value: datetime, zone: str) -> dict[str, Any]:
+    return {
+        "date": {"year": value.year, "month": value.month, "day": value.day},
+        "hour": value.hour,
+        "minute": value.minute,
+        "second": value.second,
+        "timeZoneId": zone,
+    }
 
 
 @transform("gam_commitment", takes=[Kind.ENUM, Kind.LOCAL], gives=Kind.ENUM, absent=True)
@@ -108,7 +114,7 @@ def gam_placeholders(default_size: str) -> Resolving:
         if not creatives:
             setting = context.setting("creative_size") or default_size
             try:
-                width, height = _size(setting)
+                return _one_of_size(setting)
             except ValueError as fault:
                 raise Refused(
                     "setting_wrong",
@@ -116,7 +122,6 @@ def gam_placeholders(default_size: str) -> Resolving:
                     reason=Reason.MAPPING,
                     fix="correct mapping_settings.creative_size of this connection in the configuration",
                 ) from None
-            return [_placeholder(width, height, 1)]
         return [_placeholder(c.width, c.height, c.count) for c in creatives]
 
     return Resolving(forward)
@@ -127,6 +132,10 @@ def _placeholder(width: int, height: int, count: int) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
+def _one_of_size(text: str) -> list[dict[str, Any]]:
+    return [_placeholder(*_size(text), 1)]
+
+
 def _size(text: str) -> tuple[int, int]:
     match = _SIZE.fullmatch(text)
     if match is None:
