@@ -66,4 +66,7 @@ class BillingTerms(Canonical):
     """Days after the period's end in which late delivery still counts into it."""
     finality: Finality = Finality.AFTER_WINDOW
     finality_days: Annotated[int, Field(ge=0, strict=True)] = 3
+    fallback_days: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+        default=None, description="Days after the period from which the seller's count may stand in; None: never"
+    )
     effective_from: date | None = None

@@ -1,0 +1,1 @@
+"""Billing: what was delivered, what of it may be billed, and what was billed and paid."""

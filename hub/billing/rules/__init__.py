@@ -1,0 +1,46 @@
+"""The rules of reconciliation: pure functions from a line-period's inputs to what may be billed, and why.
+
+Nothing here reads a database, a clock or a file. `calculate` bills a line-period for the first time, `adjust` corrects what
+was billed after its numbers were restated, `replay` recomputes a stored case by the rules that calculated it.
+"""
+
+from hub.billing.rules.adjustment import Adjustment, Adjustments, adjust
+from hub.billing.rules.calculation import calculate, replay
+from hub.billing.rules.dispute import Outcome, Settlement
+from hub.billing.rules.explanation import Flag, Rule, Step
+from hub.billing.rules.line_period import (
+    Billable,
+    BilledPosition,
+    Blocked,
+    LinePeriodCase,
+    ManualCount,
+    OtherPeriod,
+    Result,
+    SourceCount,
+)
+from hub.billing.rules.rule_set import CURRENT, RuleSet, UnknownRuleSet, rule_set
+
+__all__ = [
+    "CURRENT",
+    "Adjustment",
+    "Adjustments",
+    "Billable",
+    "BilledPosition",
+    "Blocked",
+    "Flag",
+    "LinePeriodCase",
+    "ManualCount",
+    "OtherPeriod",
+    "Outcome",
+    "Result",
+    "Rule",
+    "RuleSet",
+    "Settlement",
+    "SourceCount",
+    "Step",
+    "UnknownRuleSet",
+    "adjust",
+    "calculate",
+    "replay",
+    "rule_set",
+]
