@@ -177,14 +177,20 @@ def lost_in_mirror(hub: Hub, crm: Crm, ad_server: AdServerImage, parked: frozens
 
 
 def not_in_step(hub: Hub) -> list[str]:
-    """Lanes whose vendor was never told the newest."""
+    """Lanes whose vendor was never told the newest, with what is known of their last try."""
     rows = hub.session.database.rows(
-        "SELECT connection, kind, entity_id, state FROM lane WHERE desired_hash IS DISTINCT FROM acked_hash "
-        "AND state <> 'parked' ORDER BY id"
+        "SELECT l.connection, l.kind, l.entity_id, l.state, l.tries, l.not_before, last.outcome, last.code FROM lane l "
+        "LEFT JOIN LATERAL (SELECT outcome, code FROM attempt WHERE lane_id = l.id ORDER BY id DESC LIMIT 1) last ON true "
+        "WHERE l.desired_hash IS DISTINCT FROM l.acked_hash AND l.state <> 'parked' ORDER BY l.id"
     )
     # A record that points to a parked one waits with it.
     waiting = {str(item.entity_id) for item in hub.plan().items if item.action in {"waiting", "blocked"}}
-    return [f"lost: {row[1]} {row[2]} at {row[0]} is {row[3]} and not sent" for row in rows if row[2] not in waiting]
+    return [
+        f"lost: {kind} {entity} at {connection} is {state} and not sent (tries {tries}, due {due or 'now'}, last answer "
+        f"{outcome or 'none'} {code or ''})"
+        for connection, kind, entity, state, tries, due, outcome, code in rows
+        if entity not in waiting
+    ]
 
 
 def wrong_references(hub: Hub, ad_server: AdServerImage) -> list[str]:

@@ -36,8 +36,8 @@ FAULTS: dict[str, dict[str, object]] = {
     "quota": {"rate": 0.01},
 }
 WARM_UP = 6.0
-DRAIN_PATIENCE = 180.0
-"""Seconds the workers have to come to rest; a broken engine never does."""
+DRAIN_PATIENCE = 420.0
+"""Seconds the workers have to come to rest, more than the engine's longest wait between two tries; a broken one never does."""
 CALM = 1.5
 
 
