@@ -72,7 +72,8 @@ def server() -> Iterator[EmbeddedPostgres]:
     folder = Path(tempfile.mkdtemp(prefix="orderhub-simulation-"))
     try:
         with EmbeddedPostgres(folder, durable=False) as postgres:
-            postgres.sql("ALTER SYSTEM SET autovacuum = off")
+            for setting in ("autovacuum", "update_process_title", "track_activities"):
+                postgres.sql(f"ALTER SYSTEM SET {setting} = off")
             postgres.sql("SELECT pg_reload_conf()")
             yield postgres
     finally:

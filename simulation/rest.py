@@ -82,6 +82,7 @@ def _drain(world: World, *first: str) -> None:
             _do(world, "push_crm")
         after, ((stale,),), unmoved, _, ((tried,),) = answers(world.arena, questions.PENDING)
         if unmoved != signature or stale or world.crm.edits != edits:
+            patient = False  # the mirror has news again and may wait for more of it
             continue
         times = [at for at in (tried, *(at for row in after for at in row[3:5])) if at is not None and at > world.now()]
         if times:
