@@ -308,18 +308,29 @@ def _written(operation: Operation, call: str, items: Sequence[PushItem], answer:
     outcome = Outcome.CREATED if operation is Operation.CREATE else Outcome.UPDATED
     results = []
     for item, found, vendor_id in zip(items, objects, ids, strict=True):
-        if operation is Operation.UPDATE and str(vendor_id) != item.vendor_id:
-            results.append(
-                PushResult(
-                    item.key, Outcome.IN_DOUBT, item.vendor_id, "REPLY-ORDER", f"{call} answered with {vendor_id} here."
-                )
-            )
-            continue
+        if not _is_the_same(operation, item, found, str(vendor_id)):
+            # One object in another's place says that no place can be trusted: an id would be kept for the wrong record.
+            raise OutcomeUnknown("REPLY-ORDER", f"{call} answered with {vendor_id} in the place of another record.")
         evidence = {
             name: value for name in ("status", "isArchived") if (value := getattr(found, name, None)) is not None
         }
         results.append(PushResult(item.key, outcome, str(vendor_id), evidence=evidence))
     return results
+
+
+def _is_the_same(operation: Operation, item: PushItem, found: Any, vendor_id: str) -> bool:
+    """Whether an answered object is the record in its place: by id, or by what finds a record again after a lost reply."""
+    if operation is Operation.UPDATE:
+        return vendor_id == item.vendor_id
+    return all(
+        _folded(sent) == _folded(answered)
+        for name in ("name", "externalId")
+        if (sent := item.payload.get(name)) is not None and (answered := getattr(found, name, None)) is not None
+    )
+
+
+def _folded(text: object) -> str:
+    return " ".join(str(text).casefold().split())
 
 
 def _of_objects(record: str, refusal: Refused) -> Refused:

@@ -60,6 +60,11 @@ class GamSettings(BaseModel):
 
     # ------------------------------------------------------------ size and pace
     timeout_seconds: float = Field(60.0, gt=0, le=600, description="Connect and read time-out of one request.")
+    max_reply_bytes: int = Field(
+        64 * 1024**2,
+        ge=65_536,
+        description="A longer reply (unpacked) is not read to its end.",
+    )
     page_size: int = Field(500, ge=1, le=1000, description="Objects per page; the vendor advises 200 to 500 [D].")
     batch_size: int = Field(
         50, ge=1, le=50, description="Objects per create or update call; the help page says not over 50 at once [D]."

@@ -8,6 +8,7 @@ default; a 503 or 429 with an HTML body surfaces as a bare TypeError from inside
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from connectors.bounded import ReplyTooLarge, ReplyTooSlow, bounded_body
 from connectors.errors import (
     AuthFailed,
     ConnectorError,
@@ -58,11 +60,13 @@ class HttpAnswer(requests.RequestException):
 
 
 class _Wire(HTTPAdapter):
-    """Knows whether the bytes of a call left, and keeps answers that are no SOAP from being parsed as SOAP."""
+    """Knows whether the bytes of a call left, reads at most so many bytes of an answer, and keeps answers that are no SOAP
+    from being parsed as SOAP."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, settings: GamSettings) -> None:
         super().__init__(max_retries=0)
         self._server = _place(server)
+        self._most_bytes, self._timeout = settings.max_reply_bytes, settings.timeout_seconds
         self.sent = False
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -73,14 +77,16 @@ class _Wire(HTTPAdapter):
                 f"The WSDL sends calls to {str(request.url)[:80]!r}, not to its own server. Nothing is sent.",
             )
         self.sent = True
+        until = time.monotonic() + self._timeout
         try:
-            response = super().send(request, *args, **kwargs)
+            response = super().send(request, *args, **{**kwargs, "stream": True})
         except _BEFORE_SENDING:
             self.sent = False
             raise
         except requests.ConnectionError as error:
             self.sent = not _never_connected(error)
             raise
+        response._content = bounded_body(response, self._most_bytes, until)
         if response.status_code != 200 and not _holds_fault(response):
             text = " ".join(response.content[:300].decode("utf-8", "replace").split())
             raise HttpAnswer(response.status_code, _retry_after(response), text)
@@ -205,6 +211,14 @@ class Soap:
             return OutcomeUnknown(
                 "FAULT-UNTYPED", f"{operation} answered a fault without a typed error: {fault.message}"
             )
+        bound = _in_chain(error, ReplyTooLarge) or _in_chain(error, ReplyTooSlow)
+        if bound is not None:
+            code = "REPLY-TOO-LARGE" if isinstance(bound, ReplyTooLarge) else "REPLY-TOO-SLOW"
+            return OutcomeUnknown(
+                code,
+                f"The answer to {operation} was not read to its end: {bound}. Nobody knows what it said. The hub looks up what "
+                "became of a write; if this lasts, an administrator lowers page_size or raises max_reply_bytes.",
+            )
         if isinstance(error, requests.RequestException):
             words = f"{operation} got no answer ({type(error).__name__})."
             if wire.sent:
@@ -304,7 +318,7 @@ class Soap:
         zeep_client = proxy.zeep_client
         zeep_client.plugins = [plugin for plugin in zeep_client.plugins if not isinstance(plugin, ZeepLogger)]
         zeep_client.settings.forbid_dtd = True
-        wire, session = _Wire(server or PUBLISHED_ENDPOINT), zeep_client.transport.session
+        wire, session = _Wire(server or PUBLISHED_ENDPOINT, self._settings), zeep_client.transport.session
         session.mount("http://", wire)
         session.mount("https://", wire)
         self._sessions.append(session)

@@ -14,6 +14,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from connectors.base import Native
+from connectors.bounded import ReplyTooLarge
 from connectors.errors import (
     AuthFailed,
     ConnectorError,
@@ -31,7 +32,7 @@ from connectors.salesforce.error_table import (
     vendor_errors,
 )
 from connectors.salesforce.settings import Auth, SalesforceSettings
-from connectors.salesforce.transport import Reply, ReplyTooLarge, Unreadable, http_session
+from connectors.salesforce.transport import Reply, Unreadable, http_session
 
 if TYPE_CHECKING:
     from simple_salesforce import Salesforce

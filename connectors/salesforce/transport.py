@@ -15,22 +15,13 @@ from urllib.parse import urlsplit, urlunsplit
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
 
+from connectors.bounded import bounded_body
 from connectors.salesforce.settings import SalesforceSettings, is_loopback
 
-_CHUNK = 64 * 1024
 _MAX_DEPTH = 16
 _MAX_NUMBER = 40  # Salesforce numbers have at most 18 digits; a longer one would be slow to handle and means nothing
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-class ReplyTooLarge(requests.RequestException):
-    """The reply is longer than `max_reply_bytes`; the rest was not read."""
-
-
-class ReplyTooSlow(requests.Timeout):
-    """The reply began but did not end within `timeout_seconds`."""
 
 
 class Unreadable(ValueError):  # noqa: N818
@@ -77,27 +68,8 @@ class BoundedAdapter(HTTPAdapter):
             cert=cert,  # type: ignore[arg-type]
             proxies=proxies,
         )
-        try:
-            response._content = self._bounded_body(response, until)
-        except BaseException:
-            response.close()
-            raise
+        response._content = bounded_body(response, self._max_bytes, until)
         return response
-
-    def _bounded_body(self, response: requests.Response, until: float) -> bytes:
-        body = bytearray()
-        try:
-            # read1 returns what has come; reading whole pieces would wait for them, and a byte a second keeps a time-out
-            # from ever striking.
-            while chunk := response.raw.read1(_CHUNK, decode_content=True):
-                body += chunk
-                if len(body) > self._max_bytes:
-                    raise ReplyTooLarge(f"it is longer than {self._max_bytes} bytes", response=response)
-                if time.monotonic() > until:
-                    raise ReplyTooSlow("it began but did not end in time", response=response)
-        except HTTPError as error:  # urllib3's own errors; requests wraps them only where it reads by itself
-            raise requests.exceptions.ChunkedEncodingError(error, response=response) from error
-        return bytes(body)
 
 
 def http_session(settings: SalesforceSettings) -> requests.Session:

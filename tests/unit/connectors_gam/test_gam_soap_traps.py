@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import logging
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -268,3 +270,74 @@ def test_neither_token_nor_payload_reaches_a_log(
     assert "secret-token" not in caplog.text
     assert "Acme Secret" not in caplog.text
     assert "secret-token" not in repr(gam.settings)
+
+
+# ---------------------------------------------------------------- hostile replies
+def envelope(inside: bytes) -> bytes:
+    return (
+        b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>' + inside + b"</s:Body></s:Envelope>"
+    )
+
+
+HOSTILE = {
+    "huge": (b"x" * 300_000, {}, "REPLY-TOO-LARGE"),
+    "huge, without a SOAP status": (b"x" * 300_000, {}, "REPLY-TOO-LARGE"),
+    "a packed bomb": (gzip.compress(bytes(20_000_000)), {"Content-Encoding": "gzip"}, "REPLY-TOO-LARGE"),
+    "packed damage": (b"\x1f\x8b no gzip at all", {"Content-Encoding": "gzip"}, "NO-ANSWER"),
+    "deep": (envelope(b"<a>" * 9_000 + b"</a>" * 9_000), {}, "ANSWER-UNREADABLE"),
+    "another answer": (envelope(b"<createLineItemsResponse/>"), {}, None),
+    "an empty body": (envelope(b""), {}, "ANSWER-UNREADABLE"),
+    "an entity bomb": (b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]>' + envelope(b"&c;"), {}, None),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_reply_is_bounded_and_leaves_the_write_in_doubt(
+    vendor: Any, settings: Callable[..., GamSettings], kind: str
+) -> None:
+    body, headers, code = HOSTILE[kind]
+    status = 500 if "status" in kind else 200
+    vendor.answer = lambda *_: vendor.raw(status, body, **{"Content-Type": "text/xml", **headers})
+    gam = GamConnector(settings(max_reply_bytes=65_536))
+    tracemalloc.start()
+    try:
+        with pytest.raises(OutcomeUnknown) as caught:
+            push(gam)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+        gam.close()
+    assert code is None or caught.value.code == code
+    assert len(vendor.calls) == 1
+
+
+def test_a_reply_too_large_to_a_question_changes_nothing_and_says_what_to_do(
+    vendor: Any, settings: Callable[..., GamSettings]
+) -> None:
+    vendor.answer = lambda *_: vendor.raw(200, b"x" * 300_000)
+    gam = GamConnector(settings(max_reply_bytes=65_536))
+    with pytest.raises(RetryLater, match=r"longer than 65536 bytes.*lowers page_size"):
+        gam.observe("Order", ["7"])
+    gam.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{"id": 6, "name": "B"}, {"id": 5, "name": "A"}],
+        [{"id": 5, "name": "A"}],
+        [{"id": 5, "name": "A"}, {"id": 6, "name": "B"}, {"id": 7, "name": "C"}],
+        [{"id": 5, "name": "A"}, {"name": "B"}],
+        [{"id": 5, "name": "A"}, {"id": 5, "name": "B"}],
+    ],
+    ids=["out of order", "shorter", "longer", "without an id", "one id twice"],
+)
+def test_results_that_do_not_fit_the_batch_leave_all_of_it_in_doubt(
+    vendor: Any, gam: GamConnector, answer: Any
+) -> None:
+    vendor.answer = lambda *_: answer
+    try:
+        results = push(gam, [*ORDERS, PushItem("k2", {"name": "B", "advertiserId": 1, "traffickerId": 2})])
+    except OutcomeUnknown:
+        return
+    assert [result.outcome for result in results] == [Outcome.IN_DOUBT, Outcome.IN_DOUBT]
