@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hub.delivery.shape import ReportShape
 from hub.errors import ConfigurationError
 from mappings.spec import Owner
 
@@ -88,6 +89,8 @@ class ConnectionSettings(BaseModel):
     guard: GuardSettings = Field(default_factory=GuardSettings)
     drift: dict[Owner, DriftPolicy] = Field(default_factory=dict)
     """By the field's owner: the hub writes again, asks a person, or lets it be. Unsaid: it asks; the CRM's mirror it writes."""
+    report: ReportShape | None = None
+    """How delivery reports that arrive as files look, where this connection counts delivery."""
     check_before_update: bool = True
     """Whether an update first looks if somebody edited the record; one read for each call, where the connector can compare."""
 

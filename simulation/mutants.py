@@ -522,8 +522,9 @@ def _delivery_overwritten() -> Patches:
 
     def make(merge: Any) -> Any:
         def flat(cur: Any, connection: str, as_of: Any, job_id: str) -> Any:
-            cur.execute("DELETE FROM delivery_fact WHERE as_of < %s AND source = %s", (as_of, connection))
-            return merge(cur, connection, as_of, job_id)
+            merged = merge(cur, connection, as_of, job_id)
+            cur.execute("DELETE FROM delivery_superseded WHERE as_of < %s AND source = %s", (as_of, connection))
+            return merged
 
         return flat
 

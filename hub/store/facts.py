@@ -13,6 +13,22 @@ Units = tuple[int, int, int, int]
 """impressions, clicks, completed views, viewable impressions."""
 
 
+UNITS = "impressions, clicks, completed_views, viewable_impressions"
+"""The counted columns of every table of facts, in the order of `Units`."""
+
+NEWER_QUARANTINE = (
+    "ON CONFLICT (connection, line_vendor_id, day) DO UPDATE SET job = excluded.job, as_of = excluded.as_of, "
+    "order_vendor_id = excluded.order_vendor_id, impressions = excluded.impressions, clicks = excluded.clicks, "
+    "completed_views = excluded.completed_views, viewable_impressions = excluded.viewable_impressions "
+    "WHERE delivery_quarantine.as_of <= excluded.as_of"
+)
+"""How a quarantined day meets what is there of it already: the newer report stays."""
+
+_FIRST_PARTY = (
+    "NOT EXISTS (SELECT 1 FROM delivery_source s WHERE s.source = delivery_day.source AND s.counted_by <> 'seller')"
+)
+"""A measurement's or the buyer's count stands beside the seller's and is never added to it."""
+
 _LOADING = 7_042_027
 """The advisory locks of whoever loads a report: any number that no other advisory lock of the hub has."""
 
@@ -66,9 +82,14 @@ def begin_load(cur: Cursor, connection: str, job_id: str) -> bool:
 
     Two at once would each compare with what the other is about to replace, and an older report could win.
     """
-    cur.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOADING, connection))
+    lock_source(cur, connection)
     loaded = job(cur, connection, job_id)
     return loaded is None or loaded.state != "loaded"
+
+
+def lock_source(cur: Cursor, source: str) -> None:
+    """Wait until nobody else loads anything of this source; held until the transaction ends."""
+    cur.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOADING, source))
 
 
 def stage(cur: Cursor, rows: Iterable[tuple[str, str, date, int, int, int, int]]) -> int:
@@ -89,15 +110,17 @@ def stage(cur: Cursor, rows: Iterable[tuple[str, str, date, int, int, int, int]]
 def merge(cur: Cursor, connection: str, as_of: datetime, job_id: str) -> tuple[int, int, int, list[str]]:
     """Staged rows into facts: (new, restated, quarantined, orders touched). An unchanged day writes nothing."""
     cur.execute(
-        "INSERT INTO delivery_quarantine (connection, job, day, line_vendor_id, order_vendor_id, impressions, clicks) "
-        "SELECT %(c)s, %(j)s, s.day, s.line_vendor_id, s.order_vendor_id, s.impressions, s.clicks FROM staged s "
+        "INSERT INTO delivery_quarantine (connection, job, as_of, day, line_vendor_id, order_vendor_id, impressions, clicks, "
+        "completed_views, viewable_impressions) SELECT %(c)s, %(j)s, %(a)s, s.day, s.line_vendor_id, max(s.order_vendor_id), "
+        "sum(s.impressions), sum(s.clicks), sum(s.completed_views), sum(s.viewable_impressions) FROM staged s "
         "WHERE NOT EXISTS (SELECT 1 FROM reference r WHERE r.connection = %(c)s AND r.kind = 'line' "
-        "AND r.vendor_id = s.line_vendor_id)",
-        {"c": connection, "j": job_id},
+        f"AND r.vendor_id = s.line_vendor_id) GROUP BY s.day, s.line_vendor_id {NEWER_QUARANTINE}",
+        {"c": connection, "j": job_id, "a": as_of},
     )
     quarantined = cur.rowcount
     cur.execute(
-        "CREATE TEMP TABLE news ON COMMIT DROP AS SELECT x.*, d.line_id IS NOT NULL AS restated FROM ("
+        "CREATE TEMP TABLE news ON COMMIT DROP AS SELECT x.*, %(a)s::timestamptz AS as_of, d.line_id IS NOT NULL AS restated "
+        "FROM ("
         "  SELECT r.entity_id AS line_id, s.day, sum(s.impressions)::bigint AS impressions, sum(s.clicks)::bigint AS clicks, "
         "    sum(s.completed_views)::bigint AS completed_views, sum(s.viewable_impressions)::bigint AS viewable_impressions "
         "  FROM staged s JOIN (SELECT DISTINCT vendor_id, entity_id FROM reference WHERE connection = %(c)s "
@@ -107,43 +130,56 @@ def merge(cur: Cursor, connection: str, as_of: datetime, job_id: str) -> tuple[i
         "(x.impressions, x.clicks, x.completed_views, x.viewable_impressions) AND d.as_of <= %(a)s)",
         {"c": connection, "a": as_of},
     )
-    values = "impressions, clicks, completed_views, viewable_impressions"
-    cur.execute(
-        f"INSERT INTO delivery_fact (source, line_id, day, as_of, {values}) SELECT %(c)s, line_id, day, %(a)s, {values} "
-        f"FROM news ON CONFLICT (source, line_id, day, as_of) DO UPDATE SET ({values}) = "
-        "(excluded.impressions, excluded.clicks, excluded.completed_views, excluded.viewable_impressions)",
-        {"c": connection, "a": as_of},
-    )
-    cur.execute(
-        f"INSERT INTO delivery_day (source, line_id, day, as_of, {values}) SELECT %(c)s, line_id, day, %(a)s, {values} "
-        f"FROM news ON CONFLICT (line_id, source, day) DO UPDATE SET as_of = excluded.as_of, ({values}) = "
-        "(excluded.impressions, excluded.clicks, excluded.completed_views, excluded.viewable_impressions)",
-        {"c": connection, "a": as_of},
-    )
-    cur.execute("SELECT count(*) FILTER (WHERE NOT restated), count(*) FILTER (WHERE restated) FROM news")
-    counts = cur.fetchone()
-    assert counts is not None
-    loaded = {"as_of": as_of, "new": counts[0], "restated": counts[1], "quarantined": quarantined}
+    new, restated = write_news(cur, connection)
+    loaded = {"as_of": as_of, "new": new, "restated": restated, "quarantined": quarantined}
     note(cur, f"delivery:{connection}/{job_id}", "facts loaded", **loaded)
     cur.execute(
         "SELECT DISTINCT e.order_id FROM news n JOIN entity e ON e.kind = 'line' AND e.id = n.line_id "
         "WHERE e.order_id IS NOT NULL"
     )
-    return counts[0], counts[1], quarantined, [row[0] for row in cur.fetchall()]
+    return new, restated, quarantined, [row[0] for row in cur.fetchall()]
+
+
+def write_news(cur: Cursor, source: str) -> tuple[int, int]:
+    """The temporary table `news` (line_id, day, units, as_of, restated) into facts; returns how many are new and restated.
+
+    What a restatement replaces stays as a superseded fact; the same as-of again is a correction of the same version.
+    Whoever calls holds the lock of the source (`begin_load`), so that nothing new can exist already.
+    """
+    cur.execute(
+        f"INSERT INTO delivery_superseded (source, line_id, day, as_of, {UNITS}) SELECT d.source, d.line_id, d.day, d.as_of, "
+        "d.impressions, d.clicks, d.completed_views, d.viewable_impressions FROM news n JOIN delivery_day d "
+        "ON d.line_id = n.line_id AND d.source = %s AND d.day = n.day WHERE n.restated AND d.as_of < n.as_of",
+        (source,),
+    )
+    cur.execute(
+        f"UPDATE delivery_day d SET as_of = n.as_of, ({UNITS}) = "
+        "ROW(n.impressions, n.clicks, n.completed_views, n.viewable_impressions) "
+        "FROM news n WHERE n.restated AND d.line_id = n.line_id AND d.source = %s AND d.day = n.day",
+        (source,),
+    )
+    restated = cur.rowcount
+    cur.execute(
+        f"INSERT INTO delivery_day (source, line_id, day, as_of, {UNITS}) SELECT %s, line_id, day, as_of, {UNITS} FROM news "
+        "WHERE NOT restated",
+        (source,),
+    )
+    return cur.rowcount, restated
 
 
 def totals(cur: Cursor, line_ids: Sequence[str]) -> dict[str, int]:
-    """Impressions delivered so far, by line; the newest number of each day, one source per line and day counted."""
+    """Impressions delivered so far, by line: the newest number of each day, as the seller's own sources count."""
     cur.execute(
-        "SELECT line_id, sum(impressions)::bigint FROM delivery_day WHERE line_id = ANY(%s) GROUP BY line_id",
+        "SELECT line_id, sum(impressions)::bigint FROM delivery_day WHERE line_id = ANY(%s) "
+        f"AND {_FIRST_PARTY} GROUP BY line_id",
         (list(line_ids),),
     )
     return {row[0]: row[1] for row in cur.fetchall()}
 
 
 def total(cur: Cursor) -> int:
-    """Impressions delivered in all."""
-    cur.execute("SELECT coalesce(sum(impressions), 0)::bigint FROM delivery_day")
+    """Impressions delivered in all, as the seller's own sources count."""
+    cur.execute(f"SELECT coalesce(sum(impressions), 0)::bigint FROM delivery_day WHERE {_FIRST_PARTY}")
     row = cur.fetchone()
     return 0 if row is None else int(row[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -16,10 +17,12 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    Sequence,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
+    event,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -408,8 +411,8 @@ document = Table(
 )
 
 # ---------------------------------------------------------------- what was delivered
-delivery_fact = Table(
-    "delivery_fact",
+delivery_superseded = Table(
+    "delivery_superseded",
     metadata,
     _text("source"),
     _text("line_id"),
@@ -462,7 +465,75 @@ delivery_quarantine = Table(
     _text("order_vendor_id"),
     Column("impressions", BigInteger, nullable=False),
     Column("clicks", BigInteger, nullable=False),
-    Index("ix_delivery_quarantine_line", "connection", "line_vendor_id"),
+    _when("as_of"),
+    Column("completed_views", BigInteger, nullable=False, server_default=text("0")),
+    Column("viewable_impressions", BigInteger, nullable=False, server_default=text("0")),
+    Index("uq_delivery_quarantine_line", "connection", "line_vendor_id", "day", unique=True),
+)
+
+delivery_source = Table(
+    "delivery_source",
+    metadata,
+    _text("source"),
+    Column("number", BigInteger, Identity(always=True), nullable=False),
+    _text("counted_by"),
+    _text("counting"),
+    _text("zone"),
+    _text("metrics"),
+    PrimaryKeyConstraint("source"),
+)
+
+delivery_partition = Table(
+    "delivery_partition",
+    metadata,
+    _text("source"),
+    Column("day", Date, nullable=False),
+    Column("part", BigInteger, nullable=True),
+    _when("as_of"),
+    Column("rows", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("final", Boolean, nullable=False),
+    PrimaryKeyConstraint("source", "day"),
+)
+
+delivery_report = Table(
+    "delivery_report",
+    metadata,
+    _text("source"),
+    _text("report"),
+    _when("as_of"),
+    Column("since", Date, nullable=False),
+    Column("until", Date, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("days_changed", BigInteger, nullable=False),
+    _when("loaded_at"),
+    PrimaryKeyConstraint("source", "report", "as_of"),
+)
+
+delivery_part = Sequence("delivery_part", metadata=metadata)
+
+delivery_detail = Table(
+    "delivery_detail",
+    metadata,
+    Column("part", BigInteger, nullable=False),
+    Column("line_vendor_id", Text(collation="C"), nullable=False),
+    Column("ad_unit", Text, nullable=False, server_default=""),
+    Column("creative", Text, nullable=False, server_default=""),
+    Column("impressions", BigInteger, nullable=False),
+    Column("clicks", BigInteger, nullable=False, server_default=text("0")),
+    Column("completed_views", BigInteger, nullable=False, server_default=text("0")),
+    Column("viewable_impressions", BigInteger, nullable=False, server_default=text("0")),
+    postgresql_partition_by="LIST (part)",
+)
+"""The newest detail rows; each partition is one (source, day) of `delivery_partition`, made by `hub.store.partitions`."""
+
+_VERSION = "source, line_id, day, as_of, impressions, clicks, completed_views, viewable_impressions"
+event.listen(
+    metadata,
+    "after_create",
+    DDL(
+        f"CREATE VIEW delivery_fact AS SELECT {_VERSION} FROM delivery_day UNION ALL SELECT {_VERSION} FROM delivery_superseded"
+    ),
 )
 
 observation = Table(

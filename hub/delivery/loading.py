@@ -1,0 +1,423 @@
+"""Load one delivery report into facts: read by day, build aside, put in place in one moment; or change nothing at all.
+
+Days that say the same as before (digest) write nothing. A changed day replaces the detail rows of its (source, day) and
+adds versions to the facts of the lines that differ (architecture, decision 16).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from hub.delivery import checking, csv_report, cumulative, page_report
+from hub.delivery.answers import ReportSummary
+from hub.delivery.checking import Told
+from hub.delivery.day_rows import Digest, in_order, sums, texts
+from hub.delivery.finality import verdict
+from hub.delivery.outliers import Peaks
+from hub.delivery.refusals import ReportHeld, ReportRefused
+from hub.delivery.shape import CANONICAL_LINES, UNITS, Counting, Evidence, ReportShape
+from hub.delivery.spool import Spool
+from hub.delivery.unpacking import ahead, unpacked
+from hub.errors import ConnectionBroken, NotFound
+from hub.session import Session
+from hub.store import facts, journal, partitions, report_facts
+from hub.store.audit import note
+from hub.store.database import Cursor, Database
+from hub.store.journal import Entry
+from hub.store.partitions import Partition, Source
+from hub.sync import projection
+
+SESSIONS = 2
+"""Days built at once, each on a connection of its own: with three the memory of 10 million rows passes 256 MB."""
+
+FOLD_LINES = 200_000
+"""Sums by line and day that are folded into the facts at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report to load. `name` and `as_of` identify it; `pieces` are its bytes as they came (or whole JSON pages).
+
+    `as_of` is the business time for which it speaks. `since` and `until` (inclusive) say which days it covers where its rows
+    alone do not: a day without any row then counts as nothing delivered. `rows` is a number of rows told beside it.
+    """
+
+    name: str
+    pieces: Iterator[bytes]
+    as_of: datetime
+    since: date | None = None
+    until: date | None = None
+    rows: int | None = None
+    final: bool = False
+    paged: bool = False
+    accept_outliers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """One day as a worker leaves it. `part` is None where nothing was built."""
+
+    day: date
+    rows: int
+    changed: bool
+    digest: bytes
+    part: int | None
+    final: bool
+    sums: pl.DataFrame
+
+
+@dataclass(slots=True)
+class _Counts:
+    new: int = 0
+    restated: int = 0
+    quarantined: int = 0
+    older: int = 0
+    final_restated: int = 0
+    built: list[Partition] = field(default_factory=list)
+    finals: list[date] = field(default_factory=list)
+
+
+def shape_of(session: Session, source: str) -> ReportShape:
+    """What the connection declares of its reports. Raises NotFound, ConnectionBroken."""
+    if source in session.configuration.broken:
+        raise ConnectionBroken(source, session.configuration.broken[source])
+    settings = session.configuration.connections.get(source)
+    if settings is None:
+        names = ", ".join(session.configuration.connections) or "none"
+        raise NotFound(f"There is no connection {source!r}. Nothing was loaded. The configuration names: {names}.")
+    if settings.report is None:
+        raise ConnectionBroken(
+            source,
+            f"Connection {source} does not say how its delivery reports look. Nothing was loaded. Operations "
+            "adds `report:` to it.",
+        )
+    return settings.report
+
+
+def load_report(session: Session, source: str, report: Report, *, spool_folder: Path | None = None) -> ReportSummary:
+    """Load a report whole or not at all; the same report again changes nothing.
+
+    Raises ReportRefused (not usable, or not proven whole), ReportHeld (a person looks first), StoreContended, NotFound,
+    ConnectionBroken.
+    """
+    shape = shape_of(session, source)
+    if report.as_of > session.business.now():
+        raise ReportRefused(source, "as_of", f"The report is as of {report.as_of}, which is yet to come.", checking.ASK)
+    told = Told(declared_rows=report.rows, final=report.final)
+    with Spool(spool_folder) as spool:
+        for frame in _frames(source, shape, report, told):
+            spool.add(frame)
+        spool.flush()
+        checking.proven_whole(source, shape, told)
+        if not spool.days and report.since is None:
+            raise ReportRefused(
+                source,
+                "empty",
+                "The report has no row and does not say for which days.",
+                "Tell its days with --since and --until.",
+            )
+        return _Load(session, source, shape, report, told, spool).run()
+
+
+def _frames(source: str, shape: ReportShape, report: Report, told: Told) -> Iterator[pl.DataFrame]:
+    if report.paged:
+        raw = page_report.frames(source, shape, report.pieces, told)
+    else:
+        wanted = shape.complete_by is Evidence.GZIP
+        pieces = ahead(unpacked(source, report.pieces, gzip_wanted=wanted, most=shape.most_bytes))
+        if shape.format == "json":
+            raw = page_report.frames(source, shape, page_report.lines(source, pieces), told)
+        else:
+            raw = csv_report.frames(source, shape, pieces, told)
+    return checking.checked(source, shape, raw, told, report.since, report.until)
+
+
+class _Load:
+    """One load under the lock of its source: workers build days aside, this thread folds their sums into the facts."""
+
+    def __init__(
+        self, session: Session, source: str, shape: ReportShape, report: Report, told: Told, spool: Spool
+    ) -> None:
+        self._session, self._source, self._shape = session, source, shape
+        self._report, self._told = report, told
+        self._spool = spool
+        self._columns = (*checking.texts(shape), *shape.metrics)
+        days = spool.days
+        self._since = report.since or days[0]
+        self._until = report.until or days[-1]
+        self._known: Mapping[date, Partition] = {}
+        self._counts = _Counts()
+        self._number = 0
+        self._parts: list[int] = []
+
+    def run(self) -> ReportSummary:
+        """Everything in one transaction, except the tables built aside; those go again when anything fails."""
+        now = self._session.machine.now()
+        summary = ReportSummary(self._source, self._report.name, "loaded", self._report.as_of, rows=self._told.rows)
+        try:
+            with self._session.database.transaction() as cur:
+                facts.lock_source(cur, self._source)
+                if partitions.has_report(cur, self._source, self._report.name, self._report.as_of):
+                    return replace(summary, state="loaded before")
+                known = self._declared(cur)
+                orders, claimed, changed = self._write(cur, known)
+                span = (self._since, self._until)
+                partitions.add_report(
+                    cur, self._source, self._report.name, self._report.as_of, span, self._told.rows, changed, now
+                )
+                self._tell(cur, orders, changed, claimed, now)
+        except BaseException:
+            if self._parts:
+                with self._session.database.transaction() as cur:
+                    partitions.discard(cur, self._number, self._parts)
+            raise
+        touched = projection.refresh(self._session) if orders else 0
+        counts = self._counts
+        return replace(
+            summary,
+            since=self._since,
+            until=self._until,
+            days=len(self._spool.days),
+            days_changed=changed,
+            days_older=counts.older,
+            facts_new=counts.new,
+            facts_restated=counts.restated,
+            quarantined=counts.quarantined,
+            claimed=claimed,
+            final_restated=counts.final_restated,
+            lanes_touched=touched,
+        )
+
+    def _declared(self, cur: Cursor) -> Source:
+        shape = self._shape
+        known = partitions.declare(cur, self._source, shape.counted_by, shape.counting, shape.zone, shape.metrics)
+        self._number = known.number
+        for what, before, at_present in (
+            ("counting", known.counting, shape.counting),
+            ("zone", known.zone, shape.zone),
+        ):
+            if before != at_present:
+                raise ReportRefused(
+                    self._source,
+                    what,
+                    f"The {what} of {self._source} was {before} in the reports before and is now declared as {at_present}; the "
+                    "two cannot be mixed.",
+                    "Operations gives the other kind of report a connection of its own.",
+                )
+        partitions.discard_left_behind(cur, known.number)
+        return known
+
+    def _write(self, cur: Cursor, known: Source) -> tuple[list[str], int, int]:
+        line_ids = "" if self._shape.line_ids == CANONICAL_LINES else self._shape.line_ids or self._source
+        fresh = report_facts.begin(cur, self._source, line_ids)
+        rows_of, days = self._days(cur)
+        self._known = partitions.partitions(cur, self._source, days)
+        days = self._with_emptied(cur, days)
+        peaks = Peaks()
+        waiting: list[_Day] = []
+        held = 0
+        for day in self._built(days, rows_of):
+            if not day.changed:
+                if day.final:
+                    self._counts.finals.append(day.day)
+                continue
+            peaks.add(day.sums)
+            waiting.append(day)
+            held += day.sums.height
+            if held >= FOLD_LINES:
+                self._fold(cur, waiting, fresh=fresh)
+                waiting, held = [], 0
+        if waiting:
+            self._fold(cur, waiting, fresh=fresh)
+        self._hold_outliers(cur, peaks)
+        claimed = report_facts.claim(cur, self._source)
+        orders = report_facts.orders_touched(cur) if known.counted_by == "seller" else []
+        partitions.declare_final(cur, self._source, self._counts.finals)
+        built = self._counts.built
+        old = [part for one in built if (before := self._known.get(one.day)) and (part := before.part) is not None]
+        if built:
+            partitions.swap(cur, known, built, old)
+        return orders, claimed, len(built)
+
+    def _days(self, cur: Cursor) -> tuple[Callable[[date], pl.DataFrame], list[date]]:
+        """Where the rows of a day come from: the spool, or differences of counts up to a day."""
+        days = list(self._spool.days)
+        if self._shape.counting is Counting.DAILY or not days:
+            return self._spool.rows_of, days
+        frame = pl.concat([self._spool.rows_of(day).with_columns(pl.lit(day).alias("day")) for day in days])
+        lines = frame["line"].unique().to_list()
+        before = {
+            line: (dict(zip(UNITS, units, strict=True)), day)
+            for line, (units, day) in report_facts.counted_before(cur, self._source, lines, days[0]).items()
+        }
+        by_day = cumulative.days_of(self._source, frame, self._shape.metrics, before)
+        return lambda day: by_day[day], days
+
+    def _with_emptied(self, cur: Cursor, days: list[date]) -> list[date]:
+        """The days to look at: those with rows, and those that the report declares it covers and leaves empty."""
+        if self._shape.counting is Counting.CUMULATIVE:
+            return days
+        span = [self._since + timedelta(days=number) for number in range((self._until - self._since).days + 1)]
+        told = set(days)
+        known = partitions.partitions(cur, self._source, [day for day in span if day not in told])
+        emptied = [day for day, one in known.items() if one.rows]
+        if emptied and (self._report.since is None or self._report.until is None):
+            raise ReportRefused(
+                self._source,
+                "gap",
+                f"The report goes from {self._since} to {self._until} and has no row for {min(emptied)}, which had some before.",
+                "If nothing was delivered, it is loaded with --since and --until; else whoever delivers it sends it whole.",
+            )
+        self._known = {**self._known, **{day: known[day] for day in emptied}}
+        return sorted([*days, *emptied])
+
+    def _built(self, days: Sequence[date], rows_of: Callable[[date], pl.DataFrame]) -> Iterator[_Day]:
+        """Every day as the workers leave it, in order; only a few are under way at once."""
+        stores = [Database(self._session.database.url) for _ in range(min(SESSIONS, len(days)))]
+        free = deque(stores)
+        with ThreadPoolExecutor(max(1, len(stores)), thread_name_prefix="report-day") as pool:
+            under_way: deque[Future[_Day]] = deque()
+            left = iter(days)
+
+            def start(count: int) -> None:
+                for _, day in zip(range(count), left, strict=False):
+                    under_way.append(pool.submit(self._one_day, free, day, rows_of))
+
+            try:
+                start(2 * len(stores))
+                while under_way:
+                    done = under_way.popleft().result()
+                    start(1)
+                    yield done
+            finally:
+                for future in under_way:
+                    future.cancel()
+                pool.shutdown(wait=True)
+                for store in stores:
+                    store.close()
+
+    def _one_day(self, free: deque[Database], day: date, rows_of: Callable[[date], pl.DataFrame]) -> _Day:
+        store = free.popleft()  # as many as there are threads: one is always free
+        try:
+            return self._build(store, day, rows_of)
+        finally:
+            free.append(store)
+
+    def _build(self, store: Database, day: date, rows_of: Callable[[date], pl.DataFrame]) -> _Day:
+        if day in self._spool.days:
+            frame = in_order(self._source, day, rows_of(day), checking.texts(self._shape))
+        else:
+            frame = self._nothing()
+        final = self._told.final or ("final" in frame.columns and bool(frame.height) and bool(frame["final"].all()))
+        wanted = frame.select(self._columns)
+        known = self._known.get(day)
+        digest = Digest(self._columns)
+        if known is not None:
+            value = digest.of(texts(wanted))
+            if value == known.digest or known.as_of > self._report.as_of:
+                older = value != known.digest
+                if older:
+                    self._counts.older += 1
+                return _Day(day, frame.height, False, value, None, final and not older, frame.clear())
+        added = sums(day, frame, self._shape.metrics)
+        if not frame.height:
+            return _Day(day, 0, True, digest.of(iter(())), None, final, added)
+        del frame
+        fresh = Digest(self._columns)
+        columns = ("line_vendor_id", *self._columns[1:])
+        with store.transaction() as cur:
+            part, count = partitions.build(
+                cur, self._number, columns, len(checking.texts(self._shape)), fresh.through(texts(wanted))
+            )
+        self._parts.append(part)
+        return _Day(day, count, True, fresh.value, part, final, added)
+
+    def _nothing(self) -> pl.DataFrame:
+        kinds = dict.fromkeys(checking.texts(self._shape), pl.String) | dict.fromkeys(self._shape.metrics, pl.Int64)
+        return pl.DataFrame(schema=kinds)
+
+    def _fold(self, cur: Cursor, days: Sequence[_Day], *, fresh: bool) -> None:
+        frame = pl.concat([day.sums for day in days])
+        columns = {"line": "line_vendor_id", "order": "order_vendor_id"}
+        report_facts.stage(cur, [columns.get(name, name) for name in frame.columns], texts(frame))
+        known = [one for day in days if (one := self._known.get(day.day)) is not None]
+        new, restated, quarantined = report_facts.fold(
+            cur,
+            self._source,
+            self._report.name,
+            self._report.as_of,
+            [day.day for day in days],
+            [one.part for one in known if one.part is not None],
+            fresh=fresh and not known,
+        )
+        counts = self._counts
+        counts.new += new
+        counts.restated += restated
+        counts.quarantined += quarantined
+        for day in days:
+            before = self._known.get(day.day)
+            if before is not None and self._was_final(before):
+                counts.final_restated += 1
+            counts.built.append(
+                Partition(
+                    day.day,
+                    day.part,
+                    self._report.as_of,
+                    day.rows,
+                    day.digest,
+                    day.final or (before is not None and before.final),
+                )
+            )
+
+    def _was_final(self, before: Partition) -> bool:
+        shape = self._shape
+        return verdict(before.day, shape.zone, shape.closing_days, before.as_of, declared=before.final) in {
+            "declared",
+            "closed",
+        }
+
+    def _hold_outliers(self, cur: Cursor, peaks: Peaks) -> None:
+        if self._report.accept_outliers:
+            return
+        shape, days = self._shape, [one.day for one in self._counts.built]
+        # The facts of this load are there already, in this very transaction: only other days are asked for.
+        found = peaks.outliers(
+            shape.outlier_times,
+            shape.outlier_floor,
+            lambda lines: report_facts.largest_days(cur, self._source, lines, days),
+        )
+        if found:
+            raise ReportHeld(self._source, found, shape.outlier_times)
+
+    def _tell(self, cur: Cursor, orders: list[str], changed: int, claimed: int, now: datetime) -> None:
+        counts, report = self._counts, self._report
+        note(
+            cur,
+            f"delivery:{self._source}/{report.name}",
+            "report loaded",
+            as_of=report.as_of,
+            rows=self._told.rows,
+            days=changed,
+            new=counts.new,
+            restated=counts.restated,
+            quarantined=counts.quarantined,
+            claimed=claimed,
+            outliers_accepted=report.accept_outliers,
+        )
+        if not orders:
+            return
+        detail = f"{self._since} to {self._until}, report {report.name}"
+        journal.write(
+            cur,
+            [Entry(self._source, "delivery loaded", detail, order, "order", order) for order in orders],
+            now,
+            report.as_of,
+        )
+        journal.mark_stale(cur, orders)

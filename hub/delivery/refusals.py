@@ -1,0 +1,35 @@
+"""Why a report is not loaded. Both leave every fact as it was.
+
+ReportRefused       the report is not usable, or not proven to be whole
+└── ReportHeld      it is readable, but a person has to look at it first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hub.errors import Refused
+
+
+class ReportRefused(Refused):
+    """`code` is stable, for tables and tests; the message is the sentence."""
+
+    def __init__(self, source: str, code: str, what: str, who: str) -> None:
+        self.source = source
+        self.code = code
+        super().__init__(f"{what} Nothing of the report of {source} was loaded. {who}")
+
+
+class ReportHeld(ReportRefused):
+    """Numbers far beyond what these lines ever had; `outliers` are (line vendor id, day, impressions, largest other day)."""
+
+    def __init__(self, source: str, outliers: Sequence[tuple[str, str, int, int]], times: int) -> None:
+        self.outliers = tuple(outliers)
+        line, day, impressions, usual = self.outliers[0]
+        more = f" (and {len(self.outliers) - 1} more)" if len(self.outliers) > 1 else ""
+        super().__init__(
+            source,
+            "outlier",
+            f"Line {line} has {impressions:,} impressions on {day}, over {times} times its largest other day of {usual:,}{more}.",
+            "Somebody looks at it and loads it again with --accept-outliers, or asks the source for a corrected report.",
+        )

@@ -1,0 +1,72 @@
+"""Rows of a report put by day on disk: reports come in any order of rows, and the (source, day) is what is loaded."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+SPILL_ROWS = 300_000
+"""Rows held before they are written by day: about 25 MB. Fewer would cut many days into crumbs."""
+
+
+class Spool:
+    """One file of Arrow pieces and, per day, where its pieces lie. Read from several threads; written from one."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = tempfile.TemporaryFile(prefix="orderhub-report-", dir=folder)  # noqa: SIM115 - closed by __exit__
+        self._places: dict[date, list[tuple[int, int]]] = {}
+        self._held: list[pl.DataFrame] = []
+        self._held_rows = 0
+        self._end = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Take rows that have a `day`."""
+        self._held.append(frame)
+        self._held_rows += frame.height
+        if self._held_rows >= SPILL_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held; to be called once after the last row."""
+        if not self._held:
+            return
+        frame = pl.concat(self._held, rechunk=False)
+        self._held, self._held_rows = [], 0
+        for rows in frame.partition_by("day", maintain_order=False):
+            day = rows["day"][0]
+            buffer = io.BytesIO()
+            rows.drop("day").write_ipc_stream(buffer, compression="uncompressed")
+            piece = buffer.getbuffer()
+            self._file.write(piece)
+            self._places.setdefault(day, []).append((self._end, len(piece)))
+            self._end += len(piece)
+        self._file.flush()
+
+    @property
+    def days(self) -> Sequence[date]:
+        """Every day that has rows, oldest first."""
+        return sorted(self._places)
+
+    def rows_of(self, day: date) -> pl.DataFrame:
+        """All rows of one day, without the day, in no order."""
+        number = self._file.fileno()
+        pieces = [
+            pl.read_ipc_stream(io.BytesIO(os.pread(number, length, start))) for start, length in self._places[day]
+        ]
+        return pl.concat(pieces, rechunk=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()

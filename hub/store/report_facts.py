@@ -1,0 +1,227 @@
+"""Whole days of a report into facts: (line, day) sums, lines that vanished from a day, lines that nobody knows yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from hub.store.audit import note
+from hub.store.database import Cursor
+from hub.store.facts import NEWER_QUARANTINE, UNITS, write_news
+
+_SUMS = ", ".join(f"sum(s.{unit})::bigint AS {unit}" for unit in UNITS.split(", "))
+_OF_DAY = ", ".join(f"d.{unit}" for unit in UNITS.split(", "))
+_OF_NEWS = ", ".join(f"x.{unit}" for unit in UNITS.split(", "))
+_NUMBERS = ", ".join(f"{unit} bigint NOT NULL DEFAULT 0" for unit in UNITS.split(", "))
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Delivery of one line that nobody knows, summed over its days."""
+
+    source: str
+    line_vendor_id: str
+    order_vendor_id: str
+    since: date
+    until: date
+    days: int
+    impressions: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One fact as it was reported; `newest` is the one that counts. Units in the order of `hub.store.facts.UNITS`."""
+
+    source: str
+    day: date
+    as_of: datetime
+    units: tuple[int, int, int, int]
+    newest: bool
+
+
+def begin(cur: Cursor, source: str, line_ids: str) -> bool:
+    """Temporary tables of one load, in the load's own transaction; returns whether days may be new altogether.
+
+    `line_ids` is the connection whose vendor ids the source uses, empty for canonical ids. A source that also loads reports
+    through jobs has facts of days that no partition tells of.
+    """
+    if line_ids:
+        cur.execute(
+            "CREATE TEMP TABLE known_line ON COMMIT DROP AS SELECT DISTINCT vendor_id, entity_id FROM reference "
+            "WHERE connection = %s AND kind = 'line'",
+            (line_ids,),
+        )
+    else:
+        cur.execute(
+            "CREATE TEMP TABLE known_line ON COMMIT DROP AS SELECT id AS vendor_id, id AS entity_id FROM entity WHERE kind = 'line'"
+        )
+    cur.execute("ANALYZE known_line")
+    cur.execute(
+        f"CREATE TEMP TABLE staged (line_vendor_id text NOT NULL, order_vendor_id text NOT NULL DEFAULT '', day date NOT NULL, {_NUMBERS}) "
+        "ON COMMIT DROP"
+    )
+    cur.execute(
+        f"CREATE TEMP TABLE news (line_id text NOT NULL, day date NOT NULL, {_NUMBERS}, as_of timestamptz NOT NULL, "
+        "restated boolean NOT NULL) ON COMMIT DROP"
+    )
+    cur.execute("CREATE TEMP TABLE touched (line_id text NOT NULL) ON COMMIT DROP")
+    cur.execute("SELECT EXISTS (SELECT 1 FROM delivery_job WHERE connection = %s AND state = 'loaded')", (source,))
+    row = cur.fetchone()
+    return not (row is not None and row[0])
+
+
+def stage(cur: Cursor, columns: Sequence[str], texts: Iterable[bytes]) -> None:
+    """Sums by line and day, as CSV, into the staging table."""
+    ids = ", ".join(column for column in columns if column.endswith("_vendor_id"))
+    with cur.copy(f"COPY staged ({', '.join(columns)}) FROM STDIN WITH (FORMAT csv, FORCE_NOT_NULL ({ids}))") as copy:
+        for piece in texts:
+            copy.write(piece)
+
+
+def fold(
+    cur: Cursor,
+    source: str,
+    report: str,
+    as_of: datetime,
+    days: Sequence[date],
+    old_parts: Sequence[int],
+    *,
+    fresh: bool,
+) -> tuple[int, int, int]:
+    """What is staged of these whole days into facts: (new, restated, quarantined); the staging table is empty afterwards.
+
+    A line that an earlier report of such a day had and this one has not was restated to nothing. `fresh`: nothing of these
+    days was ever loaded.
+    """
+    cur.execute("ANALYZE staged")
+    named = {"c": source, "j": report, "a": as_of, "days": list(days), "old": list(old_parts)}
+    if not fresh:
+        # A day is told whole, also what of it stands in quarantine.
+        cur.execute(
+            "DELETE FROM delivery_quarantine WHERE connection = %(c)s AND day = ANY(%(days)s) AND as_of <= %(a)s", named
+        )
+        cur.execute(
+            "INSERT INTO staged (line_vendor_id, day) SELECT DISTINCT o.line_vendor_id, p.day FROM delivery_detail o "
+            "JOIN delivery_partition p ON p.part = o.part WHERE o.part = ANY(%(old)s::bigint[]) AND NOT EXISTS ("
+            "SELECT 1 FROM staged s WHERE s.line_vendor_id = o.line_vendor_id AND s.day = p.day)",
+            named,
+        )
+    cur.execute(
+        "INSERT INTO delivery_quarantine (connection, job, as_of, day, line_vendor_id, order_vendor_id, "
+        f"{UNITS}) SELECT %(c)s, %(j)s, %(a)s, s.day, s.line_vendor_id, max(s.order_vendor_id), {_SUMS} FROM staged s "
+        "LEFT JOIN known_line k ON k.vendor_id = s.line_vendor_id WHERE k.vendor_id IS NULL "
+        f"GROUP BY s.day, s.line_vendor_id HAVING sum(s.impressions + s.clicks) > 0 {NEWER_QUARANTINE}",
+        named,
+    )
+    quarantined = cur.rowcount
+    cur.execute("TRUNCATE news")
+    sums = (
+        f"SELECT k.entity_id AS line_id, s.day, {_SUMS} FROM staged s JOIN known_line k ON k.vendor_id = s.line_vendor_id "
+        "GROUP BY 1, 2"
+    )
+    if fresh:
+        cur.execute(
+            f"INSERT INTO news (line_id, day, {UNITS}, as_of, restated) SELECT x.line_id, x.day, {_OF_NEWS}, %(a)s, false "
+            f"FROM ({sums}) x ORDER BY x.line_id, x.day",
+            named,
+        )
+    else:
+        cur.execute(
+            f"INSERT INTO news (line_id, day, {UNITS}, as_of, restated) SELECT x.line_id, x.day, {_OF_NEWS}, %(a)s, "
+            f"d.line_id IS NOT NULL FROM ({sums}) x LEFT JOIN delivery_day d ON d.line_id = x.line_id AND d.source = %(c)s "
+            f"AND d.day = x.day WHERE (d.line_id IS NULL AND x.impressions + x.clicks > 0) OR "
+            f"(({_OF_DAY}) IS DISTINCT FROM ({_OF_NEWS}) AND d.as_of <= %(a)s) ORDER BY x.line_id, x.day",
+            named,
+        )
+    cur.execute("ANALYZE news")
+    new, restated = write_news(cur, source)
+    cur.execute("INSERT INTO touched SELECT DISTINCT line_id FROM news")
+    cur.execute("TRUNCATE staged")
+    return new, restated, quarantined
+
+
+def claim(cur: Cursor, source: str) -> int:
+    """Take out of quarantine what lines have become known of; returns how many days became facts. After `begin`.
+
+    What a newer report has said since is not said again; two vendor objects of one line in one report are added up.
+    """
+    cur.execute("TRUNCATE news")
+    cur.execute(
+        f"INSERT INTO news (line_id, day, {UNITS}, as_of, restated) "
+        f"SELECT x.line_id, x.day, {', '.join(f'x.{u} + CASE WHEN d.as_of = x.as_of THEN d.{u} ELSE 0 END' for u in UNITS.split(', '))}, "
+        "x.as_of, d.line_id IS NOT NULL FROM ("
+        f"  SELECT k.entity_id AS line_id, s.day, s.as_of, {_SUMS} FROM delivery_quarantine s JOIN known_line k "
+        "  ON k.vendor_id = s.line_vendor_id WHERE s.connection = %(c)s AND s.as_of = (SELECT max(m.as_of) FROM delivery_quarantine m "
+        "  JOIN known_line o ON o.vendor_id = m.line_vendor_id WHERE m.connection = s.connection AND m.day = s.day "
+        "  AND o.entity_id = k.entity_id) GROUP BY 1, 2, 3) x LEFT JOIN delivery_day d "
+        "ON d.line_id = x.line_id AND d.source = %(c)s AND d.day = x.day WHERE d.line_id IS NULL OR d.as_of <= x.as_of",
+        {"c": source},
+    )
+    new, restated = write_news(cur, source)
+    cur.execute("INSERT INTO touched SELECT DISTINCT line_id FROM news")
+    cur.execute(
+        "DELETE FROM delivery_quarantine q USING known_line k WHERE q.connection = %s AND k.vendor_id = q.line_vendor_id",
+        (source,),
+    )
+    if cur.rowcount:
+        note(cur, f"delivery:{source}", "quarantine claimed", new=new, restated=restated, rows=cur.rowcount)
+    return new + restated
+
+
+def orders_touched(cur: Cursor) -> list[str]:
+    """The orders of every line whose facts this load changed."""
+    cur.execute(
+        "SELECT DISTINCT e.order_id FROM touched n JOIN entity e ON e.kind = 'line' AND e.id = n.line_id "
+        "WHERE e.order_id IS NOT NULL"
+    )
+    return [row[0] for row in cur.fetchall()]
+
+
+def largest_days(
+    cur: Cursor, source: str, vendor_ids: Sequence[str], days: Sequence[date]
+) -> Mapping[str, tuple[int, int]]:
+    """By vendor id of a line: how many other days it has at this source, and the largest of them. After `begin`."""
+    cur.execute(
+        "SELECT k.vendor_id, count(*), max(d.impressions) FROM known_line k JOIN delivery_day d ON d.line_id = k.entity_id "
+        "AND d.source = %s AND d.day <> ALL(%s) WHERE k.vendor_id = ANY(%s) GROUP BY 1",
+        (source, list(days), list(vendor_ids)),
+    )
+    return {row[0]: (row[1], row[2]) for row in cur.fetchall()}
+
+
+def counted_before(
+    cur: Cursor, source: str, vendor_ids: Sequence[str], day: date
+) -> Mapping[str, tuple[tuple[int, int, int, int], date]]:
+    """By vendor id: the units of all its days before `day` at this source, and the last of these days. After `begin`."""
+    units = ", ".join(f"sum({unit})::bigint" for unit in UNITS.split(", "))
+    cur.execute(
+        f"SELECT vendor_id, {units}, max(day) FROM ("
+        f"SELECT k.vendor_id, d.day, {UNITS} FROM known_line k JOIN delivery_day d ON d.line_id = k.entity_id "
+        "AND d.source = %(c)s AND d.day < %(d)s WHERE k.vendor_id = ANY(%(v)s) UNION ALL "
+        f"SELECT q.line_vendor_id, q.day, {UNITS} FROM delivery_quarantine q WHERE q.connection = %(c)s "
+        "AND q.day < %(d)s AND q.line_vendor_id = ANY(%(v)s)) t GROUP BY 1",
+        {"c": source, "d": day, "v": list(vendor_ids)},
+    )
+    return {row[0]: ((row[1], row[2], row[3], row[4]), row[5]) for row in cur.fetchall()}
+
+
+def quarantine(cur: Cursor, source: str | None, most: int) -> list[Quarantined]:
+    """What waits in quarantine by line, the largest first."""
+    cur.execute(
+        "SELECT connection, line_vendor_id, max(order_vendor_id), min(day), max(day), count(*), sum(impressions)::bigint, max(as_of) "
+        "FROM delivery_quarantine WHERE %(c)s::text IS NULL OR connection = %(c)s GROUP BY 1, 2 ORDER BY 7 DESC, 1, 2 LIMIT %(m)s",
+        {"c": source, "m": most},
+    )
+    return [Quarantined(*row) for row in cur.fetchall()]
+
+
+def versions(cur: Cursor, line_id: str) -> list[Version]:
+    """Every fact of a line, all sources, by day and as-of."""
+    cur.execute(
+        f"SELECT source, day, as_of, {UNITS}, true FROM delivery_day WHERE line_id = %(l)s UNION ALL "
+        f"SELECT source, day, as_of, {UNITS}, false FROM delivery_superseded WHERE line_id = %(l)s ORDER BY 1, 2, 3",
+        {"l": line_id},
+    )
+    return [Version(row[0], row[1], row[2], (row[3], row[4], row[5], row[6]), row[7]) for row in cur.fetchall()]
