@@ -2,8 +2,9 @@
 
 Rules (Google Ad Manager's, as far as the engine depends on them): company names are unique per type, order names in the
 network, archived orders included; line items are not unique; a call is applied whole or not at all; an archived object
-refuses changes; approving an order readies its lines. A request may be applied after its caller gave up, but no later
-than `max_in_flight` after its attempt; a new object may be hidden from look-ups for `index_lag`.
+refuses changes; approving an order readies its lines. An invoice's idempotency key is known for `key_age`:
+until then the same key gives the same invoice, later a second one; credit memos know no keys. A request may be applied after its
+caller gave up, but no later than `max_in_flight` after its attempt; a new object may be hidden from look-ups for `index_lag`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,13 @@ OWNED = {
             "costType", "costPerUnit", "primaryGoal", "creativePlaceholders", "creativeRotationType", "targeting", "notes",
         }
     ),
+    "Invoice": frozenset({"number", "total_micros", "currency"}),
+    "CreditMemo": frozenset({"number", "total_micros", "currency"}),
 }  # fmt: skip
 """What the hub may write here; written down apart from the mappings, so that a mapping cannot widen it unseen."""
 CREATE_ONLY = {"Company": frozenset({"type"}), "Order": frozenset(), "LineItem": frozenset({"orderId"})}
+DOCUMENTS = ("Invoice", "CreditMemo")
+"""Records that are posted and never changed, as an ERP takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class AdServer:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
-        self.things: dict[str, dict[str, Thing]] = {"Company": {}, "Order": {}, "LineItem": {}}
+        self.things: dict[str, dict[str, Thing]] = {record: {} for record in OWNED}
         self.under_way: list[UnderWay] = []
         self.applied = 0
         self.broken: list[tuple[str, str]] = []
@@ -115,7 +120,7 @@ class AdServer:
         self.reports: dict[str, Report] = {}
         self._ids = itertools.count(1001)
         self._numbers = itertools.count(1)
-        self._keys: dict[str, str] = {}
+        self._keys: dict[str, tuple[str, datetime]] = {}
 
     # ---------------------------------------------------------------- what is there
     def thing(self, record: str, vendor_id: str | None) -> Thing | None:
@@ -142,6 +147,8 @@ class AdServer:
             return str(payload.get("name")), str(payload.get("type"))
         if record == "Order":
             return (str(payload.get("name")),)
+        if record in DOCUMENTS:
+            return (str(payload.get("number")),)
         return str(payload.get("orderId")), str(payload.get("externalId"))
 
     def find(self, record: str, items: Sequence[PushItem], now: datetime) -> list[tuple[str, Native] | None]:
@@ -176,7 +183,7 @@ class AdServer:
         """One call, whole or not at all; `refused` are items that the vendor finds fault with this time."""
         verdicts = dict(refused or {})
         for at, item in enumerate(items):
-            if at not in verdicts and (verdict := self._fault(record, operation, item, items[:at])) is not None:
+            if at not in verdicts and (verdict := self._fault(record, operation, item, items[:at], now)) is not None:
                 verdicts[at] = verdict
         if verdicts:
             return [
@@ -189,10 +196,10 @@ class AdServer:
         ]
 
     def _fault(
-        self, record: str, operation: Operation, item: PushItem, before: Sequence[PushItem]
+        self, record: str, operation: Operation, item: PushItem, before: Sequence[PushItem], now: datetime
     ) -> PushResult | None:
         if operation is Operation.CREATE:
-            if self._native_key(record) and item.key in self._keys:
+            if self._known_key(record, item.key, now) is not None:
                 return None
             others = [self.marker(record, thing.fields) for thing in self.things[record].values()]
             others += [self.marker(record, other.payload) for other in before]
@@ -226,10 +233,14 @@ class AdServer:
         return None
 
     def _unique(self, record: str) -> bool:
-        return record != "LineItem" or self.terms.line_protocol is CreateProtocol.UNIQUE_FIELD
+        if record == "LineItem":
+            return self.terms.line_protocol is CreateProtocol.UNIQUE_FIELD
+        return record not in DOCUMENTS
 
-    def _native_key(self, record: str) -> bool:
-        return record == "LineItem" and self.terms.line_protocol is CreateProtocol.NATIVE_KEY
+    def _known_key(self, record: str, key: str, now: datetime) -> str | None:
+        """The invoice that was made under a key, as long as the vendor remembers."""
+        known = self._keys.get(key) if record == "Invoice" else None
+        return known[0] if known is not None and now < known[1] + timedelta(seconds=self.terms.key_age) else None
 
     def _do(
         self, record: str, operation: Operation, item: PushItem, intent: Intent, now: datetime, lag: float
@@ -254,12 +265,15 @@ class AdServer:
         return self._act(thing, item)
 
     def _create(self, record: str, item: PushItem, intent: Intent, now: datetime, lag: float) -> PushResult:
-        if self._native_key(record) and item.key in self._keys:
-            return PushResult(item.key, Outcome.CREATED, self._keys[item.key])
+        known = self._known_key(record, item.key, now)
+        if known is not None:
+            if self.things[record][known].fields != dict(item.payload):
+                self.broken.append(("I16", f"{record} {known} was posted again under its key with other content"))
+            return PushResult(item.key, Outcome.CREATED, known)
         self._check_fields(record, item, frozenset())
         twins = [thing.id for thing in self.live(record) if thing.address == intent.address]
         vendor_id = str(next(self._ids))
-        self._keys[item.key] = vendor_id
+        self._keys[item.key] = vendor_id, now
         self.things[record][vendor_id] = Thing(
             vendor_id,
             record,

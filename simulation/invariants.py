@@ -26,14 +26,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from simulation import questions
+from simulation import bookkeeping, questions
+from simulation.ad_server import DOCUMENTS
 from simulation.questions import answers
 from simulation.world import World
 
 
 def after_verb(world: World) -> None:
     """Everything that must hold between any two steps. Raises InvariantBroken."""
-    references, unproven, same, missing, changes, lanes, silent, refused, facts, stale = answers(
+    references, unproven, same, missing, changes, lanes, silent, refused, facts, stale, documents = answers(
         world.arena, questions.AFTER_VERB
     )
     _references(world, references)
@@ -54,6 +55,7 @@ def after_verb(world: World) -> None:
     _facts(world, facts)
     for line_id, day in stale:
         world.broken("I15", f"the current number of {line_id} on {day} is not its newest fact")
+    bookkeeping.check_kept(world, documents)
 
 
 def _references(world: World, references: Sequence[tuple[Any, ...]]) -> None:
@@ -98,7 +100,7 @@ def by_mark(world: World, record: str) -> dict[tuple[str, ...], list[str]]:
     """Live objects by the mark that their fields bear: a census, apart from what they were created for."""
     found: dict[tuple[str, ...], list[str]] = {}
     for thing in world.ads.live(record):
-        mark: tuple[str, ...] = (str(thing.fields.get("externalId")),)
+        mark: tuple[str, ...] = (str(thing.fields.get("number" if record in DOCUMENTS else "externalId")),)
         if record == "Company":
             mark = (*mark, str(thing.fields.get("type")))
         if record == "Order":

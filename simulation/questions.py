@@ -40,10 +40,11 @@ SELECT source, line_id, day, as_of, impressions, clicks FROM delivery_fact ORDER
 SELECT d.line_id, d.day FROM delivery_day d LEFT JOIN LATERAL (
  SELECT f.as_of, f.impressions, f.clicks FROM delivery_fact f WHERE f.source = d.source AND f.line_id = d.line_id
  AND f.day = d.day ORDER BY f.as_of DESC LIMIT 1) f ON true
- WHERE (f.as_of, f.impressions, f.clicks) IS DISTINCT FROM (d.as_of, d.impressions, d.clicks)
+ WHERE (f.as_of, f.impressions, f.clicks) IS DISTINCT FROM (d.as_of, d.impressions, d.clicks);
+SELECT document_id, record, payload FROM document ORDER BY 1
 """)
 """References · acknowledged without evidence · versions without news · versions missing · changes without a verdict ·
-lanes in no state · lanes and changes parked in silence · facts · current numbers that are not the newest."""
+lanes in no state · lanes and changes parked in silence · facts · current numbers that are not the newest · documents."""
 
 PENDING = _each("""
 SELECT connection, state, count(*), min(not_before), min(lease_until) FROM lane
@@ -61,6 +62,12 @@ PARKED = _each("SELECT 1 FROM parked WHERE resolved_at IS NULL LIMIT 1")
 PARKED_DUPLICATES = _each(
     "SELECT DISTINCT entity_id FROM parked WHERE reason IN ('duplicate', 'ambiguous') AND resolved_at IS NULL ORDER BY 1"
 )
+
+PARKED_DOCUMENTS = _each("""
+SELECT document_id FROM document ORDER BY 1;
+SELECT DISTINCT entity_id FROM parked WHERE resolved_at IS NULL AND entity_kind = 'document' ORDER BY 1
+""")
+"""Documents that are wanted · those of which somebody is told."""
 
 NEWEST_CHANGES = _each("""
 SELECT DISTINCT ON (c.stream, c.native_id) c.stream, c.native_id, c.deleted, c.native, c.status, c.waits_for, c.entity_kind,
@@ -97,6 +104,7 @@ SELECT md5(string_agg(t::text, '|' ORDER BY t.id)) FROM parked t;
 SELECT md5(string_agg(t::text, '|' ORDER BY t.kind, t.id, t.version)) FROM entity_version t;
 SELECT md5(string_agg(t::text, '|' ORDER BY t.connection, t.record, t.vendor_id, t.since)) FROM reference t;
 SELECT md5(string_agg(t::text, '|' ORDER BY t.source, t.line_id, t.day, t.as_of)) FROM delivery_fact t;
+SELECT md5(string_agg(t::text, '|' ORDER BY t.connection, t.document_id)) FROM document t;
 SELECT coalesce(encode(hash, 'hex'), '') FROM audit_head
 """)
 

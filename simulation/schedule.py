@@ -50,9 +50,21 @@ _VERBS: Mapping[str, int] = {
     "retarget": 1,
     "look": 1,
     "check_ads": 1,
+    "bill": 6,
 }
 _WAITS = (1.0, 3.0, 6.0, 11.0, 31.0, 61.0, 66.0, 130.0, 300.0, 601.0, 700.0)
-_INNER = ("wait", "settle_ads", "push_ads", "intake", "edit_line", "edit_order", "push_crm", "replay", "settle_crm")
+_INNER = (
+    "wait",
+    "settle_ads",
+    "push_ads",
+    "intake",
+    "edit_line",
+    "edit_order",
+    "push_crm",
+    "replay",
+    "settle_crm",
+    "bill",
+)
 
 
 @dataclass(frozen=True, slots=True)

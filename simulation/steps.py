@@ -139,6 +139,7 @@ VERBS = frozenset(
         "retarget",
         "look",
         "check_ads",
+        "bill",
     }
 )
-"""Verbs of the hub. `deliver` starts, polls and loads one report; `look` reads status and trace."""
+"""Verbs of the hub. `deliver` starts, polls and loads one report; `look` reads status and trace; `bill` wants a document."""

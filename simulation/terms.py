@@ -12,7 +12,9 @@ from connectors.base import CreateProtocol
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`index_lag` and `max_in_flight`, seconds, are kept by the vendors unless `breaks_timing`: then a commit may come,
+    """`key_age`, seconds, is how long invoices' idempotency keys are known; `invoice_marker`: whether they can be looked up.
+
+    `index_lag` and `max_in_flight`, seconds, are kept by the vendors unless `breaks_timing`: then a commit may come,
     and an index lag, up to that many times later than declared."""
 
     line_protocol: CreateProtocol = CreateProtocol.PROBE
@@ -27,6 +29,8 @@ class Terms:
     adopt_unmarked: bool = True
     requests_per_second: float = 0.0
     automation: bool = False
+    key_age: float = 86400.0
+    invoice_marker: bool = True
     breaks_timing: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,6 +52,8 @@ def draw(rng: Random) -> Terms:
         adopt_unmarked=rng.random() < 0.5,
         requests_per_second=rng.choice([0.0, 0.0, 0.0, 4.0]),
         automation=rng.random() < 0.3,
+        key_age=rng.choice([86400.0, 300.0, 300.0]),
+        invoice_marker=rng.random() < 0.7,
     )
 
 

@@ -30,6 +30,7 @@ from connectors.base import (
 )
 from connectors.discovery import load
 from connectors.errors import AuthFailed, OutcomeUnknown, PermissionMissing, QuotaExhausted, RetryLater
+from simulation import bookkeeping
 from simulation.ad_server import Intent
 from simulation.crm import STREAMS
 from simulation.steps import CallFault, Fate, Point
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 ADS, CRM = "ads", "crm"
 _EVERY = frozenset(Operation)
+_POSTED = frozenset({Operation.CREATE})
 
 
 class NoSettings(BaseModel):
@@ -144,6 +146,15 @@ class SimulatedAdServer(_Simulated):
                     actions=frozenset({"ArchiveLineItems"}),
                     **waits,
                 ),
+                "Invoice": RecordCapability(
+                    1,
+                    _POSTED,
+                    CreateProtocol.NATIVE_KEY,
+                    "number" if terms.invoice_marker else None,
+                    key_age=terms.key_age,
+                    **waits,
+                ),
+                "CreditMemo": RecordCapability(1, _POSTED, CreateProtocol.NONE, **waits),
             },
             rates=rates,
         )
@@ -228,6 +239,7 @@ class SimulatedAdServer(_Simulated):
         lag = rng.choice([0.0, 0.0, 0.5, 1.0]) * world.terms.index_lag
         fate = None if fault is None else fault.fate
         world.log(self.worker.name, f"{told} {fate or ''}")
+        bookkeeping.check_sent(world, record, operation, intents, items)
         if fate is not None:
             world.count_fault(str(fate))
             _not_applied(fate, rng)

@@ -18,7 +18,8 @@ from hub.encoding import decode
 from hub.errors import HubError, NotFound
 from hub.hub import Hub
 from hub.session import Channel, Session
-from simulation.ad_server import AdServer, Intent
+from simulation import bookkeeping
+from simulation.ad_server import DOCUMENTS, AdServer, Intent
 from simulation.arena import WORKERS, Arena
 from simulation.clocks import BusinessClock, SimulatedClock
 from simulation.crm import Crm
@@ -60,6 +61,10 @@ class World:
         self.assumptions_hold = terms.breaks_timing <= 1.0
         self.facts: dict[tuple[Any, ...], tuple[int, ...]] = {}
         """Delivery facts seen so far (kept by the checker)."""
+        self.billed: dict[str, tuple[str, bytes]] = {}
+        """By id, the record and content of each document that accounting asked for."""
+        self.promised: set[str] = set()
+        """Documents that the hub has said it will post."""
         self.unspent: dict[str, tuple[tuple[CallFault, ...], Crash | None]] = {}
         """Faults that a verb was to meet and did not, because it had less to do; the next of its kind meets them."""
         self._workers: dict[int, Worker] = {}
@@ -175,7 +180,13 @@ class World:
                 if self.now() < whole:
                     self.broken("I9", f"{operation} {record} {row[2]} was resent while the one before may be under way")
                 continue
-            unique = record != "LineItem" or self.terms.line_protocol is CreateProtocol.UNIQUE_FIELD
+            if record == "Invoice" and row[2] == item.key:
+                first = min(other[5] for other in others if other[2] == item.key)
+                if self.now() < first + timedelta(seconds=self.terms.key_age):
+                    continue  # the vendor knows the key: the same write again is no second one
+            unique = record not in DOCUMENTS and (
+                record != "LineItem" or self.terms.line_protocol is CreateProtocol.UNIQUE_FIELD
+            )
             before = self.ads.marker(record, decode(row[7]))
             same = unique and before == self.ads.marker(record, item.payload)
             since, needed = (row[5] + timedelta(seconds=lag), 1) if same else (whole, 1 if unique else 2)
@@ -341,5 +352,6 @@ _RUN: Mapping[str, Callable[[World, Worker, Step], Any]] = {
     "replay": lambda _, worker, __: worker.hub.replay(by="operator"),
     "retarget": lambda _, worker, __: worker.hub.retarget(),
     "look": _look,
+    "bill": bookkeeping.bill,
     "check_ads": lambda _, worker, __: worker.hub.check(ADS).usable,
 }
