@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from hub.billing.rules import agency, cap, refusals, schedule, spread, tax
 from hub.billing.rules.cost import BILLED_UNIT, contract_value, contracted_quantity, cost, per
-from hub.billing.rules.explanation import Explanation, Flag, Rule
+from hub.billing.rules.explanation import Explanation, Flag, Rule, shown_amount
 from hub.billing.rules.line_period import Billable, Blocked, LinePeriodCase
 from hub.billing.rules.refusals import NotBillable
 from hub.billing.rules.rule_set import CURRENT, RuleSet, rule_set
@@ -97,7 +97,7 @@ class _Calculation:
         part = parts[case.place]
         units = None if total is None else schedule.quantities(name, total, case.flight, case.cycles)[case.place]
         sentence = (
-            f"The {name.value} schedule bills {part.amount:,f} of {value.amount:,f} {value.currency} in this period."
+            f"The {name.value} schedule bills {shown_amount(part)} of {shown_amount(value)} {value.currency} now."
         )
         self.why.add(Rule.SCHEDULE, part.amount, sentence, schedule=name.value, value=value.amount, place=case.place)
         booked = (
@@ -110,7 +110,9 @@ class _Calculation:
             self.flags.append(Flag.NOT_THIS_PERIOD)
         left = Money(micros=max(0, value.micros - self._billed_elsewhere()), currency=value.currency)
         if part.micros > left.micros:
-            sentence = f"Other periods have billed all but {left.amount:,f} {left.currency} of the contract's value."
+            sentence = (
+                f"Other periods have billed all but {shown_amount(left)} {left.currency} of the contract's value."
+            )
             self.why.add(Rule.CAP, left.amount, sentence, part=part.amount, left=left.amount)
             self.flags.append(Flag.NOTHING_LEFT if not left.micros else Flag.CAPPED)
             part = left
@@ -132,7 +134,9 @@ class _Calculation:
         case, terms, price = self.case, self.case.terms, self.case.price
         total = contracted_quantity(price, case.goal, case.budget)
         at_end = not contracted and terms.schedule is BillingSchedule.END_OF_CAMPAIGN
-        goals = self._cycle_goals(total, needed=contracted or at_end or terms.cap in _CYCLE_CAPS)
+        if at_end:
+            self._check_flight()
+        goals = self._cycle_goals(total, needed=contracted or (terms.cap in _CYCLE_CAPS and not at_end))
         booked = None if goals is None else goals[case.place]
         if at_end and not self._is_last_live():
             self.flags.append(Flag.NOT_THIS_PERIOD)
@@ -151,6 +155,8 @@ class _Calculation:
             count = Counted(booked or 0, publisher_count(case), BillingSource.CONTRACTED, "contract")
             sentence = f"The contract is billed, not the delivery: {count.quantity:,} units in this period."
             self.why.add(Rule.SOURCE, count.quantity, sentence, contracted=terms.source.value)
+            if not booked:
+                self.flags.append(Flag.NOT_THIS_PERIOD)
         else:
             count = chosen(case, self.rules, self.why, self.flags)
         if case.override is None:
@@ -162,7 +168,8 @@ class _Calculation:
         bonus = 0 if contracted else max(0, count.quantity - quantity)
         split = agency.split(price, price.money, quantity, per(price.method), agency_billed=case.agency_billed)
         sentence = (
-            f"{quantity:,} units at {price.money.amount:f} per {per(price.method):,} cost {split.gross.amount:,f}."
+            f"{quantity:,} units at {shown_amount(price.money)} {price.basis.value} per {per(price.method):,} "
+            f"make {shown_amount(split.gross)} {price.currency} gross."
         )
         self.why.add(
             Rule.PRICE, split.gross.amount, sentence, method=price.method.value, rate=price.rate, units=quantity
@@ -277,13 +284,13 @@ class _Calculation:
     ) -> Billable:
         case, price = self.case, self.case.price
         if split.commission.micros:
-            sentence = f"Of {split.gross.amount:,f} the agency keeps {split.commission.amount:,f}."
+            sentence = f"Of {shown_amount(split.gross)} the agency keeps {shown_amount(split.commission)}."
             self.why.add(
                 Rule.COMMISSION, split.commission.amount, sentence, ppm=price.commission_ppm, basis=price.basis.value
             )
         taxed = tax.estimate(split.net, case.tax_ppm or 0)
         if case.tax_ppm is not None:
-            sentence = f"Tax on {split.net.amount:,f} is estimated at {taxed.amount:,f}; the ERP computes it."
+            sentence = f"Tax on {shown_amount(split.net)} is estimated at {shown_amount(taxed)}; the ERP computes it."
             self.why.add(Rule.TAX, taxed.amount, sentence, ppm=case.tax_ppm)
         return Billable(
             line_id=case.line_id,

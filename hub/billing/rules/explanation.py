@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from oms_schema.base import Canonical
+from oms_schema.money import Money, exponent
 
 
 class Rule(StrEnum):
@@ -60,6 +61,13 @@ class Step(Canonical):
     given: tuple[tuple[str, str], ...] = ()
     result: str
     sentence: Annotated[str, Field(min_length=1)]
+
+
+def shown_amount(amount: Money) -> str:
+    """An amount for a sentence: with its minor unit's decimals, or with all it has when it is not rounded."""
+    if amount.is_rounded:
+        return f"{amount.amount:,.{exponent(amount.currency)}f}"
+    return f"{amount.amount.normalize():,f}"
 
 
 class Explanation:
