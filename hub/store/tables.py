@@ -531,7 +531,7 @@ _VERSION = "source, line_id, day, as_of, impressions, clicks, completed_views, v
 event.listen(
     metadata,
     "after_create",
-    DDL(
+    DDL(  # type: ignore[no-untyped-call]
         f"CREATE VIEW delivery_fact AS SELECT {_VERSION} FROM delivery_day UNION ALL SELECT {_VERSION} FROM delivery_superseded"
     ),
 )
