@@ -63,6 +63,10 @@ class GuardSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     share_percent: float = Field(default=5.0, ge=0, le=100, description="Of the records that a connection acknowledged")
     minimum: int = Field(default=25, ge=0, description="So many records never need approval, however few there are")
+    billing_fields: tuple[str, ...] = Field(
+        default=("purchase_order", "terms", "parties[role=bill_to]"),
+        description="Canonical fields; one change of them on an existing record asks. Add price.rate to be asked about prices",
+    )
 
 
 class DriftPolicy(StrEnum):

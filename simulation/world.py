@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from connectors.base import CreateProtocol, Operation, PushItem
-from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSettings
+from hub.config import Configuration, ConnectionSettings, GuardSettings, HubSettings, StoreSettings
 from hub.encoding import decode
 from hub.errors import HubError, NotFound
 from hub.hub import Hub
@@ -218,7 +218,10 @@ class World:
         connections = {
             CRM: ConnectionSettings(connector="salesforce"),
             ADS: ConnectionSettings(
-                connector="gam", mapping_settings=_MAPPING_SETTINGS, adopt_unmarked=self.terms.adopt_unmarked
+                connector="gam",
+                mapping_settings=_MAPPING_SETTINGS,
+                adopt_unmarked=self.terms.adopt_unmarked,
+                guard=GuardSettings(billing_fields=()),  # nobody is there to approve a new purchase order
             ),
         }
         hub = HubSettings(store=StoreSettings(url=self.arena.url))

@@ -65,6 +65,16 @@ def due_lanes(cur: Cursor, connection: str, now: datetime) -> tuple[list[int], l
     return [row[0] for row in rows], [row[0] for row in rows if row[1]]
 
 
+def approved(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
+    """Those of these lanes that somebody let go as they stand."""
+    cur.execute(
+        "SELECT DISTINCT l.id FROM lane l JOIN guard_lane g ON g.lane_id = l.id AND g.desired_hash = l.desired_hash "
+        "JOIN guard_plan p ON p.hash = g.hash WHERE l.id = ANY(%s) AND p.state = 'approved'",
+        (list(lane_ids),),
+    )
+    return frozenset(row[0] for row in cur.fetchall())
+
+
 def acknowledged(cur: Cursor, connection: str) -> dict[str, int]:
     """How many records of each kind a connection acknowledged."""
     cur.execute(

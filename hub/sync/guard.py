@@ -1,7 +1,8 @@
 """The blast-radius guard: a push that would change too much at once is held until a person approved exactly that plan.
 
 Counted are updates and verbs for records that exist: more than the share of what the connection acknowledged, or one field
-emptied on more than that share of its kind, and more than the minimum. First-time creates and the CRM's mirror are exempt.
+emptied on more than that share of its kind, and more than the minimum. A field that bills are made from asks on a single
+record. First-time creates and the CRM's mirror are exempt.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from hub.store import guarding, lane_moves, lanes
 from hub.store.database import Cursor
 from hub.sync.outcomes import reference_kind, tell_parked
 from hub.sync.prepare import Prepared, prepare
+from mappings.mapping import Mapping as Mapping_
 from oms_schema.problems import Problem, Reason
 
 CHUNK = 500
 EVERY = timedelta(seconds=5)
 """Between two looks of one push: what is due is counted whole each time."""
 EMPTY: tuple[Any, ...] = (None, "", [], {})
+BILLED_KINDS = ("party", "order", "line")
 
 
 class Watch:
@@ -66,6 +69,38 @@ class Watch:
             return self._park(changing, why)
         again = [item for item in changing if item.lane.id in set(held_before)]
         return self._park(again, "they changed while their plan waits") if again else 0
+
+    def hold_billing(self, claimed: Sequence[Prepared]) -> tuple[list[Prepared], int]:
+        """Of claimed updates, those that may go; the others change a billing field nobody approved, and are parked.
+
+        Free where a mapping writes no such field. What a person asked for by name (`resync`) was approved with it.
+        """
+        hits = {item.lane.id: (item, fields) for item in claimed if (fields := self._billing_changes(item))}
+        if not hits:
+            return list(claimed), 0
+        with self._session.database.transaction() as cur:
+            waved = guarding.approved(cur, sorted(hits))
+            held = [item for item, _ in hits.values() if item.lane.id not in waved]
+            lanes.release(cur, [item.lane for item in held], None)
+        if not held:
+            return list(claimed), 0
+        fields = sorted({field for item in held for field in hits[item.lane.id][1]})
+        self._park(held, f"{', '.join(fields)} {'is' if len(fields) == 1 else 'are'} what bills are made from")
+        gone = {item.lane.id for item in held}
+        return [item for item in claimed if item.lane.id not in gone], len(held)
+
+    def _billing_changes(self, item: Prepared) -> list[str]:
+        guard, lane = self._channel.settings.guard, item.lane
+        if item.operation is not Operation.UPDATE or lane.kind not in BILLED_KINDS or lane.acked_payload is None:
+            return []
+        mapping = self._channel.mapping(lane.kind, "out")
+        if mapping is None or guard.share_percent >= 100:
+            return []
+        written = billing_fields(mapping, guard.billing_fields)
+        if not written:
+            return []
+        before = decode(lane.acked_payload)
+        return [path for path in written if encode(_at(before, path)) != encode(_at(item.payload, path))]
 
     def _too_many(self, count: int, known: int) -> bool:
         guard = self._channel.settings.guard
@@ -114,6 +149,26 @@ class Watch:
             for lane in held:
                 tell_parked(session, cur, channel, lane, names.get(lane.id, lane.entity_id), [problem])
         return len(moved)
+
+
+def billing_fields(mapping: Mapping_, canonical: Sequence[str]) -> list[str]:
+    """The vendor's fields that are written from these canonical ones or their parts, as dotted paths. Pure."""
+    return sorted(
+        {
+            move.target
+            for move in mapping.plan.writes
+            for source in move.sources
+            if any(source.path == path or source.path.startswith(f"{path}.") for path in canonical)
+        }
+    )
+
+
+def _at(record: Mapping[str, Any], path: str) -> Any:
+    """What a record holds at a dotted path; nothing and emptiness are the same."""
+    value: Any = record
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return None if value in EMPTY else value
 
 
 def _changing(session: Session, channel: Channel, claimed: Sequence[lanes.Lane]) -> list[Prepared]:

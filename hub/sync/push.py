@@ -152,7 +152,10 @@ def _push_kind(
                 claimed = lanes.claim(cur, channel.name, kind, size * 2, now, now + session.lease, updates=updates)
             if not claimed:
                 break
-            buffer += _ready(session, channel, claimed, tally)
+            ready, asked = watch.hold_billing(_ready(session, channel, claimed, tally))
+            buffer += ready
+            if asked:
+                tally.outcomes["held"] += asked
             while len(buffer) >= size:
                 batch, buffer = _next_batch(buffer, size)
                 _send(session, channel, connector, batch, tally)

@@ -223,3 +223,68 @@ def test_a_field_is_emptied_when_it_held_something_and_holds_nothing() -> None:
     assert cleared(before, {"a": None, "c": {"d": ""}, "f": [], "g": 0, "h": False}) == ["a", "c.d", "f"]
     assert cleared(before, before) == []
     assert cleared({}, {"a": 1}) == []
+
+
+# ---------------------------------------------------------------- what bills are made from
+def order_there(world: World) -> dict[str, Any]:
+    (order,) = world.ads.live("Order")
+    return order
+
+
+def test_one_changed_billing_field_waits_for_an_approval_and_then_goes(world: World) -> None:
+    booked(world, minimum=25)
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-9")
+    edit(world, 1, CPM__c=Decimal("9"))
+    world.travel()
+    assert order_there(world).get("poNumber") is None
+    assert world.ads.line_of("00k006A0000")["costPerUnit"]["microAmount"] == 9_000_000, "the price is no bill yet"
+    (item,) = [item for item in world.hub.parked() if item.reason == "guard"]
+    assert "poNumber is what bills are made from" in item.sentence
+    assert world.hub.approve_plan(plan_hash(world), by="Lee").records == 1
+    world.rest()
+    assert order_there(world)["poNumber"] == "PO-9"
+    assert world.hub.status().parked == []
+    assert mismatches(world.hub.session) == []
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-10")
+    world.travel()
+    assert order_there(world)["poNumber"] == "PO-9", "an approval is for one content"
+
+
+def test_a_billing_field_set_with_the_order_asks_nobody(world: World) -> None:
+    world.book(lines=1)
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-9")
+    world.travel()
+    assert order_there(world)["poNumber"] == "PO-9"
+    assert world.hub.status().parked == []
+
+
+def test_an_order_renamed_beside_its_purchase_order_asks_nobody(world: World) -> None:
+    world.book(lines=1)
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-9")
+    world.travel()
+    world.crm.put("Opportunity", "006A", Name="Renamed")
+    world.travel()
+    assert "Renamed" in order_there(world)["name"]
+
+
+def test_the_connection_says_which_fields_bills_are_made_from(world: World) -> None:
+    booked(world, minimum=25)
+    known = world.hub.session.configuration.connections["gam-main"]
+    guard = GuardSettings(billing_fields=("price.rate",))
+    world.hub.session.configuration.connections["gam-main"] = known.model_copy(update={"guard": guard})  # type: ignore[index]
+    world.hub.session._channels.clear()
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-9")
+    edit(world, 2, CPM__c=Decimal("9"))
+    world.travel()
+    assert order_there(world)["poNumber"] == "PO-9"
+    assert world.ads.line_of("00k006A0000")["costPerUnit"]["microAmount"] == 12_500_000
+    assert len([item for item in world.hub.parked() if item.reason == "guard"]) == 2
+
+
+def test_resync_by_name_approves_a_billing_field(world: World) -> None:
+    booked(world, minimum=25)
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-9")
+    world.travel()
+    world.hub.resync("006A")
+    world.rest()
+    assert order_there(world)["poNumber"] == "PO-9"
