@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 ARGS ?=
 
-.PHONY: demo test scenario lint types imports deps check bench simulate soak kill lock clean
+.PHONY: demo test scenario tryton lint types imports deps check bench simulate soak kill lock clean
 
 $(VENV)/.installed: requirements/orderhub.lock pyproject.toml .ci/install
 	PYTHON=$(PYTHON) VENV=$(VENV) bash .ci/install
@@ -19,7 +19,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -n auto --dist loadscope tests/unit tests/contract tests/dags $(ARGS)
 
-scenario: $(VENV)/.installed $(TOOLS)/mitmproxy/.installed
+scenario: $(VENV)/.installed $(TOOLS)/mitmproxy/.installed $(TOOLS)/tryton/.installed
 	$(BIN)/python -m pytest -v tests/scenario $(ARGS)
 
 lint: $(VENV)/.installed
@@ -51,10 +51,18 @@ $(TOOLS)/mitmproxy/.installed: requirements/mitmproxy.lock $(VENV)/.installed
 	if $(BIN)/uv pip sync --quiet --python $(TOOLS)/mitmproxy/bin/python --require-hashes requirements/mitmproxy.lock; \
 	  then touch $@; else rm -rf $(TOOLS)/mitmproxy; echo "mitmproxy could not be installed; going on without it"; fi
 
+# The ERP of demo and scenarios: GPL-3, so it has an environment and processes of its own and is spoken to over HTTP.
+$(TOOLS)/tryton/.installed: requirements/tryton.lock $(VENV)/.installed
+	$(BIN)/python -m venv $(TOOLS)/tryton
+	if $(BIN)/uv pip sync --quiet --python $(TOOLS)/tryton/bin/python --require-hashes requirements/tryton.lock; \
+	  then touch $@; else rm -rf $(TOOLS)/tryton; echo "Tryton could not be installed; going on without it"; fi
+
+tryton: $(TOOLS)/tryton/.installed
+
 # One universal lock for Python 3.11-3.13; it holds hashes and no index address.
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile requirements/dev.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate -o requirements/orderhub.lock
 
 clean:
-	rm -rf .venv .tools/mitmproxy .orderhub
+	rm -rf .venv .tools/mitmproxy .tools/tryton .orderhub

@@ -39,6 +39,7 @@ PROTOCOLS = {
 
 EXAMPLES: dict[str, dict[str, object]] = {
     "gam": {"network_code": "1", "access_token": "example"},
+    "tryton": {"url": "https://erp.acme.example", "database": "acme", "user": "orderhub", "password": "example"},
     "salesforce": {"domain": "acme.my", "consumer_key": "example", "consumer_secret": "example"},
 }
 """Least settings with which a connector can say what it does; it is not connected."""
