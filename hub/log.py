@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import Any, TypeVar
 
 import structlog
@@ -32,3 +33,17 @@ def told(verb: str, result: R) -> R:
 def stopped(connection: str, code: str, sentence: str) -> None:
     """Log that a connection's work stopped."""
     _log.error("connection stopped", connection=connection, code=code, sentence=sentence)
+
+
+def stumbled(connection: str, record: str, error: Exception) -> None:
+    """Log that a connector raised what it never should, with the trace; its words may hold a payload and are left out."""
+    places = [
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    _log.error(
+        "connector stumbled",
+        connection=connection,
+        record=record,
+        error=type(error).__name__,
+        at=" < ".join(places[-4:]),
+    )

@@ -18,6 +18,7 @@ from connectors.errors import (
     RetryLater,
     SchemaDrift,
 )
+from hub import log
 from hub.errors import ConnectionBroken, StoreContended, VendorUnavailable
 from hub.results import PushSummary
 from hub.session import Channel, Session
@@ -266,6 +267,11 @@ def _send(
     except (AuthFailed, PermissionMissing, SchemaDrift, Misconfigured) as error:
         results = _all(items, Outcome.RETRY, error.code, error.message, 60.0)
         broken = stop(session, channel, error)
+    except Exception as error:
+        # A connector that stumbles over an answer nobody expected has sent all the same. Raised, it would count as a dead
+        # worker's attempt and be tried without end; written down, it is looked up and after some tries shown to a person.
+        log.stumbled(channel.name, first.record, error)
+        results = _all(items, Outcome.IN_DOUBT, "CONNECTOR-DEFECT", f"{type(error).__name__} in the connector")
     tally.outcomes.update(_write_down(session, channel, batch, attempt_ids, results))
     if broken is not None:
         raise broken

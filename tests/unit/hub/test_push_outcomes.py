@@ -104,6 +104,32 @@ def test_answers_that_do_not_match_the_batch_put_all_of_it_in_doubt(world: World
     assert len(world.ads.live("LineItem")) == 3
 
 
+def test_a_connector_that_stumbles_over_an_answer_leaves_its_batch_in_doubt_and_at_last_to_a_person(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.book(lines=2)
+
+    def stumble(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        raise RecursionError("deep as the sea, and with the payload in it")
+
+    world.ads.misbehave = [lambda *_: None, lambda *_: None, stumble]
+    world.hub.intake("sfdc")
+    assert world.hub.push("gam-main").in_doubt == 2
+    assert "RecursionError" in caplog.text
+    assert "payload" not in caplog.text
+    world.machine.advance(70)
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 2
+    world.crm.line("00k006A0009", "006A")
+    world.ads.misbehave = [stumble] * 20
+    world.hub.intake("sfdc")
+    for _ in range(40):
+        world.hub.push("gam-main"), world.hub.settle("gam-main")
+        world.machine.advance(70)
+    assert len(world.ads.live("LineItem")) == 2
+    assert [group.reason for group in world.hub.status().parked] == ["ambiguous"]
+
+
 def test_a_success_without_an_id_is_in_doubt(world: World) -> None:
     world.book(lines=1)
     world.ads.misbehave = [lambda r, o, items: [PushResult(item.key, Outcome.CREATED) for item in items]]
