@@ -59,7 +59,8 @@ _JOIN = (
     "LIMIT 1) r ON true"
 )
 
-# Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled.
+# Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled and
+# one of them exists, whatever it holds: one that refuses what was in doubt is acknowledged no more, but it is there.
 # A projection waits until its order is at rest, but not for ever: else every step of one push costs a CRM call.
 _READY_TO_SEND = """
 CASE l.kind
@@ -73,8 +74,9 @@ CASE l.kind
   WHEN 'order_status' THEN r.vendor_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind IN ('line', 'order')
       AND c.order_facet = l.order_facet AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state <> 'parked')
-    AND EXISTS (SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line'
-      AND c.order_facet = l.order_facet AND c.acked_hash IS NOT NULL)
+    AND EXISTS (SELECT 1 FROM lane c JOIN reference cr ON cr.connection = c.connection AND cr.kind = 'line'
+      AND cr.entity_id = c.entity_id AND cr.facet = c.facet AND cr.superseded_at IS NULL
+      WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line' AND c.order_facet = l.order_facet)
   WHEN 'party' THEN true
   WHEN 'document' THEN true
   WHEN 'line_status' THEN r.vendor_id IS NOT NULL

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from connectors.base import DeliveryRow
+from connectors.base import DeliveryRow, Operation, Outcome, PushItem, PushResult
 from connectors.errors import RetryLater
-from hub.store import breakers, journal
+from hub.store import breakers, journal, lanes
 from hub.store.breakers import CLOSED, Breaker
 from hub.store.database import Database
 
@@ -132,3 +133,31 @@ def test_a_report_that_two_workers_load_at_once_is_loaded_once(world: World) -> 
         assert world.hub.load_delivery("gam-main", job).facts_new == 0
     assert world.hub.delivered([world.hub.session.database.rows("SELECT line_id FROM delivery_day")[0][0]])
     assert not world.hub.audit_mismatches()
+
+
+def test_an_order_is_approved_though_its_only_line_exists_and_refuses_what_was_in_doubt(world: World) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lanes, "_READY_TO_SEND", f"l.kind <> 'order_status' AND {lanes._READY_TO_SEND}")
+        world.rest()  # the order is not approved yet
+    world.crm.line("00k006A0000", "006A", Goal_Impressions__c=Decimal(5000))
+    world.hub.intake("sfdc")
+    refused = partial(_refused, "LineItem")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lanes, "_READY_TO_SEND", f"l.kind <> 'order_status' AND {lanes._READY_TO_SEND}")
+        world.ads.lose_request()
+        assert world.hub.push("gam-main").in_doubt == 1
+        world.machine.advance(70)
+        assert world.hub.settle("gam-main").resent == 1
+        world.ads.misbehave.append(refused)
+        assert world.hub.push("gam-main").parked == 1
+
+    world.rest()
+    (order,) = world.ads.live("Order")
+    assert order["status"] == "APPROVED", "the line is there, whatever it holds"
+
+
+def _refused(wanted: str, record: str, operation: Operation, items: Sequence[PushItem]) -> list[PushResult]:
+    assert record == wanted
+    return [PushResult(item.key, Outcome.REJECTED, item.vendor_id, "NO", "no", reason="validation") for item in items]
