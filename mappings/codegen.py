@@ -101,13 +101,15 @@ def reader(plan: Plan) -> tuple[Reader, str, tuple[Part, ...]]:
     once for the same texts: the lines of an order share most of them.
     """
     out = _Source()
-    raws = _picked(out, plan)
+    groups = _grouped(plan.reads, 0)
+    kept = [group for group in groups if _of_texts_alone(plan, group, 1)]
+    raws = _picked(out, plan, _apart(groups, kept))
     members: list[_Leaf] = []
     texts: list[str] = []
     parts: list[Part] = []
-    for group in _grouped(plan.reads, 0):
+    for group in groups:
         step = group[0].target.steps[0]
-        if _of_texts_alone(plan, group, 1):
+        if group in kept:
             held = _kept(out, raws, plan, group, 1, parts, texts)
             members.append(((step,), held, step.required))
             continue
@@ -122,10 +124,22 @@ _PARENT = "."
 """Marks the name under which an object on the way to a value is held, apart from the name of a value."""
 
 
-def _picked(out: _Source, plan: Plan) -> dict[str, str]:
+def _apart(groups: Sequence[list[InMove]], kept: Sequence[list[InMove]]) -> frozenset[str]:
+    """The vendor fields that one kept part alone reads, several together: it takes them out of the record by itself."""
+    paths = [(group, frozenset(p for m in group for p in m.paths)) for group in groups]
+    return frozenset().union(
+        *(
+            own
+            for group, own in paths
+            if group in kept and len(own) > 1 and not any(own & others for other, others in paths if other is not group)
+        )
+    )
+
+
+def _picked(out: _Source, plan: Plan, apart: frozenset[str]) -> dict[str, str]:
     """Variables for everything at the top of the record that is read, taken out of it at once: a record of most vendors has
     all its fields, null where there is nothing. One that has not is asked field by field."""
-    paths = dict.fromkeys(p for m in plan.reads for p in m.paths)
+    paths = dict.fromkeys(p for m in plan.reads for p in m.paths if p not in apart)
     names = dict.fromkeys(top + _PARENT if below else top for top, _, below in (p.partition(".") for p in paths))
     raws = {name: out.fresh("r") for name in names}
     if not raws:
@@ -221,7 +235,7 @@ def _kept(
     paths = tuple(dict.fromkeys(p for m in group for p in m.paths))
     part = _part(plan, group, depth, paths, parts, texts)
     kept, made = out.name("kept_", part.kept), out.name("part_", part)
-    raw, held = ", ".join(raws[p] for p in paths), out.fresh("m")
+    raw, held = ", ".join(raws[p] for p in paths if p in raws), out.fresh("m")
     where = f"  # {'.'.join(s.name for s in group[0].target.steps[:depth])}"
     step = group[0].target.steps[depth - 1]
     if len(paths) == 1 and step.keys and not any(_takes_none(m.ops) for m in group):
@@ -231,7 +245,11 @@ def _kept(
         out.add(1, f"{held} = {kept}.get({raw})")
         out.add(1, f"if {held} is None: {held} = {made}({raw})")
         return held
-    if len(paths) > 1:
+    if not raw:  # they stand apart
+        raw = out.fresh("a")
+        out.add(0, f"try: {raw} = {out.name('pick_', itemgetter(*paths))}(native)")
+        out.add(0, f"except KeyError: {raw} = tuple(map(native.get, {out.name('names_', paths)}))")
+    elif len(paths) > 1:
         raw, values = out.fresh("a"), raw
         out.add(0, f"{raw} = {values}")
     out.add(0, f"{held} = {kept}.get({raw}, {kept}){where}")

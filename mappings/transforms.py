@@ -37,7 +37,8 @@ def visible_text(four_byte: str = "refuse", line_breaks: str = "refuse") -> Pair
     allowed = _JOINERS | frozenset("\n\r\t") if line_breaks == "keep" else _JOINERS
 
     def forward(value: str) -> str | None:
-        if value.isascii() and value.isprintable():
+        # What Unicode calls printable has no invisible character in it, and no space but the ordinary one.
+        if value.isprintable() and (keeps_four_byte or value.isascii() or max(value) <= "\uffff"):
             return value.strip() or None
         start, end = 0, len(value)
         while start < end and _hidden(value[start]):

@@ -213,13 +213,16 @@ class Line(Canonical):
     notes: str = ""
     cancelled: bool = False
 
-    def model_post_init(self, context: Any, /) -> None:
-        """Flights tile the line."""
-        if self.flights:
+    @field_validator("flights")  # runs only where flights are given, and not without the line's own
+    @classmethod
+    def _flights_tile_the_line(cls, value: tuple[Flight, ...], info: ValidationInfo) -> tuple[Flight, ...]:
+        whole = info.data.get("flight")
+        if value and whole is not None:
             try:
-                _tile(_span(self.flight), [_span(flight) for flight in self.flights])
+                _tile(_span(whole), [_span(flight) for flight in value])
             except OverflowError:
                 raise ValueError("a flight lies at the edge of the calendar, outside the years that UTC has") from None
+        return value
 
 
 def _span(flight: Flight) -> tuple[datetime, datetime | None]:

@@ -80,11 +80,8 @@ class _Places(NamedTuple):
     losses: Sequence[Loss]
 
 
-class _Custom(NamedTuple):
-    """One criterion as the vendor's CustomCriteria, None when the network knows none of it, and the losses."""
-
-    made: dict[str, Any] | None
-    losses: Sequence[Loss]
+_Custom = tuple[dict[str, Any] | None, Sequence[Loss]]
+"""One criterion as the vendor's CustomCriteria, None when the network knows none of it, and the losses."""
 
 
 @dataclass(slots=True)
@@ -99,6 +96,8 @@ class _WorkedOut:
     wholes: dict[tuple[Asked, ...], Expressed] = field(default_factory=dict)
     customs: dict[Asked, _Custom] = field(default_factory=dict)
     places: dict[tuple[Asked, str], _Places] = field(default_factory=dict)
+    keys: dict[str, str | None] = field(default_factory=dict)
+    """Ids of targeting keys by name."""
 
 
 class Expression:
@@ -147,25 +146,29 @@ class Expression:
         losses: list[Loss] = []
         custom: list[dict[str, Any]] = []
         places: list[Asked] = []
+        customs, by_key, by_place = held.customs, self._custom, self._geo
         for asked in whole:
             dimension = asked[0]
-            if dimension in self._geo:
-                places.append(asked)
-            elif dimension in self._custom:
-                made, lost = held.customs.get(asked) or self._custom_criterion(asked, held, names)
+            if dimension in by_key:
+                made, lost = customs.get(asked) or self._custom_criterion(asked, held, names)
                 if made is not None:
                     custom.append(made)
-                losses += lost
+                if lost:
+                    losses += lost
+            elif dimension in by_place:
+                places.append(asked)
             else:
                 losses += _lost(asked, asked[2], f"Ad Manager has no targeting by {_word(dimension)}")
         targeted, excluded = self._places(places, held, names, losses) if places else ([], [])
         geo = {"targetedLocations": targeted, "excludedLocations": excluded}
-        return Expressed(geo, _custom_set(custom), tuple(losses), _listed(losses))
+        return Expressed(geo, _custom_set(custom) if custom else None, tuple(losses), _listed(losses) if losses else "")
 
     def _custom_criterion(self, asked: Asked, held: _WorkedOut, names: Names) -> _Custom:
         dimension, operator, values = asked
-        key = self._custom[dimension]
-        (key_id,) = names.of(_KEY_TABLE, "", (key,))
+        key, keys = self._custom[dimension], held.keys
+        if key not in keys:
+            (keys[key],) = names.of(_KEY_TABLE, "", (key,))
+        key_id = keys[key]
         made, losses = None, []
         if key_id is None:
             losses = _lost(asked, values, f"the network has no targeting key {key}")
@@ -183,12 +186,17 @@ class Expression:
                     "valueIds": list(ids),
                     "operator": "IS" if operator is _INCLUDE else "IS_NOT",
                 }
-        worked_out = held.customs[asked] = _Custom(made, losses)
+        worked_out = held.customs[asked] = made, losses
         return worked_out
 
     def _places(
         self, criteria: Sequence[Asked], held: _WorkedOut, names: Names, losses: list[Loss]
     ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        if len(criteria) == 1 and criteria[0][0] is _COUNTRY and criteria[0][1] is _INCLUDE:  # most lines
+            (asked,) = criteria
+            known = held.places.get((asked, "")) or self._looked_up(asked, "", held, names)
+            losses += known.losses
+            return known.locations, []
         scope = _scope(criteria)
         included: dict[Dimension, _Places] = {}
         excluded: list[_Places] = []
@@ -212,11 +220,13 @@ class Expression:
         values: Sequence[str] = asked[2]
         losses: Sequence[Loss] = ()
         found = names.of(self._geo[asked[0]], scope, values)
-        if None in found:
+        ids = dict.fromkeys(found)
+        if None in ids:
+            del ids[None]
             unknown = [v for v, place in zip(values, found, strict=True) if place is None]
             losses = _lost(asked, unknown, "Geo_Target knows no such place, or several")
             values = [v for v, place in zip(values, found, strict=True) if place is not None]
-        locations = [{"id": place} for place in dict.fromkeys(found) if place is not None]
+        locations = [{"id": place} for place in ids if place is not None]
         worked_out = held.places[asked, scope] = _Places(asked, values, locations, losses)
         return worked_out
 
@@ -275,9 +285,7 @@ def _scope(criteria: Sequence[Asked]) -> str:
     return ""
 
 
-def _custom_set(criteria: list[dict[str, Any]]) -> dict[str, Any] | None:
-    if not criteria:
-        return None
+def _custom_set(criteria: list[dict[str, Any]]) -> dict[str, Any]:
     tree = {"xsi_type": "CustomCriteriaSet", "logicalOperator": "AND", "children": criteria}
     return {"xsi_type": "CustomCriteriaSet", "logicalOperator": "OR", "children": [tree]}
 
@@ -288,9 +296,7 @@ def _lost(asked: Asked, values: Sequence[str], why: str) -> list[Loss]:
 
 
 def _listed(losses: Sequence[Loss]) -> str:
-    """The losses as the notes show them, one line for each kind; empty when there are none."""
-    if not losses:
-        return ""
+    """The losses as the notes show them, one line for each kind."""
     lines = "\n".join(f"{name}: {' | '.join(values)}" for name, values in by_kind(losses).items())
     return f"{heading(losses)}\n{lines}"
 
