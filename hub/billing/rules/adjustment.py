@@ -66,8 +66,9 @@ def adjust(cases: Sequence[LinePeriodCase], rules: RuleSet = CURRENT) -> Adjustm
     """Compare every billed period of one line with what its present numbers give.
 
     `cases` are the line's billed periods, each with its present counts and its `billed` positions (oldest first). What
-    they say of one another in `others` is replaced by what is calculated here; other periods there stay. ValueError when
-    the cases are of several lines, name a period twice, or one was not billed.
+    they say of one another in `others` is replaced by what is calculated here; other periods there stay. A change of units
+    that moves no amount (less than half a minor unit's worth) asks for no document. ValueError when the cases are of
+    several lines, name a period twice, or one was not billed.
     """
     if len({case.line_id for case in cases}) > 1:
         raise ValueError("an adjustment looks at one line at a time")

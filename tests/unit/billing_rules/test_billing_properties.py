@@ -26,6 +26,7 @@ from hub.billing.rules import (
 from hub.billing.rules import bundle as bundles
 from hub.billing.rules.agency import split
 from hub.billing.rules.cap import Cycle, chain, first_bill
+from hub.billing.rules.cost import cost
 from hub.billing.rules.credit import applied, billed_net, placed
 from hub.billing.rules.schedule import amounts, quantities
 from hub.billing.rules.spread import Regoal, by_weight, regoaled
@@ -50,6 +51,7 @@ def money(currency: str, units: int) -> Money:
 
 
 # ---------------------------------------------------------------- sums
+@settings(deadline=None)
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=14).filter(any))
 def test_a_spread_keeps_its_sum_and_is_never_a_unit_away_from_its_share(total: int, weights: list[int]) -> None:
     parts = by_weight(total, weights)
@@ -59,6 +61,7 @@ def test_a_spread_keeps_its_sum_and_is_never_a_unit_away_from_its_share(total: i
     )
 
 
+@settings(deadline=None)
 @given(CURRENCIES, st.integers(0, 10**10), SCHEDULES, st.integers(0, 58), st.integers(1, 31), st.integers(0, 10**8))
 def test_a_schedule_bills_the_whole_value_and_no_period_below_zero(
     currency: str, units: int, schedule: BillingSchedule, first: int, length: int, quantity: int
@@ -72,6 +75,7 @@ def test_a_schedule_bills_the_whole_value_and_no_period_below_zero(
     assert sum(quantities(schedule, quantity, flight, PERIODS)) == quantity
 
 
+@settings(deadline=None)
 @given(CURRENCIES, st.integers(0, 10**10), st.lists(st.integers(0, 10**8), min_size=1, max_size=9).filter(any))
 def test_a_bundle_is_the_sum_of_its_parts(currency: str, units: int, prices: list[int]) -> None:
     price = money(currency, units)
@@ -82,6 +86,7 @@ def test_a_bundle_is_the_sum_of_its_parts(currency: str, units: int, prices: lis
         assert abs(part.micros * sum(prices) - price.micros * listed) < minor_unit(currency) * sum(prices)
 
 
+@settings(deadline=None)
 @given(
     st.integers(-500_000, 500_000), st.lists(st.integers(0, 300_000), min_size=1, max_size=5), st.sampled_from(Regoal)
 )
@@ -95,6 +100,7 @@ def test_regoaling_moves_exactly_the_shortfall(shortfall: int, goals: list[int],
     assert min(moved) >= 0
 
 
+@settings(deadline=None)
 @given(CURRENCIES, st.integers(0, 10**9), st.integers(0, 10**8), st.integers(0, 999_999), st.sampled_from(PriceBasis))
 def test_net_to_gross_and_back_is_within_the_one_rounding(
     currency: str, rate: int, quantity: int, ppm: int, basis: PriceBasis
@@ -136,12 +142,14 @@ def units_one_by_one(mode: CapMode, cycles: Sequence[tuple[int, int]], total: in
     return bills
 
 
+@settings(deadline=None)
 @given(MODES, CYCLES)
 def test_caps_equal_the_oracle_that_counts_units_one_by_one(mode: CapMode, cycles: list[tuple[int, int]]) -> None:
     total = sum(goal for _, goal in cycles)
     assert list(chain(mode, [Cycle(d, g) for d, g in cycles], total)) == units_one_by_one(mode, cycles, total)
 
 
+@settings(deadline=None)
 @given(MODES, CYCLES, st.randoms(use_true_random=False))
 def test_cycles_billed_in_any_order_bill_the_same_and_never_above_the_cap(
     mode: CapMode, delivered: list[tuple[int, int]], random: Any
@@ -155,6 +163,7 @@ def test_cycles_billed_in_any_order_bill_the_same_and_never_above_the_cap(
     assert [cycle.billed for cycle in cycles] == units_one_by_one(mode, delivered, total)
 
 
+@settings(deadline=None)
 @given(MODES, CYCLES, st.lists(st.integers(0, 90), min_size=6, max_size=6), st.randoms(use_true_random=False))
 def test_a_cap_holds_also_when_counts_were_restated_between_the_bills(
     mode: CapMode, delivered: list[tuple[int, int]], restated: list[int], random: Any
@@ -317,16 +326,29 @@ def test_the_order_of_restatements_makes_no_difference(
             book.facts[period] = count
             book.correct()
             if mode is CapMode.CUMULATIVE:
-                assert sum(book.units()) <= 900_000
+                # Each month rounds by half a cent at most, so three of them by less than two.
+                billed = sum(amounts.gross for amounts in book.net().values())
+                assert billed <= cost(book.price, 900_000).micros + 20_000
         assert book.correct().is_empty, "a second correction finds nothing"
-        results.append((book.net(), book.units()))
+        results.append(book.net())
     assert results[0] == results[1]
     present = [latest.get(period, count) for period, count in zip(PERIODS, facts, strict=True)]
     afresh = books(mode, rate)
     afresh.facts = dict(zip(PERIODS, present, strict=True))
     for period in PERIODS:
         afresh.bill(period)
-    assert results[0][0] == afresh.net(), "as if it had been billed from the present numbers at once"
+    assert results[0] == afresh.net(), "as if it had been billed from the present numbers at once"
+
+
+def test_units_that_are_worth_less_than_a_cent_ask_for_no_document(books: Callable[[CapMode, int], Books]) -> None:
+    book = books(CapMode.NO_CAP, 9)
+    book.facts = dict.fromkeys(PERIODS, 2_512)
+    for period in PERIODS:
+        book.bill(period)
+    book.facts[PERIODS[0]] = 1
+    found = book.correct()
+    assert found.is_empty
+    assert found.unchanged == PERIODS
 
 
 @settings(max_examples=40, deadline=None)
@@ -352,6 +374,7 @@ def test_a_credit_nets_to_zero_with_what_it_corrects(
 PARTS = st.tuples(st.integers(0, 10**6), st.integers(0, 300_000), st.integers(0, 250_000), st.integers(0, 10**6))
 
 
+@settings(deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=4), st.fractions(0, 1))
 def test_a_credit_over_several_positions_is_their_sum_and_takes_none_below_zero(
     books: Callable[[CapMode, int], Books], parts: list[tuple[int, int, int, int]], share: Any
@@ -385,6 +408,7 @@ def test_a_credit_over_several_positions_is_their_sum_and_takes_none_below_zero(
     assert all(part.amounts.gross <= part.position.net_amounts.gross for part in found)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_an_applied_credit_and_its_rest_are_the_credit(credit: int, balance: int) -> None:
     found = applied(money("USD", credit), money("USD", balance))
