@@ -84,3 +84,26 @@ def without_record(cur: Cursor, connection: str, kind: str, entity_id: str) -> l
         (connection, kind, entity_id),
     )
     return [_lane(row) for row in cur.fetchall()]
+
+
+def carrying(cur: Cursor, connection: str, entity_id: str, facet: str) -> Lane | None:
+    """The lane that carries an entity's own record at a connection, as it stands, not locked."""
+    cur.execute(
+        f"SELECT {_COLUMNS} FROM lane l {_JOIN} WHERE l.connection = %s AND l.entity_id = %s AND l.facet = %s "
+        "AND l.kind IN ('party', 'order', 'line') ORDER BY l.id LIMIT 1",
+        (connection, entity_id, facet),
+    )
+    row = cur.fetchone()
+    return None if row is None else _lane(row)
+
+
+def orders_behind_parked(cur: Cursor, connection: str) -> frozenset[str]:
+    """Orders that cannot be sent because a party of theirs, or they themselves, are parked and not at the vendor yet."""
+    cur.execute(
+        f"SELECT op.order_id FROM lane l {_JOIN} JOIN order_party op ON op.party_id = l.entity_id AND op.role = l.facet "
+        "WHERE l.connection = %(c)s AND l.kind = 'party' AND l.state = 'parked' AND r.vendor_id IS NULL UNION "
+        f"SELECT l.order_id FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.kind = 'order' AND l.state = 'parked' "
+        "AND r.vendor_id IS NULL",
+        {"c": connection},
+    )
+    return frozenset(row[0] for row in cur.fetchall())

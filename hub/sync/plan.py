@@ -10,7 +10,7 @@ from connectors.base import Operation
 from hub.encoding import decode, encode
 from hub.results import PlanItem, PlanResult
 from hub.session import Channel, Session
-from hub.store import lanes, parking
+from hub.store import lane_moves, lanes, parking
 from hub.store.lanes import Lane
 from hub.sync.prepare import KNOWN_AFTER_APPLY, Prepared, Refused, prepare
 
@@ -29,8 +29,9 @@ def plan(session: Session, name: str | None = None) -> PlanResult:
     for channel in channels:
         with session.database.transaction() as cur:
             dirty = lanes.dirty(cur, channel.name)
+            stuck = lane_moves.orders_behind_parked(cur, channel.name)
         for start in range(0, len(dirty), CHUNK):
-            found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK])
+            found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK], stuck)
             items += found
             asked += values
             lost += losses
@@ -51,20 +52,23 @@ def plan_hash(items: Sequence[PlanItem]) -> str:
     return hashlib.blake2b(encode([item.as_dict() for item in items]), digest_size=16).hexdigest()
 
 
-def _chunk(session: Session, channel: Channel, dirty: Sequence[Lane]) -> tuple[list[PlanItem], int, int]:
+def _chunk(
+    session: Session, channel: Channel, dirty: Sequence[Lane], stuck: frozenset[str]
+) -> tuple[list[PlanItem], int, int]:
     prepared, refused = prepare(session, channel, dirty, planning=True)
-    done: dict[int, PlanItem] = {item.lane.id: _planned(channel, item) for item in prepared}
+    done: dict[int, PlanItem] = {item.lane.id: _planned(channel, item, stuck) for item in prepared}
     done.update({item.lane.id: _blocked(channel, item) for item in refused})
     asked = sum(item.asked for item in prepared)
     lost = sum(len(item.losses) for item in prepared)
     return [done[lane.id] for lane in dirty], asked, lost
 
 
-def _planned(channel: Channel, item: Prepared) -> PlanItem:
+def _planned(channel: Channel, item: Prepared, stuck: frozenset[str]) -> PlanItem:
+    """`stuck` are the orders that something parked keeps from being created: they wait, and everything below them."""
     action = _ACTIONS[item.operation]
     if item.unchanged or (item.operation is Operation.ACT and item.action is None):
         action = "unchanged"
-    elif item.lane.state == lanes.IN_DOUBT:
+    elif item.lane.state == lanes.IN_DOUBT or (item.lane.vendor_id is None and item.lane.order_id in stuck):
         action = "waiting"
     before: Mapping[str, Any] = decode(item.lane.acked_payload) if item.lane.acked_payload else {}
     changes = (

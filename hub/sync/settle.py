@@ -11,7 +11,7 @@ from hub.encoding import decode
 from hub.errors import ConnectionBroken, VendorUnavailable
 from hub.results import SettleSummary
 from hub.session import Channel, Session
-from hub.store import attempts, journal, lanes, parking
+from hub.store import attempts, journal, lane_moves, lanes, parking
 from hub.store.attempts import Attempt
 from hub.store.database import Cursor
 from hub.store.journal import Entry
@@ -29,6 +29,9 @@ RESENDS_ALLOWED = 5
 """Times a record is sent again after a look-up found nothing; a vendor that then still calls it a duplicate needs a person."""
 
 PROBE_PAUSE = timedelta(seconds=2)
+
+PATIENT_TRIES = 12
+"""Times a name is asked for again that another record of ours is about to give up: half an hour with the usual waits."""
 
 
 def settle(session: Session, name: str) -> SettleSummary:
@@ -185,6 +188,14 @@ def _present(
         wanted = decode(attempt.payload).get(capability.mark)
         mark = native.get(capability.mark)
         ours = mark == wanted
+        if not ours and mark and _comes_free(cur, channel, lane, attempt, capability, vendor_id):
+            # The vendor refuses a second record of this name while the other one bears it; sent too early it does so again.
+            now = session.machine.now()
+            attempts.finish(cur, attempt.id, "retry", now, code="NAME-COMES-FREE")
+            lanes.release(cur, [lane], now + retry_wait(lane.tries), tried=True)
+            _tell(session, cur, channel, lane, "waits for its name", f"id {vendor_id} is being renamed")
+            tally["waiting"] += 1
+            return
         if not ours and (mark or not channel.settings.adopt_unmarked):
             park(session, cur, channel, lane, lane.entity_id, [_strangers(channel, attempt, vendor_id, mark)])
             tally["parked"] += 1
@@ -214,6 +225,27 @@ def _present(
         lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
     _tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
     tally["adopted"] += 1
+
+
+def _comes_free(
+    cur: Cursor, channel: Channel, lane: Lane, attempt: Attempt, capability: RecordCapability, vendor_id: str
+) -> bool:
+    """Whether the record of our name belongs to another entity of ours that is getting another name: renamed in the source
+    just before this one took its name over, and not renamed at the vendor yet, or not yet as far as its index shows."""
+    if capability.create is not CreateProtocol.UNIQUE_FIELD or capability.marker is None or lane.tries >= PATIENT_TRIES:
+        return False
+    held = attempts.holder(cur, channel.name, attempt.record, vendor_id)
+    other = None if held is None else lane_moves.carrying(cur, channel.name, *held)
+    if other is None or other.id == lane.id or other.state == lanes.PARKED:
+        return False
+    if other.acked_payload is None or other.state != lanes.READY or other.desired_hash != other.acked_hash:
+        return True
+    there, wanted = (decode(payload).get(capability.marker) for payload in (other.acked_payload, attempt.payload))
+    return _folded(there) != _folded(wanted)  # names that differ only in case never come free of each other
+
+
+def _folded(name: object) -> str:
+    return " ".join(str(name).casefold().split())
 
 
 def _ambiguous(channel: Channel, attempt: Attempt) -> Problem:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from connectors.base import Operation, PushItem
+from connectors.base import Operation, Outcome, PushItem, PushResult
 from connectors.errors import OutcomeUnknown
+from hub.ops.correspondence import mismatches
 
 if TYPE_CHECKING:
     from conftest import World
@@ -48,3 +49,54 @@ def test_a_record_renamed_in_doubt_exists_once(
     (only,) = world.ads.live(record)
     assert only["name"].startswith("Another name")
     assert len(world.ads.live("LineItem")) == 1
+
+
+# ---------------------------------------------------------------- a name that one account leaves and another one takes
+def name_taken_over(world: World) -> None:
+    """Account A is at the ad server as Acme; it is renamed, and at once another account takes the name and has a deal."""
+    world.book(lines=1)
+    world.travel()
+    world.crm.account("001A", "Acme Holding")
+    world.crm.account("001B", "Acme")
+    world.crm.opportunity("006B", "Second deal", "001B")
+    world.crm.line("00k006B0000", "006B")
+    world.hub.intake("sfdc")
+
+
+def names(world: World) -> list[str]:
+    return sorted(str(company["name"]) for company in world.ads.live("Company"))
+
+
+def busy(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult] | None:
+    """The vendor takes no updates of companies for now; everything else passes."""
+    if record == "Company" and operation is Operation.UPDATE:
+        return [PushResult(item.key, Outcome.RETRY, code="BUSY", after=40.0) for item in items]
+    return None
+
+
+def test_a_name_that_another_record_of_ours_is_about_to_give_up_is_waited_for(world: World) -> None:
+    name_taken_over(world)
+    world.ads.misbehave = [busy] * 4
+    world.hub.push("gam-main")
+    assert names(world) == ["Acme"]
+    world.machine.advance(10)
+    assert world.hub.settle("gam-main").waiting >= 1
+    assert world.hub.status().parked == [], "nobody needs to rename anything"
+    assert any("waits for its name" in event.what for event in world.hub.trace("006B").events)
+    world.rest(20)
+    assert names(world) == ["Acme", "Acme Holding"]
+    assert len(world.ads.live("Order")) == 2
+    assert world.hub.status().parked == []
+    assert mismatches(world.hub.session) == []
+
+
+def test_a_name_that_never_comes_free_is_shown_to_a_person_and_what_waits_with_it_is_no_create(world: World) -> None:
+    name_taken_over(world)
+    world.ads.misbehave = [busy] * 400
+    for _ in range(60):
+        world.hub.push("gam-main"), world.hub.settle("gam-main")
+        world.machine.advance(61)
+    (group,) = world.hub.status().parked
+    assert (group.code, group.reason) == ("STRANGER-WITH-OUR-NAME", "duplicate")
+    second = {item.kind: item.action for item in world.hub.plan("gam-main").items}
+    assert second["order"] == second["line"] == "waiting", "the plan creates nothing below what is parked"
