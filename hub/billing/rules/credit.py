@@ -40,19 +40,19 @@ def billed_net(positions: Sequence[BilledPosition], currency: str) -> Amounts:
 def placed(quantity: int, amounts: Amounts, positions: Sequence[BilledPosition]) -> tuple[PositionCredit, ...]:
     """Place a credit on the billed positions, newest first, none below zero; the parts' sum is the credit exactly.
 
-    ValueError when there is no position, or the credit is more than all of them.
+    Net, commission and tax are placed each by itself, so no position gives back more of one than it still carries. Units
+    that no position carries (they were worth nothing when they were billed) fall on the oldest. ValueError when the credit
+    is more than what was billed.
     """
-    if not positions:
-        raise ValueError("a credit needs a position that it corrects")
     parts: list[PositionCredit] = []
     for place in range(len(positions) - 1, -1, -1):
         position = positions[place]
-        part = amounts if place == 0 else _within(amounts, position.net_amounts)
+        part = _within(amounts, position.net_amounts)
         units = quantity if place == 0 else min(quantity, position.net_quantity)
-        if part.gross or part.tax or units:
-            parts.append(PositionCredit(position, units, part))
         quantity, amounts = quantity - units, amounts.minus(part)
-    if parts and parts[-1].amounts.gross > parts[-1].position.net_amounts.gross:
+        if units or part.net or part.commission or part.tax:
+            parts.append(PositionCredit(position, units, part))
+    if amounts.net or amounts.commission or amounts.tax:
         raise ValueError("the credit is more than what was billed")
     return tuple(parts)
 
@@ -85,7 +85,8 @@ def posting_period(
 
 def _within(amounts: Amounts, limit: Amounts) -> Amounts:
     """As much of `amounts` as the position still carries, by component."""
-    gross, tax = min(amounts.gross, limit.gross), min(amounts.tax, limit.tax)
-    commission = min(amounts.commission, limit.commission, gross)
-    net = gross - commission
-    return Amounts(currency=amounts.currency, gross=gross, commission=commission, net=net, tax=tax, total=net + tax)
+    net, commission = min(amounts.net, limit.net), min(amounts.commission, limit.commission)
+    tax = min(amounts.tax, limit.tax)
+    return Amounts(
+        currency=amounts.currency, gross=net + commission, commission=commission, net=net, tax=tax, total=net + tax
+    )

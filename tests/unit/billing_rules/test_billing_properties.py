@@ -270,11 +270,10 @@ class Books:
 
 
 @pytest.fixture(scope="module")
-def books(case: Build, counted: Callable[..., SourceCount]) -> Callable[[CapMode, int], Books]:
-    def opened(mode: CapMode, rate: int) -> Books:
-        return Books(
-            case, counted, mode, Price(method=CostMethod.CPM, rate=rate, currency="USD", commission_ppm=150_000)
-        )
+def books(case: Build, counted: Callable[..., SourceCount]) -> Callable[..., Books]:
+    def opened(mode: CapMode, rate: int, basis: PriceBasis = PriceBasis.GROSS) -> Books:
+        price = Price(method=CostMethod.CPM, rate=rate, currency="USD", basis=basis, commission_ppm=150_000)
+        return Books(case, counted, mode, price)
 
     return opened
 
@@ -288,7 +287,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from(PERIODS), st.integers(1, 600_000)),
 @settings(max_examples=40, deadline=None)
 @given(MODES, RATES, LIVE, st.permutations(PERIODS))
 def test_each_period_is_billed_once_whatever_the_order_and_never_above_the_cap(
-    books: Callable[[CapMode, int], Books], mode: CapMode, rate: int, facts: tuple[int, ...], order: list[BillingPeriod]
+    books: Callable[..., Books], mode: CapMode, rate: int, facts: tuple[int, ...], order: list[BillingPeriod]
 ) -> None:
     book = books(mode, rate)
     book.facts = dict(zip(PERIODS, facts, strict=True))
@@ -304,11 +303,12 @@ def test_each_period_is_billed_once_whatever_the_order_and_never_above_the_cap(
 
 
 @settings(max_examples=40, deadline=None)
-@given(MODES, RATES, LIVE, CHANGES, st.randoms(use_true_random=False))
+@given(MODES, RATES, st.sampled_from(PriceBasis), LIVE, CHANGES, st.randoms(use_true_random=False))
 def test_the_order_of_restatements_makes_no_difference(
-    books: Callable[[CapMode, int], Books],
+    books: Callable[..., Books],
     mode: CapMode,
     rate: int,
+    basis: PriceBasis,
     facts: tuple[int, ...],
     changes: list[tuple[BillingPeriod, int]],
     random: Any,
@@ -318,7 +318,7 @@ def test_the_order_of_restatements_makes_no_difference(
     random.shuffle(ways[1])
     results = []
     for way in ways:
-        book = books(mode, rate)
+        book = books(mode, rate, basis)
         book.facts = dict(zip(PERIODS, facts, strict=True))
         for period in PERIODS:
             book.bill(period)
@@ -327,20 +327,29 @@ def test_the_order_of_restatements_makes_no_difference(
             book.correct()
             if mode is CapMode.CUMULATIVE:
                 # Each month rounds by half a cent at most, so three of them by less than two.
-                billed = sum(amounts.gross for amounts in book.net().values())
+                net_rate = basis is PriceBasis.NET
+                billed = sum(amounts.net if net_rate else amounts.gross for amounts in book.net().values())
                 assert billed <= cost(book.price, 900_000).micros + 20_000
         assert book.correct().is_empty, "a second correction finds nothing"
         results.append(book.net())
     assert results[0] == results[1]
     present = [latest.get(period, count) for period, count in zip(PERIODS, facts, strict=True)]
-    afresh = books(mode, rate)
+    afresh = books(mode, rate, basis)
     afresh.facts = dict(zip(PERIODS, present, strict=True))
     for period in PERIODS:
         afresh.bill(period)
     assert results[0] == afresh.net(), "as if it had been billed from the present numbers at once"
 
 
-def test_units_that_are_worth_less_than_a_cent_ask_for_no_document(books: Callable[[CapMode, int], Books]) -> None:
+def test_more_than_was_billed_is_never_credited(books: Callable[..., Books]) -> None:
+    book = books(CapMode.NO_CAP, 12_000_000)
+    book.facts = dict.fromkeys(PERIODS, 1_000)
+    book.bill(PERIODS[0])
+    with pytest.raises(ValueError, match="more than what was billed"):
+        placed(1, Amounts.of(money("USD", 1_201)), book.positions[PERIODS[0]])
+
+
+def test_units_that_are_worth_less_than_a_cent_ask_for_no_document(books: Callable[..., Books]) -> None:
     book = books(CapMode.NO_CAP, 9)
     book.facts = dict.fromkeys(PERIODS, 2_512)
     for period in PERIODS:
@@ -352,11 +361,11 @@ def test_units_that_are_worth_less_than_a_cent_ask_for_no_document(books: Callab
 
 
 @settings(max_examples=40, deadline=None)
-@given(RATES, LIVE, st.integers(1, 600_000))
+@given(RATES, st.sampled_from(PriceBasis), LIVE, st.integers(1, 600_000))
 def test_a_credit_nets_to_zero_with_what_it_corrects(
-    books: Callable[[CapMode, int], Books], rate: int, facts: tuple[int, ...], restated: int
+    books: Callable[..., Books], rate: int, basis: PriceBasis, facts: tuple[int, ...], restated: int
 ) -> None:
-    book = books(CapMode.NO_CAP, rate)
+    book = books(CapMode.NO_CAP, rate, basis)
     book.facts = dict(zip(PERIODS, facts, strict=True))
     for period in PERIODS:
         book.bill(period)
@@ -377,7 +386,7 @@ PARTS = st.tuples(st.integers(0, 10**6), st.integers(0, 300_000), st.integers(0,
 @settings(deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=4), st.fractions(0, 1))
 def test_a_credit_over_several_positions_is_their_sum_and_takes_none_below_zero(
-    books: Callable[[CapMode, int], Books], parts: list[tuple[int, int, int, int]], share: Any
+    books: Callable[..., Books], parts: list[tuple[int, int, int, int]], share: Any
 ) -> None:
     book = books(CapMode.NO_CAP, 1)
     for cents, commission_ppm, tax_ppm, units in parts:
@@ -388,24 +397,17 @@ def test_a_credit_over_several_positions_is_their_sum_and_takes_none_below_zero(
     net = billed_net(held, "USD")
     cut = [
         Money(micros=part, currency="USD").share_rounded(share.numerator, share.denominator)
-        for part in (net.gross, net.tax)
+        for part in (net.net, net.commission, net.tax)
     ]
-    credit = Amounts.of(
-        cut[0],
-        Money.zero("USD")
-        if net.commission == 0
-        else min(
-            cut[0],
-            Money(micros=net.commission, currency="USD").share_rounded(share.numerator, share.denominator),
-            key=lambda amount: amount.micros,
-        ),
-        cut[1],
-    )
+    credit = Amounts.of(cut[0] + cut[1], cut[1], cut[2])
     units = sum(position.net_quantity for position in held)
     found = placed(units, credit, held)
     assert Amounts.sum((part.amounts for part in found), "USD") == credit
     assert sum(part.quantity for part in found) == units
-    assert all(part.amounts.gross <= part.position.net_amounts.gross for part in found)
+    for part in found:
+        left = part.position.net_amounts.minus(part.amounts)
+        assert min(left.gross, left.commission, left.net, left.tax) >= 0
+        assert min(part.amounts.gross, part.amounts.commission, part.amounts.net, part.amounts.tax) >= 0
 
 
 @settings(deadline=None)
@@ -420,7 +422,7 @@ def test_an_applied_credit_and_its_rest_are_the_credit(credit: int, balance: int
 @settings(max_examples=40, deadline=None)
 @given(MODES, RATES, COUNTS, st.none() | st.integers(0, 600_000))
 def test_a_stored_case_replays_to_the_same_bytes(
-    books: Callable[[CapMode, int], Books],
+    books: Callable[..., Books],
     counted: Callable[..., SourceCount],
     mode: CapMode,
     rate: int,
