@@ -1,7 +1,8 @@
 """The hub's side of a comparison of whole processes: a CRM's pages over loopback in, the ad server's records out, as JSON lines.
 
 Vendor bytes → the Salesforce connector's own decoding → canonical, fully validated → Ad Manager payload → bytes; one
-record at a time, in one thread. Look-ups are answered from memory, as after a first push.
+record at a time, in one thread. Look-ups are answered from memory, as after a first push. Nothing of the hub's store is
+loaded: the other side has none.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import orjson
 import requests
 
 from bench.answers import Answers, EveryName
 from connectors.gam.records import record_schemas as ad_server_schemas
 from connectors.salesforce.schemas import record_schemas as crm_schemas
 from connectors.salesforce.transport import decoded
-from hub.encoding import encode
 from mappings.compiler import load_mapping
 from mappings.mapping import Mapping
 
@@ -45,7 +46,7 @@ class Way:
 
     def through(self, native: dict[str, Any], answers: Answers) -> bytes:
         """One record all the way."""
-        return encode(self.writes.to_vendor(self.reads.to_canonical(native, "sfdc"), answers))
+        return orjson.dumps(self.writes.to_vendor(self.reads.to_canonical(native, "sfdc"), answers))
 
 
 def line_way() -> Way:

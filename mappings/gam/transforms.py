@@ -152,7 +152,8 @@ def gam_targeting(geo: Mapping[str, str], custom: Mapping[str, str]) -> Resolvin
     expression = _expression(geo, custom)
 
     def forward(expressed: Expressed, context: Context) -> dict[str, Any]:
-        return expressed.below(settings_of(context, "root_ad_unit_id"))
+        root = context.setting("root_ad_unit_id")
+        return expressed.below(settings_of(context, "root_ad_unit_id") if root is None else root)
 
     def losses(criteria: Sequence[Criterion] | None, context: Context) -> tuple[Loss, ...]:
         return expression.express(criteria, context).losses
@@ -179,7 +180,7 @@ def gam_notes(geo: Mapping[str, str], custom: Mapping[str, str]) -> Resolving:
         head = notes or ""
         if brand:
             head = f"{head}\nBrand: {brand}" if head else f"Brand: {brand}"
-        return _note(head, expressed) or None
+        return (_note(head, expressed) if expressed.listed else head[:NOTES_LENGTH]) or None
 
     def lookups(notes: str | None, brand: str | None, criteria: Sequence[Criterion] | None) -> frozenset[Lookup]:
         return expression.lookups(criteria)
@@ -198,10 +199,8 @@ def _expression(geo: Mapping[str, str], custom: Mapping[str, str]) -> Expression
 
 
 def _note(head: str, expressed: Expressed) -> str:
-    """Head and losses within NOTES_LENGTH; the head is cut last."""
+    """Head and losses, of which there are some, within NOTES_LENGTH; the head is cut last."""
     listed = expressed.listed
-    if not listed:
-        return head[:NOTES_LENGTH]
     whole = f"{head}\n{listed}" if head else listed
     if len(whole) <= NOTES_LENGTH:
         return whole
