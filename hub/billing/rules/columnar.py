@@ -94,62 +94,82 @@ def reconcile(columns: LineColumns) -> MonthResults:
 
 
 def _reconcile_line(columns: LineColumns, start: int, terms: LineTerms, results: MonthResults) -> None:
-    price, cap, total = terms.price, terms.cap, terms.total_goal or 0
-    unit, bought = minor_unit(price.currency), per(price.method)
+    # One loop with everything in local names: this runs for millions of rows, and a call costs as much as the arithmetic.
+    price, cap, left = terms.price, terms.cap, terms.total_goal or 0
+    cumulative, cycle = cap is CapMode.CUMULATIVE, cap is CapMode.PER_CYCLE
+    cycles = cap is CapMode.CUMULATIVE_PER_CYCLE
+    waits = cumulative or cycles
+    unit = minor_unit(price.currency)
+    rate, bought = price.rate, per(price.method) * unit
     ppm = price.commission_ppm if terms.agency_billed else 0
     net_rate = price.basis is PriceBasis.NET and bool(ppm)
-    delivered = goals = taken = 0
+    of_gross, above = MICROS * unit, bought * (MICROS - ppm)
+    whole = rounding.whole
+    pool = room = 0
     unknown = False
-    for row in range(start, start + columns.months):
-        count = columns.other[row] if terms.third_party else columns.seller[row]
-        goals += columns.goal[row]
-        status = _status(columns, row, terms, count)
-        if status is MonthStatus.BILLABLE and unknown:
-            status = MonthStatus.EARLIER_OPEN
+    statuses, grosses, commissions = results.status, results.gross, results.commission
+    span = slice(start, start + columns.months)
+    for seller, seller_final, other, other_final, goal, live in zip(
+        columns.seller[span],
+        columns.seller_final[span],
+        columns.other[span],
+        columns.other_final[span],
+        columns.goal[span],
+        columns.live[span],
+        strict=True,
+    ):
+        count, final = (other, other_final) if terms.third_party else (seller, seller_final)
+        room += goal
         if count == MISSING:
-            # A cap over the whole line waits for what is not known; the others do not look at other months.
-            unknown = unknown or cap in _WHOLE_LINE
-            count = 0
-        delivered += count
+            status, count = _NO_REPORT, 0
+        elif not final:
+            status = _NOT_FINAL
+        elif not count and seller <= 0 and live:
+            status = _NO_DELIVERY
+        elif seller != other and seller_final and other_final and seller != MISSING and other != MISSING:
+            status = _BILLABLE if _within(terms, seller, other) else _VARIANCE
+        else:
+            status = _BILLABLE
+        if unknown and status is _BILLABLE:
+            status = _EARLIER_OPEN
+        # A cap over the whole line waits for what is not known; the others do not look at other months.
+        unknown = unknown or (waits and status is _NO_REPORT)
+        # A blocked month keeps the units that it is entitled to.
         quantity = count
-        if cap is CapMode.CUMULATIVE:
-            quantity = max(0, min(count, total - taken))
-        elif cap is CapMode.PER_CYCLE:
-            quantity = min(count, columns.goal[row])
-        elif cap is CapMode.CUMULATIVE_PER_CYCLE:
-            quantity = max(0, min(delivered, goals) - taken)
-        taken += quantity
+        if cumulative:
+            quantity = min(count, left)
+            left -= quantity
+        elif cycle:
+            quantity = min(count, goal)
+        elif cycles:
+            pool += count
+            quantity = min(pool, room)
+            pool -= quantity
+            room -= quantity
         gross = commission = 0
-        if status is not MonthStatus.BILLABLE:
+        if status is not _BILLABLE:
             quantity = 0
         elif net_rate:
-            net = rounding.units(price.rate * quantity, 1, bought * unit) * unit
-            gross = rounding.units(price.rate * quantity, MICROS, bought * (MICROS - ppm) * unit) * unit
-            commission = gross - net
+            exact = rate * quantity
+            gross = whole(exact * MICROS, above) * unit
+            commission = gross - whole(exact, bought) * unit
         else:
-            gross = rounding.units(price.rate, quantity, bought * unit) * unit
-            commission = rounding.units(gross, ppm, MICROS * unit) * unit if ppm else 0
-        results.status.append(status)
+            gross = whole(rate * quantity, bought) * unit
+            if ppm:
+                commission = whole(gross * ppm, of_gross) * unit
+        statuses.append(status)
         results.quantity.append(quantity)
-        results.gross.append(gross)
-        results.commission.append(commission)
+        grosses.append(gross)
+        commissions.append(commission)
 
 
-def _status(columns: LineColumns, row: int, terms: LineTerms, count: int) -> MonthStatus:
-    seller, other = columns.seller[row], columns.other[row]
-    if count == MISSING:
-        return MonthStatus.NO_REPORT
-    if not (columns.other_final[row] if terms.third_party else columns.seller_final[row]):
-        return MonthStatus.NOT_FINAL
-    if not count and seller <= 0 and columns.live[row]:
-        return MonthStatus.NO_DELIVERY
-    if seller == MISSING or other == MISSING or not (columns.seller_final[row] and columns.other_final[row]):
-        return MonthStatus.BILLABLE
+def _within(terms: LineTerms, seller: int, other: int) -> bool:
     base = seller if terms.variance_base is VarianceBase.PUBLISHER else other
     if terms.variance_base is VarianceBase.LARGER:
         base = max(seller, other)
-    within = abs(seller - other) * MICROS <= base * terms.tolerance_ppm
-    return MonthStatus.BILLABLE if within else MonthStatus.VARIANCE
+    return abs(seller - other) * MICROS <= base * terms.tolerance_ppm
 
 
-_WHOLE_LINE = frozenset({CapMode.CUMULATIVE, CapMode.CUMULATIVE_PER_CYCLE})
+# Looked up once: a member of an enum is an attribute of its class.
+_BILLABLE, _NO_REPORT, _NOT_FINAL = MonthStatus.BILLABLE, MonthStatus.NO_REPORT, MonthStatus.NOT_FINAL
+_NO_DELIVERY, _VARIANCE, _EARLIER_OPEN = MonthStatus.NO_DELIVERY, MonthStatus.VARIANCE, MonthStatus.EARLIER_OPEN

@@ -41,6 +41,11 @@ def converted(amount: Money, rate: Decimal, currency: str) -> Money:
     return Money(micros=half_up(amount.micros * numerator, denominator * unit) * unit, currency=currency)
 
 
+def whole(numerator: int, denominator: int) -> int:
+    """`numerator ÷ denominator` to the nearest integer, a half upward; for columns of amounts that are never negative."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
 def units(quantity: int, numerator: int, denominator: int) -> int:
     """`quantity × numerator ÷ denominator` in whole units, for a settlement that adds a share to a count and for percentages."""
     return half_up(quantity * numerator, denominator)
