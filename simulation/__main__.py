@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from simulation import campaign
 from simulation.campaign import Figures
 from simulation.catching import Catch, catch_all
-from simulation.mutants import MUTANTS
+from simulation.document_mutants import ALL_MUTANTS
 from simulation.schedule import Report, generate, run, schedule_from
 from simulation.shrinking import shrink
 
@@ -27,6 +27,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=None, help="how many schedules (200; 0 with --mutants)")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
+    parser.add_argument("--backwards", action="store_true", help="the seeds from the last to the first")
+    parser.add_argument("--hashes", action="store_true", help="tell the hash of each seed's event log in the last line")
     parser.add_argument("--json", action="store_true", help="nothing but the last line")
     parser.add_argument("--mutants", action="store_true", help="set every broken engine loose until it is caught")
     parser.add_argument("--mutant", action="append", default=[], help="only this one; may be repeated")
@@ -61,16 +63,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     figures = Figures()
     if seeds:
-        figures = campaign.run_seeds(asked.start, seeds, asked.jobs, lambda report, so_far: _tell(say, report, so_far))
+        figures = campaign.run_seeds(
+            asked.start,
+            seeds,
+            asked.jobs,
+            lambda report, so_far: _tell(say, report, so_far),
+            backwards=asked.backwards,
+        )
     if asked.exhaustive:
         figures = campaign.run_exhaustive(asked.jobs, asked.every, pairs=asked.pairs)
         say(f"exhaustive: {figures.seeds} schedules")
         for number, violations in figures.failures.items():
             say(f"{number}: {violations[0]}")
     answer = figures.as_dict()
+    if asked.hashes:
+        answer["hashes"] = dict(sorted(figures.hashes.items()))
     caught: list[Catch] = []
     if asked.mutants or asked.mutant:
-        chosen = [mutant for mutant in MUTANTS if not asked.mutant or mutant.name in asked.mutant]
+        chosen = [mutant for mutant in ALL_MUTANTS if not asked.mutant or mutant.name in asked.mutant]
         for catch in catch_all(chosen, asked.start, asked.most, asked.jobs):
             caught.append(catch)
             say(str(catch))

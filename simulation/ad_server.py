@@ -133,6 +133,11 @@ class AdServer:
             if record in {None, name}:
                 yield from (thing for thing in table.values() if not thing.archived)
 
+    def units_of(self, vendor_id: str) -> int:
+        """Units that a line, or an order through its lines, delivered so far."""
+        order = {line.id: str(line.fields.get("orderId")) for line in self.things["LineItem"].values()}
+        return sum(units for (line, _), units in self.delivered.items() if vendor_id in {line, order.get(line)})
+
     def stranger(self, fields: Mapping[str, Any], now: datetime) -> None:
         """A company that somebody else books by hand, unless one of this name and type is there."""
         taken = [self.marker("Company", thing.fields) for thing in self.things["Company"].values()]

@@ -134,8 +134,7 @@ class SimulatedDatabase(Database):
             connection = _Connection.connect(self._url, autocommit=True, options=_OPTIONS + _LOCK_TIMEOUT)
             connection.named = {}
             connection.cursor_factory = _Statements
-            connection.prepare_threshold = 0
-            connection.prepared_max = 1000
+            connection.prepare_threshold = None  # psycopg would deallocate the statements prepared here with its own
             self._connection = connection
         return self._connection
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from simulation import campaign
 from simulation.arena import Arena
-from simulation.mutants import MUTANTS, Mutant
+from simulation.document_mutants import ALL_MUTANTS
+from simulation.mutants import Mutant
 from simulation.schedule import generate, run
 
 
@@ -27,19 +28,23 @@ class Catch:
 
 
 def catch(arena: Arena, mutant: Mutant, start: int, most: int) -> Catch:
-    """Run seeds until one of them breaks a promise; at most `most`."""
+    """Run seeds until one of them breaks a promise; at most `most`.
+
+    A worker that ends with an error of its program does not count: that is what a mutant does that no longer fits the engine.
+    """
     with mutant.at_work():
         for number in range(most):
             report = run(arena, generate(start + number))
-            if report.violations:
-                first = report.violations[0]
+            promises = [violation for violation in report.violations if violation.invariant != "crash"]
+            if promises:
+                first = promises[0]
                 return Catch(mutant.name, number + 1, first.invariant, first.sentence)
     return Catch(mutant.name, most, None)
 
 
 def _job(work: tuple[str, int, int]) -> Catch:
     name, start, most = work
-    mutant = next(each for each in MUTANTS if each.name == name)
+    mutant = next(each for each in ALL_MUTANTS if each.name == name)
     found: Catch = campaign.in_arena(lambda arena, _: catch(arena, mutant, start, most), None)
     return found
 

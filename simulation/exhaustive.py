@@ -38,6 +38,8 @@ STORY: tuple[Step, ...] = (
     Step("deliver_units", salt=1),
     Step("deliver"),
     Step("observe"),
+    Step("bill", salt=1),
+    Step("bill", salt=5),
     Step("delete_line", salt=4),
     Step("restate", salt=6),
     Step("next_day", amount=1.0),

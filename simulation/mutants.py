@@ -162,13 +162,13 @@ def _claim_before_send() -> Patches:
     """A lane counts as done as soon as it is about to be sent."""
 
     def make(write: Any) -> Any:
-        def early(session: Any, cur: Any, batch: Any) -> Any:
+        def early(session: Any, cur: Any, channel: Any, batch: Any) -> Any:
             for item in batch:
                 cur.execute(
                     "UPDATE lane SET acked_hash = desired_hash, acked_version = desired_version WHERE id = %s",
                     (item.lane.id,),
                 )
-            return write(session, cur, batch)
+            return write(session, cur, channel, batch)
 
         return early
 

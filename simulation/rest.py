@@ -41,7 +41,7 @@ def come_to_rest(world: World) -> None:
     _drain(world, "intake", "settle_ads", "settle_crm")
     while answers(world.arena, questions.PARKED)[0]:
         before = answers(world.arena, questions.PENDING)[3]
-        _drain(world, "replay")
+        _drain(world, "replay", "intake")  # what waits is told anew by the next intake
         if answers(world.arena, questions.PENDING)[3] == before:
             break
     for _ in range(4):

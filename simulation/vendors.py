@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from connectors.base import (
     Capabilities,
+    CensusRow,
     CheckReport,
     Connector,
     CreateProtocol,
@@ -184,6 +185,24 @@ class SimulatedAdServer(_Simulated):
         seen = {vendor_id: table[vendor_id].native() for vendor_id in vendor_ids if vendor_id in table}
         self._answered()
         return seen
+
+    def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+        """Every object of a type in id order, archived ones too, a few on each page."""
+        rows = [
+            CensusRow(
+                thing.id,
+                mark=str(thing.fields.get("externalId") or ""),
+                marker=str(thing.fields.get("externalId" if record == "LineItem" else "name") or ""),
+                archived=thing.archived,
+                scope=str(thing.fields.get("type") or ""),
+                delivered=None if record == "Company" else self.world.ads.units_of(thing.id),
+            )
+            for thing in self.world.ads.things[record].values()
+        ]
+        for start in range(0, max(1, len(rows)), self.world.terms.page_size):
+            self._ask("census")
+            self._answered()
+            yield rows[start : start + self.world.terms.page_size]
 
     def resolve(self, table: str, names: Sequence[str], scope: str = "") -> Mapping[str, str]:
         """Every name but `Nowhere` is known."""
