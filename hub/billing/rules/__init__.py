@@ -6,6 +6,7 @@ was billed after its numbers were restated, `replay` recomputes a stored case by
 
 from hub.billing.rules.adjustment import Adjustment, Adjustments, adjust
 from hub.billing.rules.calculation import calculate, replay
+from hub.billing.rules.contract import agency_is_billed, case_of, monthly_cycles
 from hub.billing.rules.dispute import Outcome, Settlement
 from hub.billing.rules.explanation import Flag, Rule, Step
 from hub.billing.rules.line_period import (
@@ -18,6 +19,7 @@ from hub.billing.rules.line_period import (
     Result,
     SourceCount,
 )
+from hub.billing.rules.positions import adjustment_line, invoice_lines
 from hub.billing.rules.rule_set import CURRENT, RuleSet, UnknownRuleSet, rule_set
 
 __all__ = [
@@ -40,7 +42,12 @@ __all__ = [
     "Step",
     "UnknownRuleSet",
     "adjust",
+    "adjustment_line",
+    "agency_is_billed",
     "calculate",
+    "case_of",
+    "invoice_lines",
+    "monthly_cycles",
     "replay",
     "rule_set",
 ]

@@ -181,6 +181,11 @@ class Billable(Canonical):
         """Nothing to put on a document: no amount and no bonus to list."""
         return not self.amounts.gross and not self.quantity and not self.bonus
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """How it came about, in words."""
+        return tuple(step.sentence for step in self.steps)
+
 
 class Blocked(Canonical):
     """Why a line-period cannot be billed. `disputed`: the counts differ too far, and people have to settle it."""
@@ -195,6 +200,11 @@ class Blocked(Canonical):
     steps: tuple[Step, ...]
     rules: _Word
     inputs_hash: _Word
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """How far the calculation came, then what stopped it and who does what."""
+        return (*(step.sentence for step in self.steps), *(problem.sentence for problem in self.problems))
 
 
 Result = Annotated[Billable | Blocked, Field(discriminator="kind")]
