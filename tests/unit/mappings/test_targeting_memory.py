@@ -1,0 +1,114 @@
+"""What is remembered of targetings never outlives the answers it was made from, and changes no result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mappings.context import Names
+from mappings.gam.targeting import Expression
+from mappings.gam.transforms import gam_datetime
+from mappings.memory import Kept, forget_all
+from oms_schema.line import Flight
+from oms_schema.targeting import Criterion, Dimension, Operator
+
+GEO = {"country": "COUNTRY", "region": "REGION", "postal_code": "POSTAL_CODE"}
+CUSTOM = {"age": "age", "gender": "gender"}
+VALUES = ("a", "b", "c")
+TABLES = [("Geo_Target:" + word, scope) for word in GEO.values() for scope in ("", *VALUES)]
+KEPT = Expression(GEO, CUSTOM)
+"""One for all examples, as one mapping maps many batches."""
+
+criteria = st.lists(
+    st.tuples(st.sampled_from([Dimension(d) for d in (*GEO, *CUSTOM)]), st.sampled_from(Operator)),
+    max_size=5,
+    unique=True,
+).flatmap(
+    lambda pairs: st.tuples(
+        *[
+            st.builds(
+                Criterion,
+                dimension=st.just(dimension),
+                operator=st.just(operator),
+                values=st.lists(st.sampled_from(VALUES), min_size=1, max_size=2, unique=True).map(tuple),
+            )
+            for dimension, operator in pairs
+        ]
+    )
+)
+answer = st.sampled_from([None, "1", "2"])
+answers = st.fixed_dictionaries(
+    {
+        **{table: st.fixed_dictionaries(dict.fromkeys(VALUES, answer)) for table in TABLES},
+        ("CustomTargetingKey", ""): st.fixed_dictionaries(dict.fromkeys(CUSTOM.values(), answer)),
+        **{
+            ("CustomTargetingValue", key): st.fixed_dictionaries(dict.fromkeys(VALUES, answer))
+            for key in CUSTOM.values()
+        },
+    }
+)
+
+
+@dataclass
+class Surroundings:
+    """The one thing that a targeting asks of its context."""
+
+    names: Names
+
+
+@settings(max_examples=400, deadline=None)
+@given(asked=criteria, known=answers)
+def test_a_targeting_follows_the_answers_of_its_own_batch(asked: tuple[Criterion, ...], known: Any) -> None:
+    first = KEPT.express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
+    again = KEPT.express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
+    fresh = Expression(GEO, CUSTOM).express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
+
+    assert again is first
+    assert (first.geo, first.custom, first.losses, first.listed) == (
+        fresh.geo,
+        fresh.custom,
+        fresh.losses,
+        fresh.listed,
+    )
+
+
+def test_a_long_targeting_is_not_kept_beyond_its_batch() -> None:
+    long = (Criterion(dimension=Dimension.POSTAL_CODE, values=tuple(str(number) for number in range(100))),)
+
+    def expressed() -> object:
+        return KEPT.express(long, Surroundings(Names({})))  # type: ignore[arg-type]
+
+    assert expressed() is not expressed()
+
+
+def test_two_roots_never_share_a_targeting() -> None:
+    expressed = KEPT.express((), Surroundings(Names({})))  # type: ignore[arg-type]
+
+    roots = [expressed.below(root)["inventoryTargeting"]["targetedAdUnits"][0]["adUnitId"] for root in ("7", "8", "7")]
+
+    assert roots == ["7", "8", "7"]
+
+
+def test_what_is_kept_stays_below_its_most_and_can_be_forgotten() -> None:
+    kept: Kept[int, int] = Kept(3)
+
+    for number in range(10):
+        assert kept.keep(number, -number) == -number
+        assert len(kept) <= 3
+    forget_all()
+
+    assert not kept
+
+
+def test_equal_times_of_two_folds_are_told_apart() -> None:
+    forward: Callable[..., dict[str, Any]] = gam_datetime().forward
+    night = {"start": "2020-11-01T01:30:00", "zone": "America/New_York"}
+    first, second = Flight.model_validate(night), Flight.model_validate({**night, "start_fold": 1})
+
+    assert forward(first.start, first.zone)["timeZoneId"] == "America/New_York"
+    assert forward(second.start, second.zone) == forward(second.start, second.zone)
+    assert (forward(second.start, second.zone)["hour"], forward(second.start, second.zone)["timeZoneId"]) == (6, "UTC")
