@@ -40,6 +40,12 @@ PROTOCOLS = {
 EXAMPLES: dict[str, dict[str, object]] = {
     "gam": {"network_code": "1", "access_token": "example"},
     "tryton": {"url": "https://erp.acme.example", "database": "acme", "user": "orderhub", "password": "example"},
+    "xero": {
+        "tenant_id": "6f1d2c3b-4a59-4e68-8777-0123456789ab",
+        "client_id": "example",
+        "client_secret": "example",
+        "account_code": "200",
+    },
     "salesforce": {"domain": "acme.my", "consumer_key": "example", "consumer_secret": "example"},
 }
 """Least settings with which a connector can say what it does; it is not connected."""

@@ -1,11 +1,15 @@
-"""`python -m sandbox gam|salesforce`: runs one simulated vendor as a process on loopback."""
+"""`python -m sandbox gam|salesforce|xero`: runs one simulated vendor as a process on loopback."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-_VENDORS = {"gam": "sandbox.gam.process", "salesforce": "sandbox.salesforce.process"}
+_VENDORS = {
+    "gam": "sandbox.gam.process",
+    "salesforce": "sandbox.salesforce.process",
+    "xero": "sandbox.xero.process",
+}
 
 
 def main(arguments: list[str]) -> int:
