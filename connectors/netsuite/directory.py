@@ -1,0 +1,114 @@
+"""What documents point to in NetSuite, by the names people use: currencies, items, customers."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from connectors.errors import RecordRejected
+from connectors.netsuite.documents import PartyShape
+from connectors.netsuite.error_table import odd_reply
+from connectors.netsuite.session import AccountSession, Row
+from connectors.netsuite.settings import NetSuiteSettings
+from connectors.netsuite.suiteql import is_id, one_of, text
+
+
+class UnknownName(RecordRejected):
+    """A name the document uses is unknown in NetSuite; `path` is the document's field."""
+
+
+def eid(external_id: str) -> str:
+    """An external id as the address of a record takes it."""
+    return f"eid:{quote(external_id, safe='')}"
+
+
+class Directory:
+    """Looks names up and remembers what finance rarely changes, for as long as the connector lives."""
+
+    def __init__(self, session: AccountSession, settings: NetSuiteSettings) -> None:
+        self._session = session
+        self._settings = settings
+        self._currencies: dict[str, str] = {}
+        self._items: dict[str, str] = {}
+        self._customers: dict[str, str] = {}
+
+    def currency(self, symbol: str) -> str:
+        """Id of a currency. Raises UnknownName."""
+        if symbol not in self._currencies:
+            statement = f"SELECT id FROM currency WHERE symbol = {text(symbol)}"  # noqa: S608 - quoted
+            found = self._ids(statement, "currency")
+            if len(found) != 1:
+                raise UnknownName(
+                    "CURRENCY-UNKNOWN",
+                    f"NetSuite has no single currency {symbol}. Nothing was created. Finance adds it; operations then replays "
+                    "the document.",
+                    path="currency",
+                )
+            self._currencies[symbol] = found[0]
+        return self._currencies[symbol]
+
+    def item(self, name: str | None) -> str:
+        """Id of the item a line is sold as; None is the connection's own. Raises UnknownName."""
+        wanted = name or self._settings.item
+        if wanted not in self._items:
+            statement = f"SELECT id FROM item WHERE itemid = {text(wanted)} AND isinactive = 'F'"  # noqa: S608 - quoted
+            found = self._ids(statement, "item")
+            if len(found) != 1:
+                raise UnknownName(
+                    "ITEM-UNKNOWN",
+                    f"NetSuite has no single active item {wanted}. Nothing was created. Finance adds it, or the hub's "
+                    "administrator sets `item`; operations then replays the document.",
+                    path="lines.product",
+                )
+            self._items[wanted] = found[0]
+        return self._items[wanted]
+
+    def customers(self, codes: list[str]) -> dict[str, Row]:
+        """Customers by external id; unknown ones are absent."""
+        if not codes:
+            return {}
+        columns = "id, externalid, companyname, isinactive"
+        statement = f"SELECT {columns} FROM customer WHERE {one_of('externalid', codes)}"  # noqa: S608 - quoted
+        rows = self._session.query(statement, most=1000, record="customer")
+        return {row["externalid"]: row for row in rows if is_id(row.get("id")) and "externalid" in row}
+
+    def customer(self, wanted: PartyShape) -> str:
+        """Id of a customer; created when it does not exist and may be. Raises UnknownName, and what a write raises."""
+        if wanted.code not in self._customers:
+            known = self.customers([wanted.code]).get(wanted.code)
+            if known is not None and known.get("isinactive") == "T":
+                raise UnknownName(
+                    "CUSTOMER-INACTIVE",
+                    f"The customer {wanted.code} is inactive in NetSuite. No document was created. Finance makes it active; "
+                    "operations then replays the document.",
+                    path="party.code",
+                )
+            self._customers[wanted.code] = known["id"] if known is not None else self.create_customer(wanted)
+        return self._customers[wanted.code]
+
+    def create_customer(self, wanted: PartyShape) -> str:
+        """Create a customer by its external id, which is unique. Returns its id."""
+        if not self._settings.create_customers or not wanted.name:
+            raise UnknownName(
+                "CUSTOMER-UNKNOWN",
+                f"NetSuite has no customer with the external id {wanted.code}. No document was created. Finance creates it "
+                "with this external id; operations then replays the document.",
+                path="party.code",
+            )
+        values: dict[str, object] = {"companyName": wanted.name, "isPerson": False}
+        if self._settings.subsidiary is not None:
+            values["subsidiary"] = {"id": self._settings.subsidiary}
+        address = ", ".join(
+            part
+            for part in (wanted.street, wanted.postal_code, wanted.city, wanted.country)
+            if part is not None and part
+        )
+        if address:  # an address book is a subrecord, which REST does not update; finance completes it from here
+            values["comments"] = address
+        return self._session.write("PUT", f"record/v1/customer/{eid(wanted.code)}", values, record="customer")
+
+    def _ids(self, statement: str, record: str) -> list[str]:
+        found = [row.get("id") for row in self._session.query(statement, most=2, record=record)]
+        ids = [id_ for id_ in found if id_ is not None and is_id(id_)]
+        if len(ids) != len(found):
+            raise odd_reply(f"a {record} has no id")
+        return ids
