@@ -46,6 +46,14 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "client_secret": "example",
         "account_code": "200",
     },
+    "netsuite": {
+        "account": "1234567",
+        "client_id": "example",
+        "certificate_id": "example",
+        "private_key": "example",
+        "item": "Advertising",
+        "time_zone": "America/Los_Angeles",
+    },
     "salesforce": {"domain": "acme.my", "consumer_key": "example", "consumer_secret": "example"},
 }
 """Least settings with which a connector can say what it does; it is not connected."""

@@ -1,4 +1,4 @@
-"""`python -m sandbox gam|salesforce|xero`: runs one simulated vendor as a process on loopback."""
+"""`python -m sandbox gam|netsuite|salesforce|xero`: runs one simulated vendor as a process on loopback."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 _VENDORS = {
     "gam": "sandbox.gam.process",
+    "netsuite": "sandbox.netsuite.process",
     "salesforce": "sandbox.salesforce.process",
     "xero": "sandbox.xero.process",
 }
