@@ -89,6 +89,7 @@ class _Calculation:
         if case.override is not None:
             raise refusals.override_without_count(name.value)
         total = contracted_quantity(price, case.goal, case.budget)
+        self._check_size(total or 1)
         value = contract_value(price, total)
         if value is None:
             raise refusals.no_contract_quantity(price.method.value)
@@ -161,6 +162,7 @@ class _Calculation:
             count = chosen(case, self.rules, self.why, self.flags)
         if case.override is None:
             self._delivery_flags(count.delivered, (total or 0) if at_end else booked)
+        self._check_size(max(count.quantity, total or 0))
         quantity = self._capped(count, total, goals, at_end=at_end, contracted=contracted)
         if case.override is not None and quantity < count.quantity:
             raise refusals.override_above_cap(count.quantity, quantity)
@@ -232,6 +234,13 @@ class _Calculation:
         return False
 
     # ------------------------------------------------------------ what both ways share
+    def _check_size(self, units: int) -> None:
+        price = self.case.price
+        share = MICROS - price.commission_ppm if price.basis is PriceBasis.NET and self.case.agency_billed else MICROS
+        # Tax at most doubles the amount, and it has to stay below 2**63.
+        if price.rate * units * MICROS >= 2**62 * per(price.method) * share:
+            raise refusals.amount_too_large(units)
+
     def _check_flight(self) -> None:
         if self.case.flight.end is None:
             raise refusals.flight_open()

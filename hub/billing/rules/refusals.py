@@ -76,6 +76,13 @@ def no_contract_quantity(method: str) -> NotBillable:
     return _refusal("CONTRACT-UNKNOWN", "goal", None, happened, fix, "Sales", Reason.VALIDATION)
 
 
+def amount_too_large(quantity: int) -> NotBillable:
+    """AMOUNT-TOO-LARGE: no 64-bit amount of micros can hold it, so a count or the rate is wrong."""
+    happened = f"{quantity:,} units at this rate cost more than an amount of money can hold."
+    fix = "Operations looks up which of the count and the rate is wrong at its source."
+    return _refusal("AMOUNT-TOO-LARGE", "counts", quantity, happened, fix, "Operations", Reason.VALIDATION)
+
+
 def history_missing(label: str) -> NotBillable:
     """EARLIER-OPEN: the cap looks at the line's other periods and one is not known."""
     happened = f"The cap counts the whole line, and what was delivered in {label} is not known."

@@ -90,6 +90,8 @@ def result(case: LinePeriodCase) -> Billable:
         ),
         ("FLIGHT-OUTSIDE", 5, None, {"terms": {"source": "contracted"}, "flight": QUARTER}),
         ("CONTRACT-UNKNOWN", 5, None, {"price": CPC, "counts": "clicks"}),
+        ("AMOUNT-TOO-LARGE", 2**62, None, {"terms": {"cap": CapMode.NO_CAP}}),
+        ("AMOUNT-TOO-LARGE", 5, None, {"goal": Goal(unit=GoalUnit.IMPRESSIONS, quantity=10**18)}),
         ("EARLIER-OPEN", 5, None, {"cycles": SPRING, "flight": QUARTER}),
         ("NO-REPORT", None, None, {}),
         ("NO-REPORT", 5, None, {"price": CPC, "terms": {"cap": CapMode.NO_CAP}}),
@@ -332,6 +334,13 @@ def test_a_correction_uses_the_price_and_tax_of_the_original(case: Build) -> Non
     (credit,) = adjust([case(899_000, price=dearer, tax_ppm=250_000, billed=(original,))]).credits
     assert (credit.amounts.gross, credit.amounts.tax) == (12_000_000, 2_400_000)
     assert credit.steps[-1].rule is Rule.ADJUSTMENT
+
+
+def test_a_period_billed_by_fallback_is_corrected_when_the_third_party_speaks(case: Build) -> None:
+    billed = issued(case(983_456, terms=THIRD, fallback_due=True))
+    assert adjust([case(983_456, terms=THIRD, fallback_due=True, billed=(billed,))]).is_empty
+    (credit,) = adjust([case(983_456, 950_000, terms=THIRD, fallback_due=True, billed=(billed,))]).credits
+    assert (credit.quantity, credit.amounts.gross) == (33_456, 401_470_000)
 
 
 def test_a_restatement_that_opens_a_dispute_corrects_nothing_yet(case: Build) -> None:
