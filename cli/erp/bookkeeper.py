@@ -12,8 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from cli.erp.company import PAYMENT_METHOD
+from connectors.tryton.error_table import Question
 from connectors.tryton.rpc import RpcSession
 from connectors.tryton.settings import TrytonSettings
+
+MOST_QUESTIONS = 5
+"""Questions about one document that are answered; more than that is a person's surprise, not a routine."""
 
 _INVOICE = "account.invoice"
 _PAY = "account.invoice.pay"
@@ -46,7 +50,7 @@ class Bookkeeper:
         return int(self._session.read(_INVOICE, "search_count", []))
 
     def pay(self, invoice: int, amount: Decimal, on: date) -> None:
-        """Register a payment, in the invoice's currency; less than the balance is a part payment."""
+        """Register a payment, in the invoice's currency; what is not the balance is entered as a part payment."""
         where = {"active_model": _INVOICE, "active_id": invoice, "active_ids": [invoice]}
         wizard, state, _ = self._session.wizard(_PAY, "create", context=where)
         view = self._session.wizard(_PAY, "execute", wizard, {}, state, context=where)
@@ -59,7 +63,13 @@ class Bookkeeper:
 
     def post(self, invoice: int) -> None:
         """Post a draft by hand, answering yes to whatever Tryton asks."""
-        self._session.write(_INVOICE, "post", [invoice], context={"_skip_warnings": True})
+        for _ in range(MOST_QUESTIONS):
+            try:
+                self._session.write(_INVOICE, "post", [invoice])
+                return
+            except Question as question:
+                self._session.write("res.user.warning", "skip", question.name, False)
+        self._session.write(_INVOICE, "post", [invoice])
 
     def redate(self, invoice: int, on: date) -> None:
         """Give a draft another date."""

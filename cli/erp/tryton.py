@@ -7,11 +7,12 @@ SQLite is enough: one file to copy, and every rule of the accounts is the server
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import secrets
 import shutil
+import sqlite3
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -179,9 +180,18 @@ def _make(tools: Path, folder: Path) -> None:
     finally:
         session.close()
         server.stop()
+    _fold_journal(folder / _DATABASE_FILE)
     mark = folder / _MARK
     mark.touch(mode=0o600)
     mark.write_text(json.dumps(asdict(credentials)), encoding="utf-8")
+
+
+def _fold_journal(database: Path) -> None:
+    """Write what lies in the journal of a stopped server into the database file, the only one that is copied."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise TrytonError(f"Somebody else holds {database}; the template is not kept. Whoever started it stops it.")
 
 
 def fiscal_years() -> tuple[int, ...]:
@@ -193,10 +203,10 @@ def fiscal_years() -> tuple[int, ...]:
 def _fingerprint(tools: Path) -> str:
     """What a template was made from: the installed server, the set-up, the years."""
     digest = hashlib.sha256()
-    for path in (tools / ".installed.lock", Path(company.__file__), Path(__file__)):
-        digest.update(path.read_bytes() if path.exists() else b"-")
+    for path in (Path(company.__file__), Path(__file__)):
+        digest.update(path.read_bytes())
     packages = sorted(path.name for path in tools.glob("lib/python*/site-packages/trytond*.dist-info"))
-    digest.update(f"{packages}{fiscal_years()}{PRICE_DECIMALS}{os.path.sep}".encode())
+    digest.update(f"{packages}{fiscal_years()}{PRICE_DECIMALS}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -37,6 +37,11 @@ class Directory:
         self._parties: dict[str, tuple[int, int]] = {}
         self._single: dict[str, int] = {}
 
+    def forget(self) -> None:
+        """Look everything up again: a refusal may mean that finance changed it."""
+        for known in (self._currencies, self._sold, self._parties, self._single):
+            known.clear()
+
     def company(self) -> int:
         """Id of the company the connection works for. Raises Misconfigured when the user belongs to none."""
         company = self._session.context().get("company")

@@ -28,6 +28,7 @@ from connectors.errors import (
     AuthFailed,
     ConnectorError,
     OutcomeUnknown,
+    PermissionMissing,
     RecordRejected,
     RetryLater,
     SchemaDrift,
@@ -105,6 +106,18 @@ def rpc_error(error: object, method: str, effect: Effect) -> ConnectorError:
     """The exception for the `error` of a reply to `method`."""
     kind, arguments = _split(error)
     match kind, arguments:
+        case "UserError" | "UserWarning", [_, *_] if effect is Effect.READ:
+            words = one_line(" – ".join(str(part) for part in arguments[:2] if part))
+            if refusal(words).reason == "permission":
+                return PermissionMissing(
+                    kind,
+                    f"Tryton does not let the hub's user read: {words} Nothing was changed. An administrator of Tryton grants "
+                    "the right.",
+                    record=method,
+                )
+            return RetryLater(
+                kind, f"Tryton did not answer {method}: {words} Nothing was changed. The hub tries again."
+            )
         case "UserError", [message, *rest]:
             words = one_line(" – ".join(str(part).strip() for part in (message, *rest[:1]) if part))
             fix = refusal(words).fix

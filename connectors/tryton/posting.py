@@ -108,6 +108,7 @@ class Posting:
             except UnknownName:
                 raise
             except RecordRejected as error:
+                self._directory.forget()
                 return _refused(item, error, "No draft was made.")
         unlike = differences(wanted, row)
         if unlike:
@@ -127,14 +128,7 @@ class Posting:
 
     def _drafted(self, wanted: DocumentShape) -> dict[str, Any]:
         """The new draft as Tryton sees it."""
-        directory = self._directory
-        currency, digits = directory.currency(wanted.currency)
-        sold = [directory.sold(line.product or self._settings.product) for line in wanted.lines]
-        origins = self._origins(wanted)
-        account, journal, term = directory.receivable(), directory.journal(), directory.payment_term()
-        term_date = directory.term_date()
-        party, address = directory.party(wanted.party)
-        booking = Booking(party, address, currency, digits, account, journal, term, sold, origins, term_date)
+        booking = self._booking(wanted)
         created = self._session.write(MODEL, "create", [draft(wanted, booking, self._settings.price_decimals)])
         if not isinstance(created, list) or len(created) != 1 or type(created[0]) is not int:
             raise unreadable("no id", "invoice.create", Effect.WRITE)
@@ -144,6 +138,17 @@ class Posting:
             raise unreadable(
                 f"nothing readable about its draft ({error.code})", "invoice.read", Effect.WRITE
             ) from error
+
+    def _booking(self, wanted: DocumentShape) -> Booking:
+        """Tryton's ids for everything the document names; its party is created where it may be. Raises UnknownName."""
+        directory = self._directory
+        currency, digits = directory.currency(wanted.currency)
+        sold = [directory.sold(line.product or self._settings.product) for line in wanted.lines]
+        origins = self._origins(wanted)
+        account, journal, term = directory.receivable(), directory.journal(), directory.payment_term()
+        term_date = directory.term_date()
+        party, address = directory.party(wanted.party)
+        return Booking(party, address, currency, digits, account, journal, term, sold, origins, term_date)
 
     def _origins(self, wanted: DocumentShape) -> list[int | None]:
         """Ids of the corrected lines. Raises UnknownName when the corrected document is not posted in Tryton."""

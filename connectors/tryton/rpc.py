@@ -85,7 +85,10 @@ class RpcSession:
         return self._context
 
     def read(self, model: str, method: str, *parameters: Any, context: Mapping[str, Any] | None = None) -> Any:
-        """Call a method that changes nothing. Raises RetryLater, AuthFailed, Misconfigured, QuotaExhausted, RecordRejected."""
+        """Call a method that changes nothing.
+
+        Raises RetryLater, AuthFailed, PermissionMissing, Misconfigured, SchemaDrift, QuotaExhausted.
+        """
         return self._in_context(f"model.{model}.{method}", parameters, Effect.READ, context)
 
     def write(self, model: str, method: str, *parameters: Any, context: Mapping[str, Any] | None = None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.errors import AuthFailed, OutcomeUnknown, RecordRejected, RetryLater, SchemaDrift
+from connectors.errors import AuthFailed, OutcomeUnknown, PermissionMissing, RecordRejected, RetryLater, SchemaDrift
 from connectors.tryton.error_table import Effect, Question, refusal, rpc_error
 
 TRACEBACK = """Traceback (most recent call last):
@@ -66,6 +66,12 @@ def test_a_read_of_a_field_that_is_gone_is_drift_and_a_write_is_still_in_doubt()
     assert isinstance(drift, SchemaDrift)
     assert drift.field == "colour"
     assert isinstance(rpc_error(["'colour'", TRACEBACK], "model.account.invoice.create", Effect.WRITE), OutcomeUnknown)
+
+
+def test_a_read_that_is_refused_stops_the_record_type_or_waits_and_rejects_no_document() -> None:
+    hidden = rpc_error(["UserError", ['You are not allowed to access "account.invoice".', "", None]], "x", Effect.READ)
+    assert isinstance(hidden, PermissionMissing)
+    assert isinstance(rpc_error(["UserError", ["Something else.", "", None]], "x", Effect.READ), RetryLater)
 
 
 def test_credentials_never_reach_a_sentence() -> None:
