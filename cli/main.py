@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import audit, look, mapping_trial, parked_work, reconcile, work
+from cli import audit, delivery, look, mapping_trial, parked_work, reconcile, work
 from cli.demo.run import demo
 from cli.exit_codes import EPILOG, ExitCode
 
@@ -43,6 +43,7 @@ app.command()(reconcile.recover)
 map_app.command("try")(mapping_trial.try_mapping)
 app.add_typer(map_app, name="map")
 app.add_typer(audit.app, name="audit")
+app.add_typer(delivery.app, name="delivery")
 
 
 def run() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Self
 
 from connectors.base import ObservesRecords, PushesRecords, ReadsChanges, ReportsDelivery
@@ -14,7 +14,8 @@ from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub import config, log
 from hub.clock import StoredClock
-from hub.delivery import pull
+from hub.delivery import finality, pull, questions
+from hub.delivery.answers import DayFinality, FactVersion, QuarantinedLine, ReportSummary
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
 from hub.ops import acceptance, answers, approval, chain, correspondence, parked_work, pauses, retry
@@ -50,6 +51,7 @@ from hub.store.parking import Selection
 from hub.store.shares import Work
 from hub.sync import breaker, census, drift, intake, observe, plan, push, recovery, settle, targets
 from hub.sync.vendor import reading, take_tokens
+from oms_schema.delivery import DeliveryFact
 from oms_schema.ids import EntityKind
 
 
@@ -197,6 +199,64 @@ class Hub:
         """Load a ready report."""
         with self.session.doing(Work.REPORT):
             return log.told("load_delivery", pull.load_delivery(self.session, connection, job))
+
+    @anchored
+    def load_report(
+        self,
+        source: str,
+        file: Path,
+        *,
+        as_of: datetime | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        rows: int | None = None,
+        final: bool = False,
+        accept_outliers_by: str | None = None,
+    ) -> ReportSummary:
+        """Load a delivery report from a file, whole or not at all. `as_of` is business time, now unless told.
+
+        Raises ReportRefused, ReportHeld (until somebody accepts it), StoreContended, NotFound, ConnectionBroken.
+        """
+        loaded: ReportSummary = _report_files().load_file(
+            self.session,
+            source,
+            file,
+            as_of=as_of,
+            since=since,
+            until=until,
+            rows=rows,
+            final=final,
+            accepted_by=accept_outliers_by,
+        )
+        return log.told("load_report", loaded)
+
+    @anchored
+    def load_dropped_reports(self, source: str) -> Sequence[ReportSummary]:
+        """Load every file of the source's folder that was not loaded before, the oldest first. Raises as `load_report`."""
+        loaded: Sequence[ReportSummary] = _report_files().load_dropped(self.session, source)
+        return loaded
+
+    @anchored
+    def claim_quarantine(self, source: str) -> int:
+        """Make facts of quarantined delivery whose lines have become known; returns how many days."""
+        claimed: int = _report_files().claim_quarantine(self.session, source)
+        return claimed
+
+    def quarantine(self, source: str | None = None) -> Sequence[QuarantinedLine]:
+        """Delivery of lines that nobody knows, the largest first."""
+        return questions.quarantine(self.session, source)
+
+    def fact_versions(self, line: str, *, restated_only: bool = False) -> Sequence[FactVersion]:
+        """Every version of a line's facts, all sources. Raises NotFound."""
+        return questions.fact_versions(self.session, line, restated_only=restated_only)
+
+    def delivery_facts(self, line_id: str, since: date, until: date) -> Sequence[DeliveryFact]:
+        """The newest facts of a canonical line, all sources side by side with their finality, days inclusive."""
+        return questions.delivery_facts(self.session, line_id, since, until)
+
+    def finality(self, source: str, since: date, until: date) -> Sequence[DayFinality]:
+        """Which days of a source are final, and why; days inclusive."""
+        return finality.finality(self.session, source, since, until)
 
     def status(self) -> StatusResult:
         """The whole hub on one page; reads only the store."""
@@ -379,6 +439,20 @@ class Hub:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _report_files() -> ModuleType:
+    """Imported when a report comes: polars takes a third of a second, and no other verb needs it. Raises ConfigurationError."""
+    try:
+        from hub.delivery import files
+    except ModuleNotFoundError as error:
+        if error.name != "polars":
+            raise
+        raise ConfigurationError(
+            "Delivery reports are read with polars, which is not installed. Nothing was loaded. Operations installs "
+            "`orderhub[facts]`."
+        ) from error
+    return files
 
 
 def _info(name: str, settings: config.ConnectionSettings) -> ConnectionInfo:

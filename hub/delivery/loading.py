@@ -33,6 +33,7 @@ from hub.store.database import Cursor, Database
 from hub.store.journal import Entry
 from hub.store.partitions import Partition, Source
 from hub.sync import projection
+from oms_schema.delivery import CountedBy
 
 SESSIONS = 2
 """Days built at once, each on a connection of its own: with three the memory of 10 million rows passes 256 MB."""
@@ -126,6 +127,28 @@ def load_report(session: Session, source: str, report: Report, *, spool_folder: 
         return _Load(session, source, shape, report, told, spool).run()
 
 
+def claim_quarantine(session: Session, source: str) -> int:
+    """Make facts of what waits for lines that have become known; returns how many days. Every load does it, too.
+
+    Raises NotFound, ConnectionBroken.
+    """
+    shape = shape_of(session, source)
+    with session.database.transaction() as cur:
+        facts.lock_source(cur, source)
+        report_facts.begin(cur, source, _line_ids(source, shape))
+        claimed = report_facts.claim(cur, source)
+        orders = report_facts.orders_touched(cur) if shape.counted_by is CountedBy.SELLER else []
+        journal.mark_stale(cur, orders)
+    if orders:
+        projection.refresh(session)
+    return claimed
+
+
+def _line_ids(source: str, shape: ReportShape) -> str:
+    """The connection whose vendor ids a source uses, empty for canonical ids."""
+    return "" if shape.line_ids == CANONICAL_LINES else shape.line_ids or source
+
+
 def _frames(source: str, shape: ReportShape, report: Report, told: Told) -> Iterator[pl.DataFrame]:
     if report.paged:
         raw = page_report.frames(source, shape, report.pieces, told)
@@ -215,8 +238,7 @@ class _Load:
         return known
 
     def _write(self, cur: Cursor, known: Source) -> tuple[list[str], int, int]:
-        line_ids = "" if self._shape.line_ids == CANONICAL_LINES else self._shape.line_ids or self._source
-        fresh = report_facts.begin(cur, self._source, line_ids)
+        fresh = report_facts.begin(cur, self._source, _line_ids(self._source, self._shape))
         rows_of, days = self._days(cur)
         self._known = partitions.partitions(cur, self._source, days)
         days = self._with_emptied(cur, days)

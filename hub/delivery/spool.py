@@ -13,8 +13,8 @@ from typing import Self
 
 import polars as pl
 
-SPILL_ROWS = 300_000
-"""Rows held before they are written by day: about 25 MB. Fewer would cut many days into crumbs."""
+SPILL_ROWS = 200_000
+"""Rows held before they are written by day: about 15 MB. Fewer would cut many days into crumbs."""
 
 
 class Spool:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from hub.delivery.refusals import ReportRefused
 
-PIECE = 4 << 20
+PIECE = 1 << 20
 """Bytes of one unpacked piece."""
 
 READ = 1 << 20
@@ -96,7 +96,7 @@ def _members(source: str, packed: Iterator[bytes], most: int) -> Iterator[bytes]
         raise ReportRefused(source, "gzip_cut", "The gzip file ends in the middle.", AGAIN)
 
 
-def ahead(pieces: Iterator[_T], depth: int = 3) -> Iterator[_T]:
+def ahead(pieces: Iterator[_T], depth: int = 4) -> Iterator[_T]:
     """The same pieces, made by a thread of their own up to `depth` ahead; its exceptions arrive here.
 
     zlib lets other threads run, so that unpacking costs no time of whoever reads.

@@ -225,3 +225,13 @@ def versions(cur: Cursor, line_id: str) -> list[Version]:
         {"l": line_id},
     )
     return [Version(row[0], row[1], row[2], (row[3], row[4], row[5], row[6]), row[7]) for row in cur.fetchall()]
+
+
+def lines_named(cur: Cursor, text: str) -> list[str]:
+    """Canonical ids of the lines that this text names: their own id, the CRM's, an external one, or any vendor's."""
+    cur.execute(
+        "SELECT id FROM entity WHERE kind = 'line' AND (id = %(t)s OR native_id = %(t)s OR external_id = %(t)s) UNION "
+        "SELECT entity_id FROM reference WHERE kind = 'line' AND (vendor_id = %(t)s OR entity_id = %(t)s) ORDER BY 1 LIMIT 6",
+        {"t": text},
+    )
+    return [row[0] for row in cur.fetchall()]

@@ -16,7 +16,13 @@ from hub.delivery.shape import ReportShape
 HEAD = "Date,Line item ID,Ad unit,Impressions,Clicks\n"
 GOOD = HEAD + "2026-03-01,11,a,70,1\n2026-03-01,12,a,10,1\n2026-03-02,11,a,40,0\n"
 ZIP = gzip.compress(GOOD.encode())
-COLUMNS = {"day": "Date", "line": "Line item ID", "impressions": "Impressions", "clicks": "Clicks", "ad_unit": "Ad unit"}
+COLUMNS = {
+    "day": "Date",
+    "line": "Line item ID",
+    "impressions": "Impressions",
+    "clicks": "Clicks",
+    "ad_unit": "Ad unit",
+}
 USUAL: dict[str, Any] = {
     "columns": COLUMNS,
     "zone": "America/New_York",

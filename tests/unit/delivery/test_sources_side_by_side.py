@@ -82,7 +82,11 @@ def test_counts_up_to_a_day_that_cannot_be_taken_apart_are_refused(world: Any, r
 def test_a_day_is_final_when_declared_or_when_a_report_comes_after_it_closed(world: Any) -> None:
     world.source("measured", ReportShape.model_validate({**BY_LINE, "closing_days": 3}))
     world.load("measured", "Day,Placement,Imps\n2026-03-06,11,90\n2026-03-07,11,90\n")  # as of the 10th, at noon
-    assert (day(world, "measured", 5), day(world, "measured", 6), day(world, "measured", 7)) == ("missing", "closed", "open")
+    assert (day(world, "measured", 5), day(world, "measured", 6), day(world, "measured", 7)) == (
+        "missing",
+        "closed",
+        "open",
+    )
     world.clock.time = datetime(2026, 3, 20, tzinfo=UTC)
     assert day(world, "measured", 7) == "open", "age alone closes nothing"
     world.load("measured", "Day,Placement,Imps\n2026-03-07,11,90\n")

@@ -1,0 +1,171 @@
+"""The verbs of delivery reports: load files, look what waits in quarantine, see every version of a line, ask what is final."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.desk import ConfigOption, JsonOption, opened
+from cli.exit_codes import ExitCode
+from hub.delivery.answers import DayFinality, FactVersion, QuarantinedLine, ReportSummary
+
+app = typer.Typer(help="Delivery reports: load, quarantine, restatements, finality.", no_args_is_help=True)
+
+SourceOption = Annotated[str, typer.Option("--source", metavar="CONNECTION", help="The connection that counted")]
+_DAY = ["%Y-%m-%d"]
+
+
+@app.command()
+def load(
+    source: SourceOption,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="The report [default: every new file of the source's folder]"),
+    ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S"],
+            help="For when it speaks, UTC unless said [default: now]",
+        ),
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(formats=_DAY, help="First day that it covers")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last day that it covers")] = None,
+    rows: Annotated[int | None, typer.Option(min=0, help="How many rows it must have")] = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="The source says that these days will not change any more")
+    ] = False,
+    accept_outliers: Annotated[
+        bool, typer.Option("--accept-outliers", help="Somebody looked at the days that were held; goes with --by")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who asks [default: the system's user]")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Load a delivery report whole or not at all. Days that did not change write nothing."""
+    if file is None and (as_of or since or until or rows is not None or final or accept_outliers):
+        raise typer.BadParameter("These options are about one file: name it.")
+    with opened(config, as_json) as (desk, hub):
+        if file is None:
+            loaded = hub.load_dropped_reports(source)
+        else:
+            instant = None if as_of is None else as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+            done = hub.load_report(
+                source,
+                file,
+                as_of=instant,
+                since=None if since is None else since.date(),
+                until=None if until is None else until.date(),
+                rows=rows,
+                final=final,
+                accept_outliers_by=(by or "") if accept_outliers else None,
+            )
+            loaded = [done]
+        desk.answer({"reports": [one.as_dict() for one in loaded]}, _loaded(loaded))
+
+
+@app.command()
+def claim(source: SourceOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Make facts of quarantined delivery whose lines have become known. Every load does it, too."""
+    with opened(config, as_json) as (desk, hub):
+        claimed = hub.claim_quarantine(source)
+        desk.answer({"source": source, "claimed": claimed}, f"{claimed:,} days of lines became facts.")
+
+
+@app.command()
+def quarantine(
+    source: Annotated[str | None, typer.Option("--source", metavar="CONNECTION", help="Only of this source")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delivery of lines that nobody knows, the largest first. Ends with 1 when there is any."""
+    with opened(config, as_json) as (desk, hub):
+        found = hub.quarantine(source)
+        answer = _quarantined(found) if found else "Nothing waits in quarantine."
+        desk.answer({"lines": [one.as_dict() for one in found]}, answer)
+    if found:
+        raise typer.Exit(ExitCode.ATTENTION)
+
+
+@app.command()
+def restatements(
+    line: Annotated[
+        str, typer.Argument(metavar="LINE", help="Any id of the line: canonical, CRM, external, ad server")
+    ],
+    every: Annotated[bool, typer.Option("--all", help="Also days that were reported once")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What every source said about a line, version by version."""
+    with opened(config, as_json) as (desk, hub):
+        found = hub.fact_versions(line, restated_only=not every)
+        answer = _versions(found) if found else "No day of this line was restated."
+        desk.answer({"versions": [one.as_dict() for one in found]}, answer)
+
+
+@app.command(name="final")
+def final_days(
+    source: SourceOption,
+    since: Annotated[datetime, typer.Argument(formats=_DAY, help="First day")],
+    until: Annotated[datetime, typer.Argument(formats=_DAY, help="Last day, inclusive")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Which days of a source are final, and why. Ends with 1 when a day is not."""
+    with opened(config, as_json) as (desk, hub):
+        days = hub.finality(source, since.date(), until.date())
+        desk.answer({"days": [{**day.as_dict(), "final": day.final} for day in days]}, _finality(days))
+    if not all(day.final for day in days):
+        raise typer.Exit(ExitCode.ATTENTION)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _loaded(reports: Sequence[ReportSummary]) -> Table | str:
+    if not reports:
+        return "No new report."
+    table = _table("Report", "state", "rows", "days", "changed", "new facts", "restated", "unknown lines", "claimed")
+    for one in reports:
+        counts = (one.rows, one.days, one.days_changed, one.facts_new, one.facts_restated, one.quarantined, one.claimed)
+        table.add_row(one.report, one.state, *(f"{count:,}" for count in counts))
+    return table
+
+
+def _quarantined(lines: Sequence[QuarantinedLine]) -> Table:
+    table = _table("Source", "line there", "order there", "days", "from", "to", "impressions")
+    for one in lines:
+        span = (one.since.isoformat(), one.until.isoformat())
+        table.add_row(one.source, one.line_vendor_id, one.order_vendor_id, str(one.days), *span, f"{one.impressions:,}")
+    return table
+
+
+def _versions(versions: Sequence[FactVersion]) -> Table:
+    table = _table("Source", "counted by", "day", "as of", "impressions", "clicks", "completed", "viewable", "")
+    for one in versions:
+        units = (one.impressions, one.clicks, one.completed_views, one.viewable_impressions)
+        shown = ("–" if unit is None else f"{unit:,}" for unit in units)
+        day: date = one.day
+        newest = "newest" if one.newest else "old"
+        table.add_row(one.source, one.counted_by, day.isoformat(), f"{one.as_of:%Y-%m-%d %H:%M}Z", *shown, newest)
+    return table
+
+
+def _finality(days: Sequence[DayFinality]) -> Table:
+    table = _table("Day", "final", "how", "confirmed as of")
+    for one in days:
+        confirmed = "–" if one.confirmed_as_of is None else f"{one.confirmed_as_of:%Y-%m-%d %H:%M}Z"
+        table.add_row(one.day.isoformat(), "yes" if one.final else "no", one.how, confirmed)
+    return table
