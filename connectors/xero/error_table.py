@@ -64,7 +64,13 @@ _TABLE: tuple[tuple[re.Pattern[str], Refusal], ...] = tuple(
     for pattern, refusal in (
         (
             r"(invoice|credit note) # must be unique|(invoice|credit note) number .*already",
-            Refusal("NUMBER-TAKEN", Reason.DUPLICATE, "The hub looks it up and goes on.", "reference", again=True),
+            Refusal(
+                "NUMBER-TAKEN",
+                Reason.DUPLICATE,
+                "Finance finds the document in Xero; billing gives ours another number.",
+                "reference",
+                again=True,
+            ),
         ),
         (
             r"lock date|period .*lock|locked",

@@ -34,7 +34,6 @@ BATCH = 50
 
 _LOOKED_UP_AT_ONCE = 25
 _POSTED = frozenset({"AUTHORISED", "PAID"})
-_GONE = frozenset({"DELETED", "VOIDED"})
 _FULL = {"unitdp": "4"}
 _WRITE = {"summarizeErrors": "false", **_FULL}
 
@@ -103,9 +102,9 @@ class Posting:
             try:
                 self._post(batch, LEDGERS[kind], tasks)
             except RecordRejected as error:
-                for task in [task for task in tasks if task in batch.open]:
-                    reason = refusal(error.message).reason
-                    batch.reject(task, error.code, f"{error.message} It was refused with its whole batch.", reason)
+                left = [task for task in tasks if task in batch.open]
+                for task in left:
+                    batch.end(task, _refused_together(task.item, error, alone=len(left) > 1))
             except ConnectorError as error:
                 if not batch.results and len(tasks) == len(items):
                     raise
@@ -225,11 +224,11 @@ class Posting:
     def _compare(self, batch: _Batch, ledger: Ledger, task: _Task) -> None:
         element = task.there or {}
         number, status = task.wanted.reference, str(element.get("Status"))
-        if status in _GONE:
+        if status == "VOIDED":
             batch.reject(
                 task,
                 "NUMBER-SPENT",
-                f"The number {number} belongs to a document that is {status} in Xero. Nothing was posted. Finance and billing "
+                f"The number {number} belongs to a document that is voided in Xero. Nothing was posted. Finance and billing "
                 "find out why; the document then needs another reference.",
                 Reason.VENDOR_STATE,
                 "reference",
@@ -315,15 +314,19 @@ class Posting:
 
     def _refused(self, batch: _Batch, task: _Task, words: str, effect: str) -> None:
         found = refusal(words)
-        if found.again:  # a request that was thought lost has made it meanwhile
-            message = f"Xero says: {words} {effect} {found.fix}"
+        if found.again and self._by_number(LEDGERS[task.wanted.kind], [task.wanted.reference]):
+            # A request that was thought lost has made it meanwhile; the next try begins with it.
+            message = f"Xero says: {words} {effect} The hub looks it up and goes on."
             batch.end(task, PushResult(task.item.key, Outcome.RETRY, code=found.code, message=message, after=1.0))
             return
         batch.reject(task, found.code, f"Xero refused it: {words} {effect} {found.fix}", found.reason, found.path)
 
     # ------------------------------------------------------------ look-ups
     def _by_number(self, ledger: Ledger, numbers: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Customer documents by number, whatever their status. Raises RetryLater when a number is there twice."""
+        """Customer documents by number, but for deleted drafts: those give their number free.
+
+        Raises RetryLater when a number is there twice.
+        """
         wanted = sorted({number for number in numbers if number})
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(wanted), _LOOKED_UP_AT_ONCE):
@@ -336,7 +339,7 @@ class Posting:
             call = Call(ledger.path, params=params)
             for element in elements(self._session.send(call), ledger.path, call):
                 number = element.get(ledger.number)
-                if number not in some or element.get("Type") != ledger.type:
+                if number not in some or element.get("Type") != ledger.type or element.get("Status") == "DELETED":
                     continue  # bills of suppliers may carry the same number
                 if number in found:
                     raise unreadable(f"two documents of the number {number}", call.name, Effect.READ)
@@ -414,6 +417,13 @@ def _shared_fate(item: PushItem, error: ConnectorError) -> PushResult:
     after = error.after if isinstance(error, RetryLater | QuotaExhausted) else None
     message = f"The document was not posted, because a request for it failed: {error.message}"
     return PushResult(item.key, Outcome.RETRY, code=error.code, message=message, after=after)
+
+
+def _refused_together(item: PushItem, error: RecordRejected, *, alone: bool) -> PushResult:
+    """A request that was refused as a whole: alone each document shows whether it was the reason."""
+    if alone:
+        return PushResult(item.key, Outcome.RETRY, code=error.code, message=error.message, alone=True)
+    return _rejected(item, error.code, error.message, refusal(error.message).reason, error.path)
 
 
 def _rejected(item: PushItem, code: str, message: str, reason: Reason, path: str = "") -> PushResult:
