@@ -23,7 +23,8 @@ class Preferences:
     `rounding` is the account's own for quantity × rate: half_up or half_even. `recalculate`: a script of the account
     recomputes each amount from quantity and rate, whatever was sent. `tax_percent` is added to every line.
     `approval_routing`: invoices start as Pending Approval. `chronological`: a script refuses an invoice dated before the
-    last one. `time_zone` is the one SuiteQL shows times in.
+    last one. `payment_touches_invoice`: whether a payment moves its invoice's time of change. `time_zone` is the one that
+    SuiteQL shows times in.
     """
 
     rounding: str = "half_up"
@@ -31,6 +32,7 @@ class Preferences:
     tax_percent: str = "0"
     approval_routing: bool = True
     chronological: bool = False
+    payment_touches_invoice: bool = True
     time_zone: str = "America/Los_Angeles"
 
 

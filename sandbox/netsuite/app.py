@@ -27,7 +27,7 @@ from sandbox.serving import ControlApp, Kind, with_transport_faults
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-_RECORD = re.compile(r"/services/rest/record/v1/([A-Za-z]+)(?:/([^/]+)(?:/!transform/([A-Za-z]+))?)?")
+_RECORD = re.compile(r"/services/rest/record/v1/([A-Za-z-]+)(?:/([^/]+)(?:/!transform/([A-Za-z]+))?)?")
 _TRANSFORMS = {("salesOrder", "invoice")}
 _MOST_ROWS = 1000  # "Executing SuiteQL Queries Through REST Web Services": limit is at most 1000
 _QUERY = "/services/rest/query/v1/suiteql"

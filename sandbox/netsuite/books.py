@@ -247,7 +247,7 @@ class Books:
         return row
 
     def link(self, invoice: Row, by: Row, amount: Decimal) -> None:
-        """Apply a payment or credit to an invoice, whose time of change moves with it."""
+        """Apply a payment or credit to an invoice; whether its time of change moves is a preference, as no page says it."""
         if amount:
             self._account.add(
                 "nexttransactionlink",
@@ -258,7 +258,8 @@ class Books:
                     "foreignamount": str(amount),
                 },
             )
-            invoice["lastModifiedDate"] = self._account.stamp()
+            if self._account.preferences.payment_touches_invoice:
+                invoice["lastModifiedDate"] = self._account.stamp()
 
     def transform(self, order: Row, target: str, values: Mapping[str, Any], replace: Sequence[str]) -> Row:
         """An invoice out of a sales order: its head and lines, overlaid with the body; `orderLine` names an order's line."""
