@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _FORGET: list[Callable[[], None]] = []
 
@@ -24,22 +22,6 @@ def remembered(most: int) -> Callable[[_Function], _Function]:
         return kept  # type: ignore[return-value]  # called like the function
 
     return wrap
-
-
-class Kept(dict[_Key, _Value]):
-    """At most `most` results by all that they depend on; a full one begins anew."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self._most = most
-        _FORGET.append(self.clear)
-
-    def keep(self, key: _Key, value: _Value) -> _Value:
-        """The value, for the next one who asks."""
-        if len(self) >= self._most:
-            self.clear()
-        self[key] = value
-        return value
 
 
 def forget_all() -> None:

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from mappings.context import Context, Lookup, Names
-from mappings.memory import Kept, remembered
+from mappings.memory import remembered
 from mappings.registry import Loss
 from oms_schema.targeting import Criterion, Dimension, Operator
 
@@ -28,15 +28,13 @@ _NARROWEST_FIRST = (
 )
 _KEY_TABLE = "CustomTargetingKey"
 _VALUE_TABLE = "CustomTargetingValue"
-_SHORT, _EXPRESSED_KEPT = 64, 2048
-"""Values of a targeting that is kept beyond its batch, and how many are: some tens of MB, were they all of that length."""
 _INCLUDE, _COUNTRY = Operator.INCLUDE, Dimension.COUNTRY  # an enum's member as its attribute takes 90 ns
 
 
 @dataclass(slots=True)
 class Expressed:
-    """The parts of a targeting that Ad Manager can hold, in its form, and the values it cannot. Lines and threads share it: it
-    is read, never changed."""
+    """The parts of a targeting that Ad Manager can hold, in its form, and the values it cannot. Lines of one batch share it:
+    it is read, never changed."""
 
     geo: dict[str, Any]
     """GeoTargeting."""
@@ -45,20 +43,20 @@ class Expressed:
     losses: tuple[Loss, ...]
     listed: str
     """The losses as text, for the notes."""
-    whole: tuple[str, dict[str, Any]] | None = None
-    """The ad unit it stood below when it was last asked for, and Targeting; one value, as other threads ask too."""
+    whole: dict[str, Any] | None = None
+    """Targeting, once it was asked for; `root` is the ad unit it stands below."""
+    root: str = ""
 
     def below(self, root: str) -> dict[str, Any]:
         """Targeting below an ad unit of the network."""
-        whole = self.whole
-        if whole is None or whole[0] != root:
-            targeting = {
+        if self.whole is None or self.root != root:
+            self.root = root
+            self.whole = {
                 "geoTargeting": self.geo,
                 "inventoryTargeting": _inventory(root),
                 "customTargeting": self.custom,
             }
-            whole = self.whole = root, targeting
-        return whole[1]
+        return self.whole
 
 
 @lru_cache(maxsize=64)
@@ -108,8 +106,6 @@ class Expression:
     def __init__(self, geo: Mapping[str, str], custom: Mapping[str, str]) -> None:
         self._geo = {Dimension(d): f"Geo_Target:{place}" for d, place in geo.items()}
         self._custom = {Dimension(d): key for d, key in custom.items()}
-        self._kept: Kept[tuple[tuple[Asked, ...], tuple[Any, ...]], Expressed] = Kept(_EXPRESSED_KEPT)
-        """What short targetings became, by their criteria and the vendor's ids behind all their names."""
         self.shared = self.express
         """`express` as one object, by which transforms know that they share its work."""
 
@@ -142,33 +138,9 @@ class Expression:
         whole = tuple([_fields(criterion.__dict__) for criterion in criteria])
         expressed = held.wholes.get(whole)
         if expressed is None:
-            if sum([len(asked[2]) for asked in whole]) > _SHORT:
-                expressed = self._expressed(whole, held, names)
-            else:
-                key = whole, self._answers(whole, held, names)
-                expressed = self._kept.get(key) or self._kept.keep(key, self._expressed(whole, held, names))
-            held.wholes[whole] = expressed
+            expressed = held.wholes[whole] = self._expressed(whole, held, names)
         held.seen[id(criteria)] = criteria, expressed
         return expressed
-
-    def _answers(self, whole: tuple[Asked, ...], held: _WorkedOut, names: Names) -> tuple[Any, ...]:
-        """Every id that `_expressed` would be told, so that equal answers have equal results."""
-        answers: list[Any] = []
-        scope = _scope(whole) if _COUNTRY in self._geo else ""
-        for asked in whole:
-            dimension, _, values = asked
-            key = self._custom.get(dimension)
-            if key is not None:
-                answers.append((self._key_id(key, held, names), *names.of(_VALUE_TABLE, key, values)))
-            elif (table := self._geo.get(dimension)) is not None:
-                answers.append(tuple(names.of(table, "" if dimension is _COUNTRY else scope, values)))
-        return tuple(answers)
-
-    def _key_id(self, key: str, held: _WorkedOut, names: Names) -> str | None:
-        keys = held.keys
-        if key not in keys:
-            (keys[key],) = names.of(_KEY_TABLE, "", (key,))
-        return keys[key]
 
     def _expressed(self, whole: tuple[Asked, ...], held: _WorkedOut, names: Names) -> Expressed:
         losses: list[Loss] = []
@@ -193,8 +165,10 @@ class Expression:
 
     def _custom_criterion(self, asked: Asked, held: _WorkedOut, names: Names) -> _Custom:
         dimension, operator, values = asked
-        key = self._custom[dimension]
-        key_id = self._key_id(key, held, names)
+        key, keys = self._custom[dimension], held.keys
+        if key not in keys:
+            (keys[key],) = names.of(_KEY_TABLE, "", (key,))
+        key_id = keys[key]
         made, losses = None, []
         if key_id is None:
             losses = _lost(asked, values, f"the network has no targeting key {key}")

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from mappings.context import Names
 from mappings.gam.targeting import Expression
 from mappings.gam.transforms import gam_datetime
-from mappings.memory import Kept, forget_all
 from oms_schema.line import Flight
 from oms_schema.targeting import Criterion, Dimension, Operator
 
@@ -64,10 +63,8 @@ class Surroundings:
 @given(asked=criteria, known=answers)
 def test_a_targeting_follows_the_answers_of_its_own_batch(asked: tuple[Criterion, ...], known: Any) -> None:
     first = KEPT.express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
-    again = KEPT.express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
     fresh = Expression(GEO, CUSTOM).express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
 
-    assert again is first
     assert (first.geo, first.custom, first.losses, first.listed) == (
         fresh.geo,
         fresh.custom,
@@ -76,32 +73,12 @@ def test_a_targeting_follows_the_answers_of_its_own_batch(asked: tuple[Criterion
     )
 
 
-def test_a_long_targeting_is_not_kept_beyond_its_batch() -> None:
-    long = (Criterion(dimension=Dimension.POSTAL_CODE, values=tuple(str(number) for number in range(100))),)
-
-    def expressed() -> object:
-        return KEPT.express(long, Surroundings(Names({})))  # type: ignore[arg-type]
-
-    assert expressed() is not expressed()
-
-
 def test_two_roots_never_share_a_targeting() -> None:
     expressed = KEPT.express((), Surroundings(Names({})))  # type: ignore[arg-type]
 
     roots = [expressed.below(root)["inventoryTargeting"]["targetedAdUnits"][0]["adUnitId"] for root in ("7", "8", "7")]
 
     assert roots == ["7", "8", "7"]
-
-
-def test_what_is_kept_stays_below_its_most_and_can_be_forgotten() -> None:
-    kept: Kept[int, int] = Kept(3)
-
-    for number in range(10):
-        assert kept.keep(number, -number) == -number
-        assert len(kept) <= 3
-    forget_all()
-
-    assert not kept
 
 
 def test_equal_times_of_two_folds_are_told_apart() -> None:
