@@ -73,6 +73,24 @@ def load(
 
 
 @app.command()
+def fetch(
+    source: SourceOption,
+    since: Annotated[datetime | None, typer.Option(formats=_DAY, help="First day [default: the look-back]")] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=_DAY, help="Last day [default: yesterday in the source's zone]")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch a report from a reporting API and load it, whole or not at all."""
+    with opened(config, as_json) as (desk, hub):
+        done = hub.fetch_report(
+            source, None if since is None else since.date(), None if until is None else until.date()
+        )
+        desk.answer({"reports": [done.as_dict()]}, _loaded([done]))
+
+
+@app.command()
 def claim(source: SourceOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Make facts of quarantined delivery whose lines have become known. Every load does it, too."""
     with opened(config, as_json) as (desk, hub):

@@ -442,6 +442,19 @@ class ReportsDelivery(Protocol):
 
 
 @runtime_checkable
+class OffersReportPages(Protocol):
+    """Hands out whole delivery reports as JSON pages, from a source whose reports need no job."""
+
+    def report_pages(self, query: DeliveryQuery) -> Iterator[bytes]:
+        """Every page of the report, as the vendor's bytes, one request each; what is in them is declared, not known here.
+
+        Ends after the last page. Raises RetryLater, QuotaExhausted, AuthFailed, Misconfigured; ConnectorError for a page that
+        nobody can read on from.
+        """
+        ...
+
+
+@runtime_checkable
 class ForecastsAvailability(Protocol):
     """Says what inventory is left before a line is booked."""
 

@@ -15,6 +15,7 @@ from connectors.base import (
     CountsRecords,
     ForecastsAvailability,
     ObservesRecords,
+    OffersReportPages,
     PushesRecords,
     ReadsChanges,
     ReportsBilling,
@@ -32,12 +33,14 @@ PROTOCOLS = {
     "counts records": CountsRecords,
     "resolves names": ResolvesNames,
     "reports delivery": ReportsDelivery,
+    "offers report pages": OffersReportPages,
     "forecasts availability": ForecastsAvailability,
     "reports billing": ReportsBilling,
     "requests signatures": RequestsSignatures,
 }
 
 EXAMPLES: dict[str, dict[str, object]] = {
+    "report-api": {"url": "https://reports.measure.example/delivery", "token": "example"},
     "gam": {"network_code": "1", "access_token": "example"},
     "tryton": {"url": "https://erp.acme.example", "database": "acme", "user": "orderhub", "password": "example"},
     "xero": {

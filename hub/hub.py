@@ -237,6 +237,16 @@ class Hub:
         return loaded
 
     @anchored
+    def fetch_report(self, source: str, since: date | None = None, until: date | None = None) -> ReportSummary:
+        """Fetch a report as JSON pages and load it; days inclusive, by default the look-back to the network's yesterday.
+
+        Raises as `load_report`, and VendorUnavailable.
+        """
+        with self.session.doing(Work.REPORT):
+            fetched: ReportSummary = _report_files().fetch_report(self.session, source, since, until)
+        return log.told("fetch_report", fetched)
+
+    @anchored
     def claim_quarantine(self, source: str) -> int:
         """Make facts of quarantined delivery whose lines have become known; returns how many days."""
         claimed: int = _report_files().claim_quarantine(self.session, source)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hub.delivery.answers import ReportSummary
 from hub.delivery.loading import Report, claim_quarantine, load_report, shape_of
+from hub.delivery.paged import fetch_report
 from hub.delivery.unpacking import file_pieces
 from hub.errors import ConnectionBroken, NotFound
 from hub.ops.people import who
@@ -91,4 +92,4 @@ def load_dropped(session: Session, source: str) -> Sequence[ReportSummary]:
     return loaded
 
 
-__all__ = ["claim_quarantine", "load_dropped", "load_file"]
+__all__ = ["claim_quarantine", "fetch_report", "load_dropped", "load_file"]
