@@ -20,7 +20,7 @@ test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -n auto --dist loadscope tests/unit tests/contract tests/dags $(ARGS)
 
 scenario: $(VENV)/.installed $(TOOLS)/mitmproxy/.installed $(TOOLS)/tryton/.installed
-	$(BIN)/python -m pytest -v tests/scenario $(ARGS)
+	$(BIN)/python -m pytest -v tests/scenario tests/simulation $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -39,6 +39,14 @@ check: lint types imports deps
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench $(ARGS)
+
+# The engine under faults, from seeds; ARGS="--seeds 2000 --start 0 --json", ARGS="--replay 117 --shrink", ARGS="--help".
+simulate: $(VENV)/.installed
+	$(BIN)/python -m simulation $(ARGS)
+
+# Days of machine time: random schedules, every pair of faults, every broken engine, and vendors that break their timing.
+soak: $(VENV)/.installed
+	$(BIN)/python -m simulation --seeds 100000 --exhaustive --pairs --mutants --timing 2000 $(ARGS)
 
 # Workers and the database killed at random; 50 kills, ARGS="--kills 1000" for the nightly run.
 kill: $(VENV)/.installed $(TOOLS)/mitmproxy/.installed

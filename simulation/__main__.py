@@ -13,10 +13,11 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from simulation import campaign
 from simulation.campaign import Figures
-from simulation.catching import Catch, catch_all
+from simulation.catching import Catch, catch_all, named
 from simulation.document_mutants import ALL_MUTANTS
 from simulation.schedule import Report, generate, run, schedule_from
 from simulation.shrinking import shrink
@@ -31,7 +32,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--hashes", action="store_true", help="tell the hash of each seed's event log in the last line")
     parser.add_argument("--json", action="store_true", help="nothing but the last line")
     parser.add_argument("--mutants", action="store_true", help="set every broken engine loose until it is caught")
-    parser.add_argument("--mutant", action="append", default=[], help="only this one; may be repeated")
+    parser.add_argument(
+        "--mutant", action="append", default=[], help="only this one; may be repeated; with --replay: under it"
+    )
     parser.add_argument("--most", type=int, default=500, help="seeds that a mutant may survive")
     parser.add_argument("--exhaustive", action="store_true", help="every single fault at every point of a short story")
     parser.add_argument(
@@ -54,8 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; returns the exit status."""
     asked = _arguments(arguments)
     if asked.replay is not None:
-        return _replay(asked.replay, shrinking=asked.shrink)
-    seeds = asked.seeds if asked.seeds is not None else 0 if asked.mutants or asked.exhaustive or asked.timing else 200
+        with ExitStack() as stack:
+            for name in asked.mutant:
+                stack.enter_context(named(name).at_work())
+            return _replay(asked.replay, shrinking=asked.shrink)
+    other = asked.mutants or asked.mutant or asked.exhaustive or asked.timing
+    seeds = asked.seeds if asked.seeds is not None else 0 if other else 200
 
     def say(text: str) -> None:
         if not asked.json:
@@ -70,12 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lambda report, so_far: _tell(say, report, so_far),
             backwards=asked.backwards,
         )
-    if asked.exhaustive:
-        figures = campaign.run_exhaustive(asked.jobs, asked.every, pairs=asked.pairs)
-        say(f"exhaustive: {figures.seeds} schedules")
-        for number, violations in figures.failures.items():
-            say(f"{number}: {violations[0]}")
     answer = figures.as_dict()
+    failed = bool(figures.failures)
+    if asked.exhaustive:
+        walked = campaign.run_exhaustive(asked.jobs, asked.every, pairs=asked.pairs)
+        say(f"exhaustive: {walked.seeds} schedules")
+        for number, violations in walked.failures.items():
+            say(f"the {number}th of them: {violations[0]}")
+        answer["exhaustive"] = walked.as_dict()
+        answer["violations"] += answer["exhaustive"]["violations"]
+        failed = failed or bool(walked.failures)
     if asked.hashes:
         answer["hashes"] = dict(sorted(figures.hashes.items()))
     caught: list[Catch] = []
@@ -86,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(str(catch))
     if asked.timing:
         answer["timing"] = campaign.run_timing(asked.start, asked.timing, asked.jobs)
+        failed = failed or bool(answer["timing"]["undetected"])
     found = [catch.seeds for catch in caught if catch.invariant is not None]
     answer["mutants"] = len(caught)
     answer["mutants_caught"] = len(found)
@@ -93,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not asked.json:
         _details(figures)
     print(json.dumps(answer))
-    return 1 if figures.failures or len(found) < len(caught) else 0
+    return 1 if failed or len(found) < len(caught) else 0
 
 
 def _tell(say: object, report: Report, figures: Figures) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,11 +21,16 @@ class Catch:
     seeds: int
     invariant: str | None
     sentence: str = ""
+    seed: int = 0
+    """Which seed caught it."""
 
     def __str__(self) -> str:
         if self.invariant is None:
             return f"{self.mutant}: survived {self.seeds} seeds"
-        return f"{self.mutant}: caught by {self.invariant} after {self.seeds} seeds ({self.sentence[:140]})"
+        return (
+            f"{self.mutant}: caught by {self.invariant} after {self.seeds} seeds ({self.sentence[:140]})\n"
+            f"  replay it with: python -m simulation --replay {self.seed} --mutant {shlex.quote(self.mutant)}"
+        )
 
 
 def catch(arena: Arena, mutant: Mutant, start: int, most: int) -> Catch:
@@ -38,14 +44,18 @@ def catch(arena: Arena, mutant: Mutant, start: int, most: int) -> Catch:
             promises = [violation for violation in report.violations if violation.invariant != "crash"]
             if promises:
                 first = promises[0]
-                return Catch(mutant.name, number + 1, first.invariant, first.sentence)
+                return Catch(mutant.name, number + 1, first.invariant, first.sentence, start + number)
     return Catch(mutant.name, most, None)
+
+
+def named(name: str) -> Mutant:
+    """The mutant of a name. Raises KeyError."""
+    return {mutant.name: mutant for mutant in ALL_MUTANTS}[name]
 
 
 def _job(work: tuple[str, int, int]) -> Catch:
     name, start, most = work
-    mutant = next(each for each in ALL_MUTANTS if each.name == name)
-    found: Catch = campaign.in_arena(lambda arena, _: catch(arena, mutant, start, most), None)
+    found: Catch = campaign.in_arena(lambda arena, _: catch(arena, named(name), start, most), None)
     return found
 
 
