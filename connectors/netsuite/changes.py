@@ -66,7 +66,7 @@ def read_changes(
     record that several rows of one page lead to is shown once, at the first.
     """
     begun = position(cursor)
-    condition = "1 = 1"
+    condition = f"{column}.id > 0"
     if begun is not None:
         condition = f"{column}.lastmodifieddate >= {wall(wall_start(instant(begun.changed, zone) - overlap, zone))}"
     last: Position | None = None

@@ -127,15 +127,19 @@ class Booking:
 
 
 def body(wanted: DocumentShape, booking: Booking) -> dict[str, Any]:
-    """What saves the document. It says nothing about approval, so a late request never takes one back."""
+    """What saves the document. It says nothing about approval, so a late request never takes one back.
+
+    The external id is in the address of the save; only a transformation has it in its body.
+    """
     values: dict[str, Any] = {
-        "externalId": wanted.reference,
         "entity": {"id": booking.customer},
         "currency": {"id": booking.currency},
         "tranDate": wanted.date,
         "memo": wanted.description,
         "item": {"items": [_line(line, item) for line, item in zip(wanted.lines, booking.items, strict=True)]},
     }
+    if wanted.order is not None:
+        values["externalId"] = wanted.reference
     if wanted.due_date is not None and wanted.kind is Kind.INVOICE:
         values["dueDate"] = wanted.due_date
     if wanted.kind is Kind.CREDIT_MEMO:

@@ -308,6 +308,22 @@ def test_too_many_requests_at_once_are_certainly_not_applied(account: Account, c
     assert account.state("invoice") == []
 
 
+def test_an_account_that_is_busy_with_another_request_refuses_the_next(account: Account, connect: Connect) -> None:
+    account.control("setup", concurrency=1)
+    first, second = connect(), connect()
+    post(second, invoice("DOC-0"))
+    account.fault("slow_reply", "PUT invoice", seconds=0.5)
+    slow = threading.Thread(target=post, args=(first, invoice("DOC-1")))
+    slow.start()
+    until = time.monotonic() + 5
+    while account.calls()["PUT invoice"] < 2 and time.monotonic() < until:
+        threading.Event().wait(0.005)
+    with pytest.raises(QuotaExhausted):
+        post(second, invoice("DOC-2"))
+    slow.join()
+    assert [row["externalId"] for row in account.state("invoice")] == ["DOC-0", "DOC-1"]
+
+
 def test_an_expired_token_is_renewed_and_the_save_made_once(account: Account, connect: Connect) -> None:
     account.fault("expired_token", "PUT invoice")
     assert post(connect(), invoice()).outcome == "created"
