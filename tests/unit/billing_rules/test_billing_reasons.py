@@ -92,6 +92,18 @@ def result(case: LinePeriodCase) -> Billable:
         ("CONTRACT-UNKNOWN", 5, None, {"price": CPC, "counts": "clicks"}),
         ("AMOUNT-TOO-LARGE", 2**62, None, {"terms": {"cap": CapMode.NO_CAP}}),
         ("AMOUNT-TOO-LARGE", 5, None, {"goal": Goal(unit=GoalUnit.IMPRESSIONS, quantity=10**18)}),
+        (
+            "AMOUNT-TOO-LARGE",
+            5 * 10**9,
+            None,
+            {
+                "terms": {"cap": CapMode.NO_CAP},
+                "agency_billed": True,
+                "price": CPC.model_copy(
+                    update={"method": CostMethod.CPM, "basis": PriceBasis.NET, "commission_ppm": 999_999}
+                ),
+            },
+        ),
         ("EARLIER-OPEN", 5, None, {"cycles": SPRING, "flight": QUARTER}),
         ("NO-REPORT", None, None, {}),
         ("NO-REPORT", 5, None, {"price": CPC, "terms": {"cap": CapMode.NO_CAP}}),
@@ -142,6 +154,12 @@ def test_no_number_is_billed_before_it_is_final(case: Build, counted: Count) -> 
     assert (late.quantity, late.counted_by, late.flags) == (1_000, "gam-main", (Flag.FALLBACK, Flag.UNDER_DELIVERY))
     first = result(case(counts=counts))
     assert Flag.NOT_COMPARED in first.flags
+
+
+def test_a_missing_report_is_named_by_who_and_what(case: Build) -> None:
+    silent = calculate(case(price=CPC, terms={"cap": CapMode.NO_CAP}))
+    assert isinstance(silent, Blocked)
+    assert silent.problems[0].happened == "The publisher's ad server has reported no clicks for this period."
 
 
 # ---------------------------------------------------------------- precedence
@@ -283,7 +301,10 @@ def test_a_share_is_not_shown_rounded_down_to_the_tolerance_it_breaks() -> None:
     assert not found.within
     assert found.percent == "over 10.00 %"
     assert variance(0, 0, VarianceBase.BUYER, 0).within
+    assert variance(0, 0, VarianceBase.BUYER, 0).percent == "0.00 %"
     assert variance(1, 0, VarianceBase.BUYER, 1_000_000).within is False
+    assert variance(1, 0, VarianceBase.BUYER, 1_000_000).percent == "beyond any share (the base is 0)"
+    assert variance(8, 7, VarianceBase.PUBLISHER, 0).percent == "12.50 %"
 
 
 # ---------------------------------------------------------------- rule versions, cases, corrections
