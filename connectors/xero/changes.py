@@ -72,6 +72,7 @@ def read_changes(
     since = _whole(begun.modified_at - overlap) if begun else None
     page, newest = 1, begun
     seen: dict[str, datetime] = {}
+    stale = 0
     while True:
         rows = ask(since, page)
         if len(rows) > page_size:
@@ -94,6 +95,9 @@ def read_changes(
             here = Position(fresh[-1].modified_at, fresh[-1].native_id)
             newest = here if newest is None else max(newest, here)
         complete = len(rows) < page_size or last is None
+        stale = 0 if fresh else stale + 1
+        if not complete and stale * page_size > len(seen):
+            raise unreadable("the same page over and over", "a page", Effect.READ)
         yield Page(fresh, newest.cursor() if newest else BEGINNING, last=complete)
         if complete or last is None:
             return

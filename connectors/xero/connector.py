@@ -33,7 +33,7 @@ from connectors.xero.changes import BEGINNING, read_changes
 from connectors.xero.contacts import Contacts
 from connectors.xero.documents import Kind, document
 from connectors.xero.elements import elements, is_uuid
-from connectors.xero.error_table import DAY, MINUTE
+from connectors.xero.error_table import DAY, MINUTE, unreadable
 from connectors.xero.natives import NATIVES
 from connectors.xero.posting import BATCH, Posting
 from connectors.xero.session import Call, XeroSession
@@ -278,6 +278,8 @@ class XeroConnector(Connector):
             params |= {"pageSize": str(self._settings.page_size)} | ({"where": source.where} if source.where else {})
             call = Call(source.path, params=params)
             rows = elements(self._session.send(call), source.path, call)
+            if len(rows) == self._settings.page_size and all(row[source.id] in seen for row in rows):
+                raise unreadable("the same page over and over", call.name, call.effect)
             yield [
                 CensusRow(
                     str(row[source.id]),
