@@ -204,6 +204,8 @@ class XeroApp:
     # -- writing
 
     def _write(self, request: Request, body: bytes, segments: list[str]) -> Reply:
+        if request.method not in ("PUT", "POST"):
+            raise ApiError(405, {"Title": "Method Not Allowed", "Status": 405})
         if request.headers.get("Content-Type", "").partition(";")[0] != "application/json":
             raise ApiError(415, {"Title": "Unsupported Media Type", "Status": 415})
         unknown = set(request.args) - {"summarizeErrors", "unitdp"}
