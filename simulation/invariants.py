@@ -16,9 +16,12 @@ parked when refused, waiting only for what is really missing · I12 nothing more
 of writes · I13 foreign values were ingested · I15 daily numbers equal the vendor's · I19 what is parked or missing delays
 nothing else · I22 the CRM's mirror shows the projection of the newest state · I25 (`campaign`, tests) same seed, same log.
 
-Not checked, because the engine has no such thing yet: I16, I17 (billing, approvals) · I21 (audit chain) · I23 (tenants) ·
-I1′ (the census that finds duplicates after a vendor broke its declared timing; `timing` holds the checker for it) ·
-blast-radius guard, circuit breaker, write ledger, recovery mode.
+Also: I16 for documents (`bookkeeping`): posted as accounting asked for, exactly once or somebody is told · I21 at rest, the
+audit chain tells what the store holds · I1′ (`timing`): what a vendor doubles by breaking its declared timing is found by one
+census, documents excepted, which no census counts.
+
+Not checked here: I17 and the sums of I16 (billing's approvals are no part of these worlds) · I23 (tenants) · the blast-radius
+guard, recovery mode and shares of a rate: they have unit tests; no random schedule reaches their thresholds on purpose.
 """
 
 from __future__ import annotations
