@@ -102,7 +102,7 @@ class NetSuiteConnector(Connector):
                 "compare before posting where the account does not route invoices through approval, and for credit memos: "
                 "NetSuite posts them as it saves them, so a wrong total is parked, not prevented",
                 "register payments: finance does; they are read with the invoice",
-                "taxes: a document to which NetSuite adds a tax is not counted as posted",
+                "send taxes: NetSuite computes them; a document whose tax is not the expected one is not counted as posted",
                 "write custom fields, departments, classes and locations",
                 "write customers' addresses: they are put in the comments",
                 "change or delete documents once they exist",
@@ -149,9 +149,12 @@ class NetSuiteConnector(Connector):
         """Customers by external id; documents by external id once they are posted. Raises like a read."""
         if _known(record) != "Customer":
             return self._posting.find(items)
-        codes = [str(item.payload.get("code", "")) for item in items]
-        known = self._directory.customers([code for code in codes if code and code.isprintable()])
-        return [(known[code]["id"], _customer(known[code])) if code in known else None for code in codes]
+        found: list[tuple[str, Native] | None] = []
+        for item in items:
+            code = item.payload.get("code")
+            known = self._directory.present_customer(code) if isinstance(code, str) and code else None
+            found.append(None if known is None else (known.id, {"id": known.id, "code": code, "name": known.name}))
+        return found
 
     def _create_customer(self, item: PushItem) -> PushResult:
         try:
@@ -159,7 +162,7 @@ class NetSuiteConnector(Connector):
         except ValidationError as error:
             message = f"The customer cannot be sent to NetSuite: {faults(error)}. Nothing was created. Integration corrects it."
             return rejected(item, "CUSTOMER-SHAPE", message, Reason.MAPPING)
-        known = self._directory.customers([wanted.code]).get(wanted.code)
+        known = self._directory.present_customer(wanted.code)
         if known is None:
             try:
                 return PushResult(item.key, Outcome.CREATED, vendor_id=self._directory.create_customer(wanted))
@@ -169,15 +172,15 @@ class NetSuiteConnector(Connector):
                 return rejected(item, error.code, error.message, Reason(error.reason), error.path)
             except RecordRejected as error:
                 return rejected(item, error.code, error.message, Reason.VENDOR_STATE, error.path)
-        if known.get("companyname") != wanted.name:
+        if known.name != wanted.name:
             return rejected(
                 item,
                 "CODE-TAKEN",
-                f"The external id {wanted.code} belongs to another customer in NetSuite, {known['id']}. Nothing was created. "
+                f"The external id {wanted.code} belongs to another customer in NetSuite, {known.id}. Nothing was created. "
                 "Finance says which of the two names is right, or gives the customer another code.",
                 Reason.DUPLICATE,
             )
-        return PushResult(item.key, Outcome.CREATED, vendor_id=known["id"], evidence={"existed": True})
+        return PushResult(item.key, Outcome.CREATED, vendor_id=known.id, evidence={"existed": True})
 
     # ------------------------------------------------------------ reading
     def read(self, stream: str, fields: Sequence[str], cursor: str | None) -> Iterator[Page]:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from connectors.errors import RecordRejected
 from connectors.netsuite.documents import PartyShape
-from connectors.netsuite.error_table import odd_reply
-from connectors.netsuite.session import AccountSession, Row
+from connectors.netsuite.error_table import Absent, odd_reply
+from connectors.netsuite.session import AccountSession
 from connectors.netsuite.settings import NetSuiteSettings
-from connectors.netsuite.suiteql import is_id, one_of, text
+from connectors.netsuite.suiteql import is_id, text
+
+_LONGEST_NAME = 83
+_LONGEST_COMMENT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer as far as documents need it."""
+
+    id: str
+    name: str
+    inactive: bool
 
 
 class UnknownName(RecordRejected):
@@ -62,31 +75,43 @@ class Directory:
             self._items[wanted] = found[0]
         return self._items[wanted]
 
-    def customers(self, codes: list[str]) -> dict[str, Row]:
-        """Customers by external id; unknown ones are absent."""
-        if not codes:
-            return {}
-        columns = "id, externalid, companyname, isinactive"
-        statement = f"SELECT {columns} FROM customer WHERE {one_of('externalid', codes)}"  # noqa: S608 - quoted
-        rows = self._session.query(statement, most=1000, record="customer")
-        return {row["externalid"]: row for row in rows if is_id(row.get("id")) and "externalid" in row}
+    def present_customer(self, code: str) -> Customer | None:
+        """The customer that a save by this external id would change; None when it would create one.
+
+        Read by the same address, because only NetSuite knows which spellings it takes for the same external id.
+        """
+        try:
+            found = self._session.get("customer", eid(code))
+        except Absent:
+            return None
+        id_ = found.get("id")
+        if not isinstance(id_, str) or not is_id(id_):
+            raise odd_reply("a customer has no id")
+        return Customer(id_, str(found.get("companyName") or ""), inactive=found.get("isInactive") is True)
 
     def customer(self, wanted: PartyShape) -> str:
         """Id of a customer; created when it does not exist and may be. Raises UnknownName, and what a write raises."""
         if wanted.code not in self._customers:
-            known = self.customers([wanted.code]).get(wanted.code)
-            if known is not None and known.get("isinactive") == "T":
+            known = self.present_customer(wanted.code)
+            if known is not None and known.inactive:
                 raise UnknownName(
                     "CUSTOMER-INACTIVE",
                     f"The customer {wanted.code} is inactive in NetSuite. No document was created. Finance makes it active; "
                     "operations then replays the document.",
                     path="party.code",
                 )
-            self._customers[wanted.code] = known["id"] if known is not None else self.create_customer(wanted)
+            self._customers[wanted.code] = known.id if known is not None else self.create_customer(wanted)
         return self._customers[wanted.code]
 
     def create_customer(self, wanted: PartyShape) -> str:
         """Create a customer by its external id, which is unique. Returns its id."""
+        if len(wanted.name) > _LONGEST_NAME:
+            raise UnknownName(
+                "CUSTOMER-NAME",
+                f"The name of the customer {wanted.code} has {len(wanted.name)} characters, NetSuite takes {_LONGEST_NAME}. No "
+                "document was created. Finance creates the customer with this external id under a shorter name.",
+                path="party.name",
+            )
         if not self._settings.create_customers or not wanted.name:
             raise UnknownName(
                 "CUSTOMER-UNKNOWN",
@@ -103,7 +128,7 @@ class Directory:
             if part is not None and part
         )
         if address:  # an address book is a subrecord, which REST does not update; finance completes it from here
-            values["comments"] = address
+            values["comments"] = address[:_LONGEST_COMMENT]
         return self._session.write("PUT", f"record/v1/customer/{eid(wanted.code)}", values, record="customer")
 
     def _ids(self, statement: str, record: str) -> list[str]:

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-_Text = Annotated[str, Field(max_length=999)]
+_Text = Annotated[str, Field(max_length=2000)]
+_LONGEST_MEMO = 999
 _Code = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f/?#%\\]*$")]
 _Amount = Annotated[Decimal, Field(max_digits=18, allow_inf_nan=False)]
 _Day = date  # a field of the same name hides the type below
@@ -41,7 +42,7 @@ class PartyShape(_Shape):
     """Who pays. The code is the customer's external id; the rest is used only when the customer does not exist yet."""
 
     code: _Code
-    name: Annotated[str, Field(max_length=83)] = ""
+    name: _Text = ""
     street: _Text = ""
     city: _Text = ""
     postal_code: _Text = ""
@@ -51,7 +52,7 @@ class PartyShape(_Shape):
 class LineShape(_Shape):
     """One position, usually one line-period. `amount` counts; quantity and unit price show how it came about."""
 
-    description: Annotated[str, Field(max_length=2000)]
+    description: _Text
     amount: _Amount
     quantity: _Amount | None = Field(
         default=None, description="In the price's unit: thousands of impressions for a CPM"
@@ -73,7 +74,8 @@ class DocumentShape(_Shape):
     party: PartyShape
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     date: date
-    total: _Amount
+    total: _Amount = Field(description="Without tax")
+    tax: _Amount = Field(default=Decimal(0), description="The tax that NetSuite must arrive at")
     lines: Annotated[tuple[LineShape, ...], Field(min_length=1, max_length=5000)]
     description: _Text = ""
     corrects: _Code | None = Field(default=None, description="Reference of the document it credits or supplements")
@@ -86,7 +88,7 @@ class DocumentShape(_Shape):
     def _adds_up(self) -> Self:
         if sum((line.amount for line in self.lines), Decimal(0)) != self.total:
             raise ValueError("the total is not the sum of the lines")
-        if self.total < 0:
+        if self.total < 0 or self.tax < 0:
             raise ValueError("the total is negative; what is owed back is a credit memo with positive amounts")
         if self.kind is Kind.CREDIT_MEMO and self.corrects is None:
             raise ValueError("a credit memo names the document it corrects")
@@ -97,6 +99,11 @@ class DocumentShape(_Shape):
         if self.order is None and any(line.order_line for line in self.lines):
             raise ValueError("a line is of a sales order, but no order is named")
         return self
+
+    @property
+    def booked_total(self) -> Decimal:
+        """The total as NetSuite must show it, tax included."""
+        return self.total + self.tax
 
 
 def document(payload: Mapping[str, Any]) -> DocumentShape:
@@ -135,7 +142,7 @@ def body(wanted: DocumentShape, booking: Booking) -> dict[str, Any]:
         "entity": {"id": booking.customer},
         "currency": {"id": booking.currency},
         "tranDate": wanted.date,
-        "memo": wanted.description,
+        "memo": _memo(wanted.description),
         "item": {"items": [_line(line, item) for line, item in zip(wanted.lines, booking.items, strict=True)]},
     }
     if wanted.order is not None:
@@ -148,6 +155,11 @@ def body(wanted: DocumentShape, booking: Booking) -> dict[str, Any]:
         )
         values["apply"] = {"items": applied}
     return values
+
+
+def _memo(description: str) -> str:
+    """The description as far as NetSuite's field takes it; nothing counts on it."""
+    return description if len(description) <= _LONGEST_MEMO else description[: _LONGEST_MEMO - 1] + "…"
 
 
 def _line(line: LineShape, item: str) -> dict[str, Any]:

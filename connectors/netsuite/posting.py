@@ -87,7 +87,7 @@ class Posting:
                 found.append(None)
                 continue
             there = self._present(wanted)
-            if there is None or not there.posted or there.total != wanted.total:
+            if there is None or not there.posted or there.total != wanted.booked_total:
                 found.append(None)
             else:
                 found.append((there.id, {"id": there.id, "reference": there.reference, **evidence(there)}))
@@ -143,7 +143,7 @@ class Posting:
         customer = directory.customer(wanted.party)
         if wanted.kind is Kind.INVOICE or original is None:
             return Booking(customer, currency, items)
-        return Booking(customer, currency, items, original.id, min(original.remaining, wanted.total))
+        return Booking(customer, currency, items, original.id, min(original.remaining, wanted.booked_total))
 
     def _save(self, wanted: DocumentShape, booking: Booking) -> None:
         """Save the document. Raises what the write raises, unless the document is there nevertheless."""
@@ -185,7 +185,7 @@ class Posting:
                 reason = error.reason if isinstance(error, Refused) else str(Reason.VENDOR_STATE)
                 raise Refused(error.code, message, error.path, reason) from error
         after = self._read_back(wanted)
-        if after.id != there.id or after.total != wanted.total or after.approval == PENDING:
+        if after.id != there.id or after.total != wanted.booked_total or after.approval == PENDING:
             raise odd_reply("the approval left the document as it was", Effect.WRITE)
         return after
 
@@ -256,8 +256,8 @@ def _amount(found: dict[str, Any], name: str, missing: Decimal | None = None) ->
 def differences(wanted: DocumentShape, booking: Booking, there: Present) -> list[str]:
     """What NetSuite's document says otherwise than the billed one, in words, the total first."""
     said: list[tuple[str, object, object]] = [
-        ("total", wanted.total, there.total),
-        ("tax", Decimal(0), there.tax),
+        ("total", wanted.booked_total, there.total),
+        ("tax", wanted.tax, there.tax),
         ("currency", booking.currency, there.currency),
         ("party", booking.customer, there.customer),
         ("date", wanted.date.isoformat(), there.day),

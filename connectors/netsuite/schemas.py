@@ -29,9 +29,9 @@ def _field(
 _CUSTOMER = (
     _field("code", FieldType.STRING, required=True, length=120),
     _field("name", FieldType.STRING, required=True, length=83),
-    _field("street", FieldType.STRING, read=False, length=999),
-    _field("city", FieldType.STRING, read=False, length=999),
-    _field("postal_code", FieldType.STRING, read=False, length=999),
+    _field("street", FieldType.STRING, read=False, length=2000),
+    _field("city", FieldType.STRING, read=False, length=2000),
+    _field("postal_code", FieldType.STRING, read=False, length=2000),
     _field("country", FieldType.STRING, read=False, length=2),
     _field("active", FieldType.BOOLEAN, create=False),
 )
@@ -44,8 +44,9 @@ _DOCUMENT = (
     _field("date", FieldType.DATE, required=True),
     _field("due_date", FieldType.DATE),
     _field("total", FieldType.DECIMAL, required=True),
+    _field("tax", FieldType.DECIMAL, read=False),
     _field("lines", FieldType.LIST, required=True, read=False),
-    _field("description", FieldType.STRING, read=False, length=999),
+    _field("description", FieldType.STRING, read=False, length=2000),
     _field("order", FieldType.STRING, read=False, length=120),
     _field("corrects", FieldType.LIST),
     _field("number", FieldType.STRING, create=False),

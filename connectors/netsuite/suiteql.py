@@ -25,11 +25,6 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def one_of(column: str, values: Iterable[str]) -> str:
-    """`column IN ('a', 'b')`."""
-    return f"{column} IN ({', '.join(text(value) for value in values)})"
-
-
 def one_of_ids(column: str, ids: Iterable[str]) -> str:
     """`column IN (1, 2)`; the ids were checked by `is_id`."""
     return f"{column} IN ({', '.join(ids)})"

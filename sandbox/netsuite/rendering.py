@@ -55,6 +55,8 @@ class Rendering:
             "lastModifiedDate": _z(row["lastModifiedDate"]),
         }
         if record == "invoice":
+            if not self._account.preferences.approval_routing:
+                computed["approvalStatus"] = None
             paid = self._books.paid(row["id"])
             computed |= {"amountPaid": str(paid), "amountRemaining": str(Decimal(row["total"]) - paid)}
         if record == "creditMemo":

@@ -32,20 +32,20 @@ COLUMNS: Mapping[str, frozenset[str]] = {
 
 def tables(account: NetSuiteAccount, books: Books) -> Tables:
     """The account's tables. Take the lock around the query."""
-    zone = ZoneInfo(account.preferences.time_zone)
+    zone, routing = ZoneInfo(account.preferences.time_zone), account.preferences.approval_routing
     cached: dict[str, Sequence[Cells]] = {}
 
     def rows(name: str) -> Sequence[Cells]:
         if name not in cached:
-            cached[name] = [_cells(name, row, books, zone) for row in account.tables[name].values()]
+            cached[name] = [_cells(name, row, books, zone, routing=routing) for row in account.tables[name].values()]
         return cached[name]
 
     return Tables(COLUMNS, rows)
 
 
-def _cells(name: str, row: Row, books: Books, zone: ZoneInfo) -> Cells:
+def _cells(name: str, row: Row, books: Books, zone: ZoneInfo, *, routing: bool) -> Cells:
     if name == "transaction":
-        return _transaction(row, books, zone)
+        return _transaction(row, books, zone, routing=routing)
     if name == "customer":
         return {
             "id": Decimal(row["id"]),
@@ -71,7 +71,7 @@ def _cells(name: str, row: Row, books: Books, zone: ZoneInfo) -> Cells:
     return cells
 
 
-def _transaction(row: Row, books: Books, zone: ZoneInfo) -> Cells:
+def _transaction(row: Row, books: Books, zone: ZoneInfo, *, routing: bool) -> Cells:
     record, total = row["recordType"], Decimal(row["total"])
     cells: dict[str, Cell] = {
         "id": Decimal(row["id"]),
@@ -86,7 +86,7 @@ def _transaction(row: Row, books: Books, zone: ZoneInfo) -> Cells:
         "memo": row.get("memo"),
         "otherrefnum": row.get("otherRefNum"),
         "status": books.status(row)[0],
-        "approvalstatus": Decimal(row["approvalStatus"]) if row.get("approvalStatus") else None,
+        "approvalstatus": Decimal(row["approvalStatus"]) if routing and row.get("approvalStatus") else None,
         "posting": _flag(record != "salesOrder" and row.get("approvalStatus", "2") == "2"),
         "voided": row["voided"],
         "createddate": _wall(row["createdDate"], zone),

@@ -136,6 +136,34 @@ def test_another_total_stops_the_document_before_it_is_posted(
     assert connect().find("Invoice", [item(document)]) == [None]
 
 
+def test_the_tax_that_was_expected_is_no_difference(account: Account, connect: Connect) -> None:
+    account.prefer(tax_percent="7")
+    connector = connect()
+    result = post(connector, invoice("DOC-1", "150.00", tax="10.50"))
+    assert (result.outcome.value, result.evidence.get("total")) == ("created", "160.50")
+    assert post(connector, memo("CR-1", "DOC-1", "150.00", tax="10.50")).outcome == "created"
+    assert post(connector, invoice("DOC-2", "150.00", tax="10.51")).code == "TOTAL-MISMATCH"
+    shown = {r.native["reference"]: r.native["balance"] for page in connector.billing(None) for r in page.records}
+    assert (shown["DOC-1"], shown["CR-1"]) == (0, 0)
+
+
+def test_long_texts_neither_stop_nor_distort_a_document(account: Account, connect: Connect) -> None:
+    connector = connect()
+    party = {"code": "ADV-2", "name": "N" * 84}
+    result = post(connector, invoice("DOC-1", description="d" * 2000, party=party))
+    assert (result.code, result.path) == ("CUSTOMER-NAME", "party.name")
+    account.customer("ADV-2", "Short")
+    assert post(connector, invoice("DOC-1", description="d" * 2000, party=party)).outcome == "created"
+    assert len(account.state("invoice")[0]["memo"]) == 999
+
+
+def test_an_external_id_in_another_spelling_is_the_same_customer(account: Account, connect: Connect) -> None:
+    id_ = account.customer("adv-1", "Acme Media")
+    assert post(connect(), invoice()).outcome == "created"
+    assert account.state("invoice")[0]["entity"] == id_
+    assert "PUT customer" not in account.calls()
+
+
 def test_without_approval_routing_another_total_is_said_to_be_in_the_books(account: Account, connect: Connect) -> None:
     account.prefer(approval_routing=False)
     assert post(connect(), invoice("DOC-1")).outcome == "created"

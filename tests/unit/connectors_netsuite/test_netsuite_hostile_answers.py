@@ -79,6 +79,7 @@ def tried(mock: responses.RequestsMock, status: int, body: Any, **more: Any) -> 
     query = {"items": [{"id": "5", "externalid": "A", "isinactive": "F"}], "count": 1, "hasMore": False}
     mock.upsert("POST", f"{ROOT}/query/v1/suiteql", json=query)
     mock.upsert("GET", re.compile(f"{ROOT}/record/v1/invoice/.*"), status=status, body=dumped(body), **more)
+    mock.upsert("GET", re.compile(f"{ROOT}/record/v1/customer/.*"), json={"id": "5", "companyName": "A"})
     mock.upsert("PUT", re.compile(f"{ROOT}/record/v1/.*"), status=status, body=dumped(body), **more)
     mock.upsert("PATCH", re.compile(f"{ROOT}/record/v1/.*"), status=status, body=dumped(body), **more)
     connector = NetSuiteConnector(settings())
@@ -177,7 +178,8 @@ def test_a_reply_beyond_the_bound_is_not_read(netsuite: responses.RequestsMock) 
     "location", ["", "https://evil.example/x", f"{ROOT}/record/v1/vendorbill/7", f"{ROOT}/record/v1/customer/x"]
 )
 def test_a_save_that_names_no_record_of_ours_is_in_doubt(netsuite: responses.RequestsMock, location: str) -> None:
-    netsuite.upsert("POST", f"{ROOT}/query/v1/suiteql", json={"items": []})
+    missing = {"status": 404, "o:errorDetails": [{"detail": "d", "o:errorCode": "NONEXISTENT_ID"}]}
+    netsuite.upsert("GET", re.compile(f"{ROOT}/record/v1/customer/.*"), status=404, json=missing)
     netsuite.upsert("PUT", re.compile(f"{ROOT}/record/v1/customer/.*"), status=204, headers={"Location": location})
     connector = NetSuiteConnector(settings())
     with pytest.raises(OutcomeUnknown):

@@ -124,7 +124,7 @@ def test_a_refused_query_means(
 def test_a_refused_save_means(
     netsuite: responses.RequestsMock, connect: Connect, status: int, code: str, expected: type[ConnectorError]
 ) -> None:
-    netsuite.post(QUERY, json={"items": []})
+    netsuite.get(f"{ROOT}/record/v1/customer/eid:A%26B-1", status=404, json=refusal("NONEXISTENT_ID"))
     netsuite.put(f"{ROOT}/record/v1/customer/eid:A%26B-1", status=status, json=refusal(code))
     with pytest.raises(expected) as caught:
         connect().push("Customer", Operation.CREATE, [PushItem("k", {"code": "A&B-1", "name": "A"})])
@@ -136,8 +136,8 @@ def test_several_reasons_are_all_told_and_one_unknown_makes_it_doubtful(
 ) -> None:
     known = refusal("USER_ERROR", "Please enter a class.", "class")
     known["o:errorDetails"].append({"detail": "Please enter a location.", "o:errorCode": "USER_ERROR"})
-    netsuite.post(QUERY, json={"items": []})
     address = re.compile(f"{ROOT}/record/v1/customer/.*")
+    netsuite.get(address, status=404, json=refusal("NONEXISTENT_ID"))
     netsuite.put(address, status=400, json=known)
     item = PushItem("k", {"code": "A", "name": "A"})
     (result,) = connect().push("Customer", Operation.CREATE, [item])
