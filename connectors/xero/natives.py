@@ -1,8 +1,8 @@
 """Xero's documents, payments and contacts in the flat names that the hub's ERP records have. Pure.
 
 `total` and `balance` are negative for a credit memo, as it lowers what the buyer owes. A payment's amount is positive;
-`by_document` is the number of the credit memo that was set off, None for money. Deleted payments are left out of a document
-and shown in the stream `Payment`.
+`by_document` is the number of the credit memo that was set off, None for money; `corrected_by` are those credit memos, whole.
+Deleted payments are left out of a document and shown in the stream `Payment`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,16 @@ def invoice(element: Native) -> dict[str, Any]:
         }
         for one in _list(element, "CreditNotes")
     ]
+    corrected_by = [
+        {
+            "id": one.get("CreditNoteID"),
+            "reference": one.get("CreditNoteNumber"),
+            "number": one.get("CreditNoteNumber"),
+            "date": one.get("Date"),
+            "total": _negative(one.get("Total")),
+        }
+        for one in _list(element, "CreditNotes")
+    ]
     return {
         "id": element.get("InvoiceID"),
         "reference": element.get("InvoiceNumber"),
@@ -44,6 +54,7 @@ def invoice(element: Native) -> dict[str, Any]:
         "balance": None if state in _NOT_OWED else element.get("AmountDue"),
         "paid_on": element.get("FullyPaidOnDate"),
         "payments": [*payments, *credits_],
+        "corrected_by": corrected_by,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -62,6 +63,8 @@ class _Task:
     item: PushItem
     wanted: DocumentShape
     there: dict[str, Any] | None = None
+    made: bool = False
+    """Whether this call made the draft."""
 
 
 class _Batch:
@@ -217,7 +220,7 @@ class Posting:
         for task, element in zip(sent, made, strict=True):
             words = _words(element)
             if not words:
-                task.there = element
+                task.there, task.made = element, True
                 continue
             self._refused(batch, task, words, "No draft was made.")
 
@@ -235,6 +238,9 @@ class Posting:
             )
             return
         unlike = differences(task.wanted, element)
+        if task.made and element.get("Date") != task.wanted.date:
+            # Only of a draft just made: finance may give an older one another date, where a period is locked.
+            unlike.append(f"date is {element.get('Date')} there, {task.wanted.date} was billed")
         if not unlike:
             return
         first = unlike[0].partition(" ")[0]
@@ -281,7 +287,7 @@ class Posting:
             batch.end(task, _created(task, LEDGERS[Kind.CREDIT_MEMO]))
             return
         # An allocation may not lie before either document.
-        day = max(task.wanted.date, invoice.get("Date") or task.wanted.date)
+        day = max(day for day in (task.wanted.date, note.get("Date"), invoice.get("Date")) if isinstance(day, date))
         body = {"Allocations": [{"Invoice": {"InvoiceID": invoice["InvoiceID"]}, "Amount": amount, "Date": day}]}
         path = f"CreditNotes/{note['CreditNoteID']}/Allocations"
         call = Call(path, "PUT", {"summarizeErrors": "false"}, body, key=Keys([task.item.key]).key("allocate", body))
@@ -360,7 +366,6 @@ def differences(wanted: DocumentShape, element: Native) -> list[str]:
         ("total", wanted.gross, element.get("Total")),
         ("tax", wanted.tax, element.get("TotalTax")),
         ("currency", wanted.currency, element.get("CurrencyCode")),
-        ("date", wanted.date, element.get("Date")),
     ]
     if code:  # shown only where the contact is shown in full
         said.append(("party", wanted.party.code, code))

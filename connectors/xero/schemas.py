@@ -58,6 +58,7 @@ _INVOICE = (
     _written("corrects", FieldType.STRING, 120, read=False),
     _shown("paid_on", FieldType.DATE),
     _shown("payments", FieldType.LIST),
+    _shown("corrected_by", FieldType.LIST),
 )
 
 _CREDIT_MEMO = (

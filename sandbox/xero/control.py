@@ -22,7 +22,7 @@ _CATEGORY_PATH = {"INVOICE": "Invoices", "CREDITNOTE": "CreditNotes", "CONTACT":
 def add_routes(control: ControlApp, ledger: Ledger, app: XeroApp) -> None:
     """Add the vendor's own control routes, all POST."""
     people = _People(control, ledger, app)
-    for path in ("setup", "pay", "unpay", "status", "archive", "limits", "webhook"):
+    for path in ("setup", "pay", "unpay", "status", "redate", "archive", "limits", "webhook"):
         control.add("POST", path, people.route(getattr(people, path)))
 
 
@@ -68,6 +68,11 @@ class _People:
                 raise ControlError("there is no such document")
             self._ledger.update_document(row["kind"], {ID[row["kind"]]: body["id"], "Status": body["status"]})
             return {"status": row["Status"]}
+
+    def redate(self, body: Mapping[str, Any]) -> object:
+        """Finance gives a draft another date: {"id", "date"}."""
+        self._ledger.redate(str(body["id"]), date.fromisoformat(body["date"]))
+        return {"date": body["date"]}
 
     def archive(self, body: Mapping[str, Any]) -> object:
         """A contact is archived: {"number"}."""

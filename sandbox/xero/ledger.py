@@ -193,6 +193,17 @@ class Ledger:
             self._settle(document)
         return document
 
+    def redate(self, document_id: str, day: date) -> None:
+        """Finance gives a draft another date. Raises Refused."""
+        with self.lock:
+            document = self.documents.get(document_id)
+            if document is None or document["Status"] not in ("DRAFT", "SUBMITTED"):
+                raise Refused("Only a draft gets another date.")
+            if said := self._locked(day):
+                raise Refused(*said)
+            document["Date"] = day
+            self._touch(document, "INVOICE" if document["kind"] == "Invoices" else "CREDITNOTE", document_id)
+
     def allocate(self, note_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Set part of a credit note off against an invoice; the caller holds the lock. Raises Refused, KeyError."""
         note = self.documents[note_id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 from connectors.base import CreateProtocol, Operation, Outcome, PushItem
 from connectors.errors import AuthFailed, OutcomeUnknown, PermissionMissing, QuotaExhausted
 from connectors.xero import XeroConnector
+from hub.encoding import decode, encode
+from hub.sync.native_keys import alive
 
 from .conftest import Organisation, credit, invoice
 
@@ -362,3 +364,34 @@ def test_one_failing_request_does_not_hide_what_was_refused_before_it(
     organisation.fault("lost_reply", operations=["POST Invoices"])
     bad, good = post(connector, invoice("INV-1", currency="SEK"), invoice("INV-2"))
     assert (bad.outcome, good.outcome) == (Outcome.REJECTED, Outcome.IN_DOUBT)
+
+
+def test_a_document_as_the_store_keeps_it_is_the_same_document(organisation: Organisation, connect: Connect) -> None:
+    kept = PushItem("k", decode(encode(dict(invoice("INV-1", "1000.10", "249.90").payload))))
+    assert post(connect(), kept)[0].outcome is Outcome.CREATED
+    assert connect().find("Invoice", [kept])[0] is not None
+    assert organisation.document("INV-1")["Total"] == "1250.00"
+
+
+def test_the_engine_trusts_a_key_only_while_a_request_sent_now_still_meets_it(connect: Connect) -> None:
+    for record in ("Invoice", "CreditMemo", "Party"):
+        capability = connect().capabilities.records[record]
+        sent_at = datetime(2026, 12, 5, 9, 0, tzinfo=UTC)
+        assert alive(capability, sent_at, sent_at + timedelta(seconds=239))
+        assert not alive(capability, sent_at, sent_at + timedelta(seconds=240))
+    unsure = connect(key_age_seconds=0).capabilities.records["Invoice"]
+    assert not alive(unsure, sent_at, sent_at)
+
+
+def test_a_draft_that_finance_gave_another_date_is_posted_with_it(organisation: Organisation, connect: Connect) -> None:
+    connector = connect()
+    organisation.fault("quota", operations=["POST Invoices"])
+    with pytest.raises(QuotaExhausted):
+        post(connector, invoice("INV-1"))
+    organisation.control("setup", period_lock="2026-11-30")
+    (locked,) = post(connector, invoice("INV-1"))
+    assert (locked.outcome, locked.reason) == (Outcome.REJECTED, "period_closed")
+    organisation.control("redate", id=organisation.document("INV-1")["InvoiceID"], date="2026-12-01")
+    (posted,) = post(connector, PushItem("replayed", invoice("INV-1").payload))
+    assert posted.outcome is Outcome.CREATED
+    assert organisation.document("INV-1")["Date"] == "2026-12-01"

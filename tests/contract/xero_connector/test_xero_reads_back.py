@@ -71,6 +71,8 @@ def test_part_payments_and_credits_change_balance_and_state_until_paid(
         (Decimal("800.00"), None),
         (Decimal("50.00"), "CM-1"),
     ]
+    (corrected,) = next(connector.read("Invoice", ["corrected_by"], page.cursor)).records[0].native["corrected_by"]
+    assert (corrected["reference"], corrected["total"]) == ("CM-1", Decimal("-50.00"))
     (memo,) = next(connector.read("CreditMemo", ["total", "balance", "corrects"], None)).records
     assert memo.native == {
         "id": memo.native_id,

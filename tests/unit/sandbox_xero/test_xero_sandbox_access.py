@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +117,20 @@ def test_it_imports_nothing_of_ours() -> None:
     code = "import sys, sandbox.xero; print(sorted({n.split('.')[0] for n in sys.modules} & {'hub', 'connectors', 'oms_schema'}))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_it_runs_as_a_process_that_keeps_its_secret_out_of_its_arguments() -> None:
+    command = [sys.executable, "-m", "sandbox", "xero", "--port", "0"]
+    environment = {**os.environ, "SANDBOX_XERO_SECRET": SECRET}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        try:
+            ready = json.loads(process.stdout.readline())
+            with requests.Session() as http:
+                http.trust_env = False
+                form = {"grant_type": "client_credentials", "scope": "accounting.contacts"}
+                granted = http.post(f"{ready['url']}/connect/token", data=form, auth=("orderhub", SECRET), timeout=10)
+            assert (ready["name"], granted.json()["token_type"]) == ("xero", "Bearer")
+        finally:
+            process.terminate()
+    assert process.returncode == 0
