@@ -32,6 +32,7 @@ from hub.store.audit import note
 from hub.store.database import Cursor, Database
 from hub.store.journal import Entry
 from hub.store.partitions import Partition, Source
+from hub.store.report_facts import Begun
 from hub.sync import projection
 from oms_schema.delivery import CountedBy
 
@@ -238,7 +239,7 @@ class _Load:
         return known
 
     def _write(self, cur: Cursor, known: Source) -> tuple[list[str], int, int]:
-        fresh = report_facts.begin(cur, self._source, _line_ids(self._source, self._shape))
+        begun = report_facts.begin(cur, self._source, _line_ids(self._source, self._shape))
         rows_of, days = self._days(cur)
         self._known = partitions.partitions(cur, self._source, days)
         days = self._with_emptied(cur, days)
@@ -254,10 +255,10 @@ class _Load:
             waiting.append(day)
             held += day.sums.height
             if held >= FOLD_LINES:
-                self._fold(cur, waiting, fresh=fresh)
+                self._fold(cur, waiting, begun)
                 waiting, held = [], 0
         if waiting:
-            self._fold(cur, waiting, fresh=fresh)
+            self._fold(cur, waiting, begun)
         self._hold_outliers(cur, peaks)
         claimed = report_facts.claim(cur, self._source)
         orders = report_facts.orders_touched(cur) if known.counted_by == "seller" else []
@@ -365,7 +366,7 @@ class _Load:
         kinds = dict.fromkeys(checking.texts(self._shape), pl.String) | dict.fromkeys(self._shape.metrics, pl.Int64)
         return pl.DataFrame(schema=kinds)
 
-    def _fold(self, cur: Cursor, days: Sequence[_Day], *, fresh: bool) -> None:
+    def _fold(self, cur: Cursor, days: Sequence[_Day], begun: Begun) -> None:
         frame = pl.concat([day.sums for day in days])
         columns = {"line": "line_vendor_id", "order": "order_vendor_id"}
         report_facts.stage(cur, [columns.get(name, name) for name in frame.columns], texts(frame))
@@ -377,7 +378,8 @@ class _Load:
             self._report.as_of,
             [day.day for day in days],
             [one.part for one in known if one.part is not None],
-            fresh=fresh and not known,
+            fresh=begun.untouched and not known,
+            single=begun.single,
         )
         counts = self._counts
         counts.new += new

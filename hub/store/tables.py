@@ -517,12 +517,12 @@ delivery_detail = Table(
     metadata,
     Column("part", BigInteger, nullable=False),
     Column("line_vendor_id", Text(collation="C"), nullable=False),
-    Column("ad_unit", Text, nullable=False, server_default=""),
-    Column("creative", Text, nullable=False, server_default=""),
+    _text("ad_unit", nullable=True),
+    _text("creative", nullable=True),
     Column("impressions", BigInteger, nullable=False),
-    Column("clicks", BigInteger, nullable=False, server_default=text("0")),
-    Column("completed_views", BigInteger, nullable=False, server_default=text("0")),
-    Column("viewable_impressions", BigInteger, nullable=False, server_default=text("0")),
+    Column("clicks", BigInteger, nullable=True),
+    Column("completed_views", BigInteger, nullable=True),
+    Column("viewable_impressions", BigInteger, nullable=True),
     postgresql_partition_by="LIST (part)",
 )
 """The newest detail rows; each partition is one (source, day) of `delivery_partition`, made by `hub.store.partitions`."""

@@ -61,12 +61,12 @@ def upgrade() -> None:
         "delivery_detail",
         sa.Column("part", sa.BigInteger(), nullable=False),
         sa.Column("line_vendor_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("ad_unit", sa.Text(), server_default="", nullable=False),
-        sa.Column("creative", sa.Text(), server_default="", nullable=False),
+        sa.Column("ad_unit", sa.Text(), nullable=True),
+        sa.Column("creative", sa.Text(), nullable=True),
         sa.Column("impressions", sa.BigInteger(), nullable=False),
-        sa.Column("clicks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("completed_views", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("viewable_impressions", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("clicks", sa.BigInteger(), nullable=True),
+        sa.Column("completed_views", sa.BigInteger(), nullable=True),
+        sa.Column("viewable_impressions", sa.BigInteger(), nullable=True),
         postgresql_partition_by="LIST (part)",
     )
 
