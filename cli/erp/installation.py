@@ -141,8 +141,7 @@ class ServerProcess:
 
 def _environment() -> dict[str, str]:
     """What the server needs of our environment; nothing that would lead it to our own packages or secrets."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, "PYTHONDONTWRITEBYTECODE": "1"} if not os.access(TOOLS, os.W_OK) else kept
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 
 def _free_port() -> int:

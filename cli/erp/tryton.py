@@ -14,7 +14,7 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -45,9 +45,9 @@ _MARK = "credentials.json"
 class Credentials:
     """Passwords of the database's users: the administrator, the hub, and the bookkeeper who plays the people of finance."""
 
-    admin: str
-    hub: str
-    bookkeeper: str
+    admin: str = field(repr=False)
+    hub: str = field(repr=False)
+    bookkeeper: str = field(repr=False)
 
     @classmethod
     def new(cls) -> Self:

@@ -50,6 +50,20 @@ def natives(session: RpcSession, found: Rows) -> Sequence[Native]:
     return [_native(row, lines, credits_.get(row["id"], [])) for row in found]
 
 
+def sale_native(row: dict[str, Any]) -> dict[str, Any]:
+    """A sale as record `Sale`."""
+    return {
+        "id": row["id"],
+        "reference": row["reference"],
+        "number": row["number"],
+        "state": row["state"],
+        "party": (row.get("party.") or {}).get("code"),
+        "currency": (row.get("currency.") or {}).get("code"),
+        "date": row["sale_date"],
+        "total": row["total_amount"],
+    }
+
+
 def _payment_lines(session: RpcSession, found: Rows) -> dict[int, dict[str, Any]]:
     ids = sorted({line for row in found for line in _line_ids(row)})
     if not ids:

@@ -29,13 +29,28 @@ from connectors.tryton import billing, preflight, schemas
 from connectors.tryton.changes import ORDER, read_changes
 from connectors.tryton.directory import Directory, Rows, UnknownName, rows
 from connectors.tryton.documents import PartyShape
+from connectors.tryton.kinds import INVOICE, SALE
 from connectors.tryton.posting import Posting
 from connectors.tryton.rpc import RpcSession
 from connectors.tryton.settings import TrytonSettings
 from oms_schema.problems import Reason
 
-_MODELS = {"Invoice": "account.invoice", "Party": "party.party"}
-_FIELDS = {"Invoice": billing.FIELDS, "Party": ["last_modified_at", "code", "name", "active"]}
+_MODELS = {"Invoice": INVOICE.model, "Party": "party.party", "Sale": SALE.model}
+_FIELDS = {
+    "Invoice": billing.FIELDS,
+    "Party": ["last_modified_at", "code", "name", "active"],
+    "Sale": [
+        "last_modified_at",
+        "number",
+        "reference",
+        "state",
+        "sale_date",
+        "total_amount",
+        "party.code",
+        "currency.code",
+    ],
+}
+_MARKERS = {"Invoice": "reference", "Party": "code", "Sale": "reference"}
 _ARCHIVED_TOO = {"active_test": False}
 
 
@@ -52,7 +67,9 @@ class TrytonConnector(Connector):
         self._settings = settings
         self._session = RpcSession(settings)
         self._directory = Directory(self._session, settings)
-        self._posting = Posting(self._session, self._directory, settings)
+        self._posting = {
+            kind.record: Posting(self._session, self._directory, settings, kind) for kind in (INVOICE, SALE)
+        }
 
     def __repr__(self) -> str:
         return f"TrytonConnector({self._settings.url}, {self._settings.database})"
@@ -65,9 +82,14 @@ class TrytonConnector(Connector):
         return Capabilities(
             streams={
                 "Party": StreamCapability("Party", settings.overlap_seconds, deletes=False),
+                "Sale": StreamCapability("Sale", settings.overlap_seconds, deletes=False, parents=("Party",)),
                 "Invoice": StreamCapability("Invoice", settings.overlap_seconds, deletes=False, parents=("Party",)),
             },
             records={
+                # nothing is unique on a sale, not even its number
+                "Sale": RecordCapability(
+                    1, creates, CreateProtocol.PROBE, marker="reference", max_in_flight=settings.max_in_flight_seconds
+                ),
                 # party.code is unique in the database
                 "Party": RecordCapability(1, creates, CreateProtocol.UNIQUE_FIELD, marker="code", atomic=True),
                 # Nothing is unique on an invoice but its number, which Tryton gives at the posting
@@ -89,7 +111,7 @@ class TrytonConnector(Connector):
                 "answer a question that Tryton asks (UserWarning): the document is parked with its text",
                 "match a credit memo with its invoice in the ledger; both point to each other and their balances add to zero",
                 "taxes: a draft to which Tryton adds a tax is not posted",
-                "sales orders: invoices are made on delivery, without one",
+                "link invoices to sales: a sale shows what was booked, invoices follow delivery",
                 "change parties or documents once they exist",
                 "see deleted drafts and parties except by a census",
             ),
@@ -97,7 +119,7 @@ class TrytonConnector(Connector):
 
     @classmethod
     def record_schemas(cls) -> Mapping[str, RecordSchema]:
-        """Party and Invoice; credit memos are invoices whose kind says so."""
+        """Party, Sale and Invoice; credit memos are invoices whose kind says so."""
         return schemas.record_schemas()
 
     def check(
@@ -112,7 +134,7 @@ class TrytonConnector(Connector):
 
     # ------------------------------------------------------------ writing
     def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
-        """Create one party, or post one document: several requests, each sent once, all safe to begin again.
+        """Create one party, confirm one sale, or post one document: several requests, each sent once, all safe to begin again.
 
         Raises OutcomeUnknown when any of them may have been applied without our knowing.
         """
@@ -125,12 +147,12 @@ class TrytonConnector(Connector):
             )
         if record == "Party":
             return [self._create_party(item) for item in items]
-        return [self._posting.post(item) for item in items]
+        return [self._posting[record].post(item) for item in items]
 
     def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
-        """Parties by code; documents by reference once they are posted. Raises like a read."""
-        if _known(record) == "Invoice":
-            return self._posting.find(items)
+        """Parties by code; documents by reference once they are posted, sales once confirmed. Raises like a read."""
+        if _known(record) in self._posting:
+            return self._posting[record].find(items)
         codes = [str(item.payload.get("code", "")) for item in items]
         known = self._directory.parties(codes)
         return [(str(known[code]["id"]), known[code]) if code in known else None for code in codes]
@@ -206,9 +228,9 @@ class TrytonConnector(Connector):
         return self.read("Invoice", [name for name, field in _readable("Invoice").items() if field], cursor)
 
     def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
-        """Every party or customer document once, cancelled and archived ones too. Raises like a read."""
-        marker = {"Invoice": "reference", "Party": "code"}[_known(record)]
-        flag = {"Invoice": "state", "Party": "active"}[record]
+        """Every party, sale or customer document once, cancelled and archived ones too. Raises like a read."""
+        marker = _MARKERS[_known(record)]
+        flag = "active" if record == "Party" else "state"
         last = 0
         while True:
             domain = ["AND", [["id", ">", last]], self._scope(record)]
@@ -217,7 +239,7 @@ class TrytonConnector(Connector):
                 CensusRow(
                     str(row["id"]),
                     marker=str(row.get(marker) or ""),
-                    archived=row.get(flag) == "cancelled" if record == "Invoice" else not row.get(flag),
+                    archived=not row.get(flag) if record == "Party" else row.get(flag) == "cancelled",
                 )
                 for row in found
             ]
@@ -227,10 +249,11 @@ class TrytonConnector(Connector):
 
     # ------------------------------------------------------------ parts
     def _scope(self, record: str) -> list[Any]:
-        """Our company's customer documents; all parties, which companies share."""
-        if record == "Invoice":
-            return [["type", "=", "out"], ["company", "=", self._directory.company()]]
-        return [["id", ">", 0]]
+        """Our company's sales and customer documents; all parties, which companies share."""
+        if record == "Party":
+            return [["id", ">", 0]]
+        kind = INVOICE if record == "Invoice" else SALE
+        return [*(list(part) for part in kind.scope), ["company", "=", self._directory.company()]]
 
     def _search(self, record: str, domain: list[Any], most: int, order: list[Any], fields: list[str]) -> Rows:
         model = _MODELS[record]
@@ -238,7 +261,9 @@ class TrytonConnector(Connector):
         return rows(found, f"{model}.search_read")
 
     def _natives(self, record: str, found: Rows) -> Sequence[Native]:
-        return billing.natives(self._session, found) if record == "Invoice" else found
+        if record == "Invoice":
+            return billing.natives(self._session, found)
+        return [billing.sale_native(row) for row in found] if record == "Sale" else found
 
 
 def _known(record: str) -> str:

@@ -1,4 +1,4 @@
-"""Posts one document exactly once: look up, draft, compare to the cent, post, read back.
+"""Makes one document exactly once, an invoice or a sale: look up, draft, compare to the cent, post or confirm, read back.
 
 Tryton has no unique reference on invoices (eight parallel creates with one `reference` made eight, seen), so nothing is
 created before a look-up by reference, which the engine's lane keeps free of rivals. Every step begins from what is there: a
@@ -15,39 +15,29 @@ from typing import Any
 from connectors.base import Native, Outcome, PushItem, PushResult
 from connectors.errors import RecordRejected, RetryLater
 from connectors.tryton.directory import Directory, Rows, UnknownName, rows
-from connectors.tryton.documents import Booking, DocumentShape, document, draft
+from connectors.tryton.documents import Booking, DocumentShape, Kind, document
 from connectors.tryton.error_table import Effect, Question, refusal, unreadable
+from connectors.tryton.kinds import INVOICE, DocumentKind
 from connectors.tryton.rpc import RpcSession
 from connectors.tryton.settings import TrytonSettings
 from oms_schema.problems import Reason
 
-MODEL = "account.invoice"
-_SEEN = [
-    "number",
-    "reference",
-    "state",
-    "invoice_date",
-    "total_amount",
-    "tax_amount",
-    "party.code",
-    "currency.code",
-    "line_lines.amount",
-]
-_POSTED = frozenset({"posted", "paid"})
-
 
 class Posting:
-    """Posts documents through one session."""
+    """Makes documents of one kind through one session."""
 
-    def __init__(self, session: RpcSession, directory: Directory, settings: TrytonSettings) -> None:
+    def __init__(
+        self, session: RpcSession, directory: Directory, settings: TrytonSettings, kind: DocumentKind = INVOICE
+    ) -> None:
+        self._kind = kind
         self._session = session
         self._directory = directory
         self._settings = settings
 
     def post(self, item: PushItem) -> PushResult:
-        """Post one document. Raises OutcomeUnknown, RetryLater, AuthFailed, Misconfigured, QuotaExhausted."""
+        """Make one document. Raises OutcomeUnknown, RetryLater, AuthFailed, PermissionMissing, Misconfigured, QuotaExhausted."""
         try:
-            wanted = document(item.payload)
+            wanted = self._wanted(item)
         except ValueError as error:
             return _rejected(
                 item,
@@ -61,20 +51,26 @@ class Posting:
             return _rejected(item, error.code, error.message, Reason.REFERENCE_MISSING, error.path)
 
     def find(self, items: Sequence[PushItem]) -> list[tuple[str, Native] | None]:
-        """For each document the posted one of its reference and total; a draft is none yet, so it is posted by the next try."""
+        """For each document the finished one of its reference and total; a draft is none yet, so the next try goes on with it."""
         references = [str(item.payload.get("reference", "")) for item in items]
         found: list[tuple[str, Native] | None] = []
         by_reference = self._by_reference(references)
         for item, reference in zip(items, references, strict=True):
             try:
-                wanted = document(item.payload)
+                wanted = self._wanted(item)
             except ValueError:
                 found.append(None)
                 continue
-            hits = [row for row in by_reference.get(reference, []) if _is_posted(row)]
+            hits = [row for row in by_reference.get(reference, []) if self._kind.is_done(row)]
             same = [row for row in hits if row.get("total_amount") == wanted.booked_total]
             found.append((str(same[0]["id"]), same[0]) if same else None)
         return found
+
+    def _wanted(self, item: PushItem) -> DocumentShape:
+        wanted = document(item.payload)
+        if self._kind is not INVOICE and (wanted.kind is not Kind.INVOICE or wanted.corrects is not None):
+            raise ValueError(f"kind: a {self._kind.record} corrects nothing")
+        return wanted
 
     # ------------------------------------------------------------ steps
     def _post(self, item: PushItem, wanted: DocumentShape) -> PushResult:
@@ -91,14 +87,14 @@ class Posting:
             )
         if there:
             row = there[0]
-            if _is_posted(row):
+            if self._kind.is_done(row):
                 return self._taken(item, wanted, row)
-            if row["state"] == "cancelled":
+            if row["state"] not in self._kind.steps:
                 return _rejected(
                     item,
                     "DRAFT-CANCELLED",
-                    f"Somebody cancelled the draft {row['id']} of {wanted.reference} in Tryton. It is not posted. Finance "
-                    "deletes it if the document is to be posted; operations then replays it.",
+                    f"The draft {row['id']} of {wanted.reference} is {row['state']} in Tryton. It is not touched. Finance "
+                    "deletes it if the document is to be made; operations then replays it.",
                     Reason.VENDOR_STATE,
                     "state",
                 )
@@ -121,23 +117,34 @@ class Posting:
                 unlike[0].partition(" ")[0],
             )
         try:
-            self._session.write(MODEL, "post", [row["id"]])
+            for _ in self._kind.steps:
+                row = row if self._kind.is_done(row) else self._led_on(row)
         except RecordRejected as error:
             return _refused(item, error, f"The draft {row['id']} stays.")
-        return self._read_back(item, wanted, row["id"])
+        if not self._kind.is_done(row) or row.get("total_amount") != wanted.booked_total:
+            shown = f"success, but {row.get('state')} and {row.get('total_amount')}"
+            raise unreadable(shown, self._kind.model, Effect.WRITE)
+        return _created(item, row)
+
+    def _led_on(self, row: Native) -> dict[str, Any]:
+        """One step further, from what Tryton shows afterwards and never from its reply alone. Raises RecordRejected."""
+        step = self._kind.steps[row["state"]]
+        self._session.write(self._kind.model, step, [row["id"]])
+        after = self._present_after(row["id"], step)
+        if after.get("state") == row["state"] or not (
+            self._kind.is_done(after) or after.get("state") in self._kind.steps
+        ):
+            raise unreadable(f"success, but the document is {after.get('state')}", step, Effect.WRITE)
+        return after
 
     def _drafted(self, wanted: DocumentShape) -> dict[str, Any]:
         """The new draft as Tryton sees it."""
         booking = self._booking(wanted)
-        created = self._session.write(MODEL, "create", [draft(wanted, booking, self._settings.price_decimals)])
+        values = self._kind.values(wanted, booking, self._settings.price_decimals)
+        created = self._session.write(self._kind.model, "create", [values])
         if not isinstance(created, list) or len(created) != 1 or type(created[0]) is not int:
-            raise unreadable("no id", "invoice.create", Effect.WRITE)
-        try:
-            return self._present(created[0])
-        except RetryLater as error:  # the draft exists: what follows must begin with the look-up
-            raise unreadable(
-                f"nothing readable about its draft ({error.code})", "invoice.read", Effect.WRITE
-            ) from error
+            raise unreadable("no id", f"{self._kind.model}.create", Effect.WRITE)
+        return self._present_after(created[0], "create")
 
     def _booking(self, wanted: DocumentShape) -> Booking:
         """Tryton's ids for everything the document names; its party is created where it may be. Raises UnknownName."""
@@ -154,7 +161,7 @@ class Posting:
         """Ids of the corrected lines. Raises UnknownName when the corrected document is not posted in Tryton."""
         if wanted.corrects is None:
             return [None] * len(wanted.lines)
-        originals = [r for r in self._by_reference([wanted.corrects]).get(wanted.corrects, []) if _is_posted(r)]
+        originals = [r for r in self._by_reference([wanted.corrects]).get(wanted.corrects, []) if self._kind.is_done(r)]
         if len(originals) != 1:
             raise UnknownName(
                 "CORRECTED-UNKNOWN",
@@ -187,18 +194,6 @@ class Posting:
         )
         return [row["id"] for row in rows(found, "invoice.line.search_read")]
 
-    def _read_back(self, item: PushItem, wanted: DocumentShape, invoice: int) -> PushResult:
-        """The result of a posting, from what Tryton shows afterwards and never from its reply alone."""
-        try:
-            row = self._present(invoice)
-        except RetryLater as error:
-            raise unreadable(
-                f"nothing readable after the posting ({error.code})", "invoice.read", Effect.WRITE
-            ) from error
-        if not _is_posted(row) or row.get("total_amount") != wanted.booked_total:
-            raise unreadable(f"success, but the document is {row.get('state')}", "invoice.post", Effect.WRITE)
-        return _created(item, row)
-
     def _taken(self, item: PushItem, wanted: DocumentShape, row: Native) -> PushResult:
         """A posted document of our reference: ours if it says the same, else nobody knows what it is."""
         unlike = differences(wanted, row)
@@ -214,25 +209,34 @@ class Posting:
         )
 
     # ------------------------------------------------------------ look-ups
-    def _present(self, invoice: int) -> dict[str, Any]:
-        found = rows(self._session.read(MODEL, "read", [invoice], _SEEN), "invoice.read")
+    def _present_after(self, native_id: int, step: str) -> dict[str, Any]:
+        """The document as it is now. What was done to it stands, so an unreadable answer leaves it in doubt."""
+        try:
+            found = rows(self._session.read(self._kind.model, "read", [native_id], self._kind.seen), "read")
+        except RetryLater as error:
+            raise unreadable(f"nothing readable after it ({error.code})", step, Effect.WRITE) from error
         if len(found) != 1:
-            raise unreadable("no document", "invoice.read", Effect.READ)
+            raise unreadable("no document after it", step, Effect.WRITE)
         return found[0]
 
     def _by_reference(self, references: Iterable[str]) -> dict[str, Rows]:
-        """Customer documents of our company by reference, the oldest first."""
+        """Our company's documents of this kind by reference, the oldest first."""
+        kind = self._kind
         wanted = sorted({reference for reference in references if reference})
-        domain = [["reference", "in", wanted], ["type", "=", "out"], ["company", "=", self._directory.company()]]
-        found = self._session.read(MODEL, "search_read", domain, 0, None, [["id", "ASC"]], _SEEN)
+        ours = [list(part) for part in kind.scope]
+        domain = [["reference", "in", wanted], ["company", "=", self._directory.company()], *ours]
+        found = self._session.read(kind.model, "search_read", domain, 0, None, [["id", "ASC"]], kind.seen)
         by_reference: dict[str, Rows] = {}
-        for row in rows(found, "invoice.search_read"):
+        for row in rows(found, f"{kind.model}.search_read"):
             by_reference.setdefault(str(row["reference"]), []).append(row)
         return by_reference
 
 
 def differences(wanted: DocumentShape, row: Native) -> list[str]:
-    """What Tryton's document says otherwise than the billed one, in words, the total first."""
+    """What Tryton's document says otherwise than the billed one, in words, the total first.
+
+    Its date is not compared: finance may give a draft another one, where the period is closed or numbers have gone on.
+    """
     amounts = [line.amount * wanted.sign for line in wanted.lines]
     theirs = [line.get("amount") for line in row.get("line_lines.") or []]
     tax = row.get("tax_amount") or Decimal(0)
@@ -241,17 +245,11 @@ def differences(wanted: DocumentShape, row: Native) -> list[str]:
         ("tax", Decimal(0), tax),
         ("currency", wanted.currency, (row.get("currency.") or {}).get("code")),
         ("party", wanted.party.code, (row.get("party.") or {}).get("code")),
-        ("date", wanted.date, row.get("invoice_date")),
     ]
     unlike = [f"{name} is {shown} there, {billed} was billed" for name, billed, shown in said if billed != shown]
     if sorted(amounts) != sorted(amount for amount in theirs if isinstance(amount, Decimal | int)):
         unlike.append("lines have other amounts there")
     return unlike
-
-
-def _is_posted(row: Native) -> bool:
-    """Posted, paid, or credited in full: Tryton calls the last one cancelled, but it keeps its number."""
-    return row.get("state") in _POSTED or (row.get("state") == "cancelled" and bool(row.get("number")))
 
 
 def _created(item: PushItem, row: Native) -> PushResult:

@@ -14,7 +14,7 @@ from connectors.tryton.schemas import record_schemas
 from connectors.tryton.settings import TrytonSettings
 
 _DIGITS = re.compile(r"\[\s*(?:null|\d+)\s*,\s*(\d{1,2})\s*\]")
-_MODELS = {"account.invoice": "create", "party.party": "create", "account.move.line": "read"}
+_MODELS = {"account.invoice": "create", "sale.sale": "create", "party.party": "create", "account.move.line": "read"}
 
 
 def run(
@@ -52,8 +52,8 @@ def _rights(session: RpcSession, settings: TrytonSettings) -> list[Finding]:
                 Finding(
                     Severity.ERROR,
                     model,
-                    f"{settings.user} may not {right} {model}. No document is posted. An administrator of Tryton gives the "
-                    "user the group Accounting.",
+                    f"{settings.user} may not {right} {model}. No such record is made. An administrator of Tryton gives the "
+                    "user the groups Accounting and Sales.",
                 )
             )
     return findings

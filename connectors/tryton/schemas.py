@@ -1,4 +1,4 @@
-"""Tryton's records as the hub uses them, as data: `Party` and `Invoice` (invoices and credit memos alike).
+"""Tryton's records as the hub uses them, as data: `Party`, `Sale` and `Invoice` (invoices and credit memos alike).
 
 Field names are the hub's flat ones; how each is spelt in Tryton's models is said in `billing.py` and `documents.py`.
 """
@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from functools import cache
 
 from connectors.base import FieldSchema, FieldType, RecordSchema
-
-PARTY_FIELDS: Mapping[str, str] = {"code": "code", "name": "name", "active": "active"}
-"""Readable fields of a party and their names in `party.party`."""
 
 
 def _field(
@@ -51,19 +48,28 @@ _INVOICE = (
     _field("corrected_by", FieldType.LIST, create=False),
 )
 
+_SALE_STATES = frozenset({"draft", "quotation", "confirmed", "processing", "done", "cancelled"})
+_OF_INVOICES = frozenset({"corrects", "balance", "payments", "corrected_by"})
 _STATES = frozenset({"draft", "validated", "posted", "paid", "cancelled"})
 
 
 @cache
 def record_schemas() -> Mapping[str, RecordSchema]:
-    """Both records; nothing can be added to them by configuration."""
+    """All records; nothing can be added to them by configuration."""
     kinds = frozenset({"invoice", "credit_memo"})
     invoice = (
         *_INVOICE,
         FieldSchema("kind", FieldType.ENUM, values=kinds, values_closed=True, readable=False, updateable=False),
         FieldSchema("state", FieldType.ENUM, values=_STATES, values_closed=True, createable=False, updateable=False),
     )
+    sale = (
+        *(field for field in _INVOICE if field.path not in _OF_INVOICES),
+        FieldSchema(
+            "state", FieldType.ENUM, values=_SALE_STATES, values_closed=True, createable=False, updateable=False
+        ),
+    )
     return {
+        "Sale": RecordSchema("Sale", {field.path: field for field in sale}),
         "Party": RecordSchema("Party", {field.path: field for field in _PARTY}),
         "Invoice": RecordSchema("Invoice", {field.path: field for field in invoice}),
     }

@@ -220,12 +220,24 @@ def rejected(channel: Channel, item: Prepared, result: PushResult) -> Problem:
     """What the vendor said, as a person can act on it."""
     reason = Reason(result.reason) if result.reason in set(Reason) else Reason.VALIDATION
     words = shown(result.message or "it gave no reason", 300).rstrip(".") + "."
+    happened = f"{channel.connector.title} refused {item.record} {shown(item.name, 60)!r}: {words}"
+    if item.lane.kind == lanes.DOCUMENT:
+        return Problem(
+            code=result.code or "REJECTED",
+            reason=reason,
+            path=result.path or item.record,
+            value="",
+            happened=happened,
+            effect="It is not posted.",
+            fix="Finance settles it there, or billing makes another document; then operations replays it.",
+            owner="Finance",
+        )
     return Problem(
         code=result.code or "REJECTED",
         reason=reason,
         path=result.path or item.record,
         value="",
-        happened=f"{channel.connector.title} refused {item.record} {shown(item.name, 60)!r}: {words}",
+        happened=happened,
         effect="It stays as it was there.",
         fix=_FIXES.get(reason, "Sales corrects the record in the CRM; it is then sent again by itself."),
         owner="Ad operations" if reason in _FIXES else "Sales",

@@ -145,7 +145,7 @@ class Office:
     proxy: CuttingProxy
     mark: str
 
-    def want(self, name: str, lines: Mapping[str, str], **more: Any) -> str:
+    def want(self, name: str, lines: Mapping[str, str], *, record: str = "Invoice", **more: Any) -> str:
         """Want a document with these lines (description: amount); returns its reference."""
         reference = f"{self.mark}-{name}"
         payload = bill(reference, f"{self.mark}-buyer", lines, **more)
@@ -154,7 +154,7 @@ class Office:
         session = self.hub.session
         with session.database.transaction() as cur:
             want_document(
-                session, cur, connection="erp", document_id=reference, record="Invoice", name=name, payload=payload
+                session, cur, connection="erp", document_id=reference, record=record, name=name, payload=payload
             )
         return reference
 
@@ -278,7 +278,7 @@ def test_tryton_itself_would_have_made_two_which_is_why_nothing_is_sent_without_
     session = RpcSession(erp.settings())
     naive = TrytonConnector(erp.settings())
     wanted = document(bill(reference, f"{office.mark}-buyer", {"Home": "10.00"}))
-    booking = naive._posting._booking(wanted)
+    booking = naive._posting["Invoice"]._booking(wanted)
     for _ in range(2):
         session.write("account.invoice", "create", [draft(wanted, booking, 4)])
     naive.close()
@@ -291,6 +291,23 @@ def test_tryton_itself_would_have_made_two_which_is_why_nothing_is_sent_without_
     office.hub.replay(by="ops")
     office.rest()
     assert office.invoice(reference)["state"] == "posted"
+
+
+@pytest.mark.parametrize("step", ["sale.sale.create", "sale.sale.quote", "sale.sale.confirm"])
+def test_a_sale_is_confirmed_once_and_makes_no_invoice_of_its_own(office: Office, erp: TrytonServer, step: str) -> None:
+    invoices = office.people.count()
+    reference = office.want("order", {"Home": "5000.00", "Video": "250.50"}, record="Sale", currency=EUR)
+    office.proxy.lose(f"model.{step}", arrives=True)
+    office.rest()
+    assert (office.proxy.cut, office.parked()) == (1, [])
+    connector = TrytonConnector(erp.settings())
+    fields = ["reference", "state", "total", "currency", "party"]
+    read = [r.native for page in connector.read("Sale", fields, None) for r in page.records]
+    (sale,) = [native for native in read if native["reference"] == reference]
+    connector.close()
+    assert sale["state"] in {"confirmed", "processing"}
+    assert (sale["total"], sale["currency"], sale["party"]) == (Decimal("5250.50"), EUR, f"{office.mark}-buyer")
+    assert office.people.count() == invoices
 
 
 # ---------------------------------------------------------------- money back and money in
@@ -368,6 +385,7 @@ def test_a_question_of_tryton_is_parked_with_its_text_and_answered_by_a_person_o
     (parked,) = office.parked()
     assert (parked.code, parked.reason) == ("UserWarning", "vendor_state")
     assert "invoice date in the future" in parked.sentence
+    assert parked.owner == "Finance"
     there = office.invoice(reference)
     assert there["state"] == "draft"
     office.people.post(there["id"])
@@ -386,6 +404,10 @@ def test_a_date_before_the_last_number_is_refused_and_nothing_is_half_posted(off
     assert "you must set an invoice date after" in parked.sentence
     there = office.invoice(reference)
     assert (there["state"], there["number"]) == ("draft", None)
+    office.people.redate(there["id"], date(2020, 6, 30))
+    assert office.hub.replay(by="ops") == 1
+    office.rest()
+    assert office.invoice(reference)["state"] == "posted"
 
 
 def test_a_cent_of_difference_stops_the_document_before_it_is_posted(office: Office) -> None:

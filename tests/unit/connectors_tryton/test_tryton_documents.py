@@ -141,13 +141,16 @@ def test_the_erps_own_document_is_compared_to_the_cent() -> None:
         {"tax_amount": Decimal("1.00")},
         {"currency.": {"code": "EUR"}},
         {"party.": None},
-        {"invoice_date": None},
         {"line_lines.": [{"amount": Decimal("12293.26")}]},
         {"line_lines.": None},
     ],
 )
 def test_nothing_but_the_billed_document_is_taken_for_it(changes: dict[str, Any]) -> None:
     assert differences(document(payload()), shown(**changes))
+
+
+def test_finance_may_give_a_draft_another_date() -> None:
+    assert differences(document(payload()), shown(invoice_date=date(2020, 4, 1))) == []
 
 
 def test_a_draft_survives_the_wire_with_every_digit() -> None:
