@@ -7,12 +7,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import orjson
 
 from bench.answers import Answers
@@ -21,6 +19,7 @@ from bench.hub_process import Way, line_way, order_way
 from bench.result import Measurement, interleaved, measured
 from cli.demo.generated_book import DEFAULT_ORDERS, generated_book
 from cli.demo.order_book import OrderBook, parse_order_book, read_order_book
+from connectors.salesforce.transport import decoded
 from mappings.context import Names
 from oms_schema.line import Line
 
@@ -37,12 +36,10 @@ ORDINARY = 400
 _DATA = Path(os.environ.get("ORDERHUB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 _BOOK = _DATA / "snap-political-ads" / "ads.csv"
 _METHOD = (
-    "a: exact-decimal decode (msgspec), Salesforce mapping in with full pydantic validation, Ad Manager mapping out with every "
-    "reference and name answered from memory (contexts for 100 records at a time, as the hub's push makes them), orjson "
-    "encode, one record at a time; each run begins with nothing kept of earlier ones."
+    "a: the Salesforce connector's own exact decode, Salesforce mapping in with full pydantic validation, Ad Manager mapping "
+    "out with every reference and name answered from memory (contexts for 100 records at a time, as the hub's push makes "
+    "them), orjson encode, one record at a time; each run begins with nothing kept of earlier ones."
 )
-
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +71,12 @@ def reference_records(source: OrderBook, order: Way, line: Way) -> Load:
 
     def records() -> Iterator[tuple[Way, dict[str, Any]]]:
         for body in bodies:
-            record = _decode(body)
+            record = decoded(body)
             yield order, record
             yield from ((line, native) for native in record["OpportunityLineItems"]["records"])
 
     def pipeline(ids: Ids) -> None:
-        decode, dumps = _decode, orjson.dumps
+        decode, dumps = decoded, orjson.dumps
         order_in, order_out = order.reads.to_canonical, order.writes.to_vendor
         line_in, line_out = line.reads.to_canonical, line.writes.to_vendor
         for begin in range(0, len(bodies), together):
@@ -111,10 +108,10 @@ def book_records(source: OrderBook, order: Way, line: Way) -> Load:
     ]
 
     def records() -> Iterator[tuple[Way, dict[str, Any]]]:
-        return ((way, native) for way, page in pages for native in _decode(page))
+        return ((way, native) for way, page in pages for native in decoded(page))
 
     def pipeline(ids: Ids) -> None:
-        decode, dumps = _decode, orjson.dumps
+        decode, dumps = decoded, orjson.dumps
         for way, page in pages:
             to_canonical, to_vendor = way.reads.to_canonical, way.writes.to_vendor
             natives = decode(page)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.errors import SchemaDrift
+from connectors.exact_json import Unreadable
 from connectors.salesforce.schemas import TYPES
 from connectors.salesforce.session import Call, OrgSession, odd_reply, unreadable
-from connectors.salesforce.transport import Unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from connectors.errors import (
     QuotaExhausted,
     RetryLater,
 )
+from connectors.exact_json import Unreadable
 from connectors.salesforce.error_table import (
     DAILY_CALLS,
     Effect,
@@ -32,7 +33,7 @@ from connectors.salesforce.error_table import (
     vendor_errors,
 )
 from connectors.salesforce.settings import Auth, SalesforceSettings
-from connectors.salesforce.transport import Reply, Unreadable, http_session
+from connectors.salesforce.transport import Reply, http_session
 
 if TYPE_CHECKING:
     from simple_salesforce import Salesforce

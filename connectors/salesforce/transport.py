@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -17,15 +16,12 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from connectors.bounded import bounded_body
+from connectors.exact_json import read
 from connectors.salesforce.settings import SalesforceSettings, is_loopback
 
-_MAX_DEPTH = 16
-_MAX_NUMBER = 40  # Salesforce numbers have at most 18 digits; a longer one would be slow to handle and means nothing
+_MAX_NUMBER = 40  # Salesforce numbers have at most 18 digits
+_ATTRIBUTES = frozenset({"attributes"})
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-class Unreadable(ValueError):  # noqa: N818
-    """A body that is not the JSON it should be."""
 
 
 class Unwritable(ValueError):  # noqa: N818
@@ -102,41 +98,8 @@ class Reply:
 
 
 def decoded(body: bytes) -> Any:
-    """JSON of any origin as values, with bounded depth and numbers. Raises Unreadable."""
-    try:
-        return storable(json.loads(body, parse_float=_decimal, parse_int=_integer, parse_constant=_no_constant))
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the body is not the JSON expected ({type(error).__name__})") from error
-
-
-def _decimal(text: str) -> Decimal:
-    number = Decimal(text) if len(text) <= _MAX_NUMBER else None
-    if number is None or abs(number.adjusted()) > _MAX_NUMBER:
-        raise ValueError("a number beyond anything Salesforce holds")
-    return number
-
-
-def _integer(text: str) -> int:
-    if len(text) > _MAX_NUMBER:
-        raise ValueError("a number beyond anything Salesforce holds")
-    return int(text)
-
-
-def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
-
-
-def storable(value: Any, depth: int = 0) -> Any:
-    """The value without `attributes`, and with half surrogates and NUL, which no database takes, shown as U+FFFD."""
-    if depth > _MAX_DEPTH:
-        raise ValueError("nested too deeply")
-    if isinstance(value, str):
-        return value if value.isascii() and "\x00" not in value else _UNSTORABLE.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {name: storable(inner, depth + 1) for name, inner in value.items() if name != "attributes"}
-    if isinstance(value, list):
-        return [storable(inner, depth + 1) for inner in value]
-    return value
+    """JSON of any origin as values, without the `attributes` of each record. Raises Unreadable."""
+    return read(body, _ATTRIBUTES)
 
 
 def encoded(value: object) -> bytes:

@@ -26,8 +26,9 @@ from connectors.errors import (
     RetryLater,
     SchemaDrift,
 )
+from connectors.exact_json import Unreadable
 from connectors.salesforce import SalesforceConnector
-from connectors.salesforce.transport import Unreadable, decoded
+from connectors.salesforce.transport import decoded
 
 from .conftest import DATA, ORG, TOKEN, refusal, saved, vendor_id
 

@@ -1,0 +1,111 @@
+"""JSON of any origin as exact values: fractions as Decimal, whole numbers as int, bounded in depth and digits.
+
+Half surrogates and NUL, which no database takes, are shown as U+FFFD.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+MOST_DEPTH = 16
+MOST_DIGITS = 40
+"""No vendor's number has more; a longer one would be slow to handle and means nothing."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+"""Escapes that the quick reader takes otherwise than the thorough one: of NUL and of halves of a surrogate pair."""
+_TOO_LARGE = 10**MOST_DIGITS
+
+
+class Unreadable(ValueError):  # noqa: N818
+    """A body that is not the JSON it should be."""
+
+
+def read(body: bytes, dropped: Collection[str] = frozenset()) -> Any:
+    """The values of a body, without the members whose name is in `dropped`. Raises Unreadable.
+
+    The quick reader takes an eighth of the time; whatever it does not take goes through the thorough one.
+    """
+    try:
+        if _ESCAPED.search(body) is None:
+            try:
+                value = _quick(body)
+            except ValueError:
+                value = _thorough(body)
+        else:
+            value = _thorough(body)
+        _strip(value, dropped, 0)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the body is not the JSON expected ({type(error).__name__})") from error
+    return value
+
+
+def decimal(text: str) -> Decimal:
+    """A number as written. ValueError beyond `MOST_DIGITS` digits or powers of ten."""
+    number = Decimal(text) if len(text) <= MOST_DIGITS else None
+    if number is None or not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
+        raise ValueError("a number beyond anything a vendor holds")
+    return number
+
+
+_quick = msgspec.json.Decoder(float_hook=decimal).decode
+
+
+def _thorough(body: bytes) -> Any:
+    return _storable(json.loads(body, parse_float=decimal, parse_int=_integer, parse_constant=_no_constant))
+
+
+def _integer(text: str) -> int:
+    if len(text) > MOST_DIGITS + 1:
+        raise ValueError("a number beyond anything a vendor holds")
+    return int(text)
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_UNSTORABLE.sub("\ufffd", name): _storable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    return value
+
+
+def _strip(value: Any, dropped: Collection[str], depth: int) -> None:
+    """Check depth and whole numbers, and take members out where they are: building every record anew would cost more than
+    reading it."""
+    kind = value.__class__
+    if kind is dict:
+        for name in dropped:
+            value.pop(name, None)
+        inners: Iterable[Any] = value.values()
+    elif kind is list:
+        inners = value
+    else:
+        inners = ()
+        _check_size(value)
+    if depth > MOST_DEPTH:
+        raise ValueError("nested too deeply")
+    for inner in inners:
+        kind = inner.__class__
+        if kind is str or inner is None:
+            continue
+        if kind is dict or kind is list:
+            _strip(inner, dropped, depth + 1)
+        elif kind is int:
+            _check_size(inner)
+
+
+def _check_size(value: object) -> None:
+    if isinstance(value, int) and not -_TOO_LARGE < value < _TOO_LARGE:
+        raise ValueError("a number beyond anything a vendor holds")
