@@ -106,7 +106,10 @@ class _Calculation:
             if total
             else 0
         )
-        self._delivery_flags(publisher_count(case), booked)
+        if name is not BillingSchedule.END_OF_CAMPAIGN:
+            self._delivery_flags(publisher_count(case), booked)
+        elif self._is_last_live():
+            self._delivery_flags(publisher_count(case), total)
         if not part.micros:
             self.flags.append(Flag.NOT_THIS_PERIOD)
         left = Money(micros=max(0, value.micros - self._billed_elsewhere()), currency=value.currency)

@@ -251,6 +251,18 @@ def test_a_contracted_line_bills_its_part_of_the_contract_each_period(case: Buil
     assert sum(part or 0 for part in parts) == 1_000_000
 
 
+def test_a_contracted_line_billed_at_its_end_shows_the_shortfall_of_its_life(case: Build, counted: Count) -> None:
+    terms = {"source": "contracted", "schedule": "end_of_campaign"}
+
+    def flags(place: int, life: int) -> tuple[Flag, ...]:
+        counts = (counted(1, life=Units(impressions=life)),)
+        return result(case(cycles=SPRING, period=SPRING[place], flight=QUARTER, terms=terms, counts=counts)).flags
+
+    assert flags(0, 300_000) == (Flag.NOT_THIS_PERIOD,)
+    assert flags(2, 700_000) == (Flag.UNDER_DELIVERY,)
+    assert flags(2, 950_000) == ()
+
+
 def test_a_prepaid_line_is_billed_before_its_period_ends(case: Build) -> None:
     terms = {"source": "contracted", "schedule": "prepaid"}
     found = result(case(cycles=SPRING, period=SPRING[0], flight=QUARTER, terms=terms, period_over=False))
@@ -398,6 +410,7 @@ def test_a_make_good_ledger_shows_what_is_still_owed() -> None:
     ledger, due = ledger.charge("a", 100)
     assert (ledger.shortfall, ledger.unpromised, ledger.liability) == (400, 100, 200)
     assert due == Money.parse("1.20", "USD")
+    assert MakeGoodLedger(price=price, booked=5, delivered=9, billed=Money.parse("0.06", "USD")).shortfall == 0
     with pytest.raises(MakeGoodRefused, match="in the ledger already"):
         ledger.promise(MakeGood(line_id="a", units=1, pricing=MakeGoodPricing.ZERO))
     with pytest.raises(ValueError, match="does not fall"):
