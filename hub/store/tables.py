@@ -536,6 +536,160 @@ event.listen(
     ),
 )
 
+# ---------------------------------------------------------------- what is billed
+_AMOUNTS = ("gross", "commission", "net", "tax", "total")
+
+
+def _amounts(nullable: bool = False) -> list[Column[int]]:
+    """The five components of an amount, in micros."""
+    return [Column(name, BigInteger, nullable=nullable) for name in _AMOUNTS]
+
+
+line_period = Table(
+    "line_period",
+    metadata,
+    _text("line_id"),
+    Column("period_start", Date, nullable=False),
+    Column("period_end", Date, nullable=False),
+    _text("order_id"),
+    _text("currency"),
+    _text("status"),
+    Column("inputs", LargeBinary),
+    Column("result", LargeBinary),
+    _text("content_hash"),
+    _text("news_hash"),
+    _text("problem_code"),
+    _text("problem"),
+    Column("quantity", BigInteger, nullable=True),
+    *_amounts(nullable=True),
+    _text("prepared_by", nullable=True),
+    _when("prepared_at", nullable=True),
+    _text("approved_by", nullable=True),
+    _text("approved_hash", nullable=True),
+    _when("approved_at", nullable=True),
+    _text("dispute", nullable=True),
+    _text("document_id", nullable=True),
+    PrimaryKeyConstraint("line_id", "period_start"),
+    Index("ix_line_period_period", "period_start", "status"),
+    Index("ix_line_period_order_id", "order_id"),
+)
+
+billing_input = Table(
+    "billing_input",
+    metadata,
+    _identity(),
+    _text("line_id"),
+    Column("period_start", Date, nullable=False),
+    _text("kind"),
+    Column("body", LargeBinary, nullable=False),
+    _text("entered_by"),
+    _when("entered_at"),
+    _text("approved_by", nullable=True),
+    _when("approved_at", nullable=True),
+    Index("ix_billing_input_line_id", "line_id", "period_start"),
+)
+"""Overrides, manual counts and settlements; the newest approved one of its kind counts."""
+
+billing_approval = Table(
+    "billing_approval",
+    metadata,
+    _text("review_hash"),
+    Column("period_start", Date, nullable=False),
+    _text("approved_by"),
+    _when("approved_at"),
+    Column("line_periods", Integer, nullable=False),
+    Column("documents", Integer, nullable=False),
+    PrimaryKeyConstraint("review_hash"),
+)
+
+billing_document = Table(
+    "billing_document",
+    metadata,
+    _text("document_id"),
+    _text("kind"),
+    _text("order_id"),
+    _text("bill_to"),
+    _text("currency"),
+    Column("period_start", Date, nullable=False),
+    Column("period_end", Date, nullable=False),
+    _text("corrects", nullable=True),
+    _text("state"),
+    Column("body", LargeBinary, nullable=False),
+    Column("inputs", LargeBinary, nullable=False),
+    _text("content_hash"),
+    *_amounts(),
+    _text("prepared_by"),
+    _text("approved_by", nullable=True),
+    _when("created_at"),
+    _text("batch_id", nullable=True),
+    _text("connection", nullable=True),
+    _text("number", nullable=True),
+    _text("vendor_state", nullable=True),
+    Column("their_total", BigInteger, nullable=True),
+    Column("balance", BigInteger, nullable=True),
+    _text("mismatch"),
+    _when("read_at", nullable=True),
+    PrimaryKeyConstraint("document_id"),
+    Index("ix_billing_document_order_id", "order_id"),
+    Index("ix_billing_document_corrects", "corrects"),
+    Index("ix_billing_document_batch_id", "batch_id"),
+)
+
+billing_position = Table(
+    "billing_position",
+    metadata,
+    _text("document_id"),
+    Column("number", Integer, nullable=False),
+    _text("line_id"),
+    Column("period_start", Date, nullable=False),
+    Column("quantity", BigInteger, nullable=True),
+    *_amounts(),
+    Column("price", LargeBinary, nullable=False),
+    Column("agency_billed", Boolean, nullable=False),
+    Column("tax_ppm", Integer, nullable=False),
+    Column("bonus", Boolean, nullable=False),
+    Column("corrects_number", Integer, nullable=True),
+    PrimaryKeyConstraint("document_id", "number"),
+    Index("ix_billing_position_line_id", "line_id", "period_start"),
+)
+
+billing_batch = Table(
+    "billing_batch",
+    metadata,
+    _text("batch_id"),
+    Column("period_start", Date, nullable=False),
+    Column("control", LargeBinary, nullable=False),
+    _text("control_hash"),
+    _text("exported_by"),
+    _when("exported_at"),
+    _when("posted_at", nullable=True),
+    PrimaryKeyConstraint("batch_id"),
+)
+
+billing_payment = Table(
+    "billing_payment",
+    metadata,
+    _text("connection"),
+    _text("document_id"),
+    _text("native_id"),
+    Column("amount", BigInteger, nullable=False),
+    _text("currency"),
+    Column("received_on", Date, nullable=True),
+    _text("by_document", nullable=True),
+    Column("gone", Boolean, nullable=False),
+    PrimaryKeyConstraint("connection", "document_id", "native_id"),
+)
+
+closed_period = Table(
+    "closed_period",
+    metadata,
+    Column("period_start", Date, nullable=False),
+    _text("closed_by"),
+    _when("closed_at"),
+    PrimaryKeyConstraint("period_start"),
+)
+"""Accounting periods that Finance closed: nothing is dated into them any more."""
+
 observation = Table(
     "observation",
     metadata,
