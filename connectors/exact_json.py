@@ -93,7 +93,8 @@ def _strip(value: Any, dropped: Collection[str], depth: int) -> None:
         inners = value
     else:
         inners = ()
-        _check_size(value)
+        if kind is int and not -_TOO_LARGE < value < _TOO_LARGE:
+            raise ValueError("a number beyond anything a vendor holds")
     if depth > MOST_DEPTH:
         raise ValueError("nested too deeply")
     for inner in inners:
@@ -102,10 +103,5 @@ def _strip(value: Any, dropped: Collection[str], depth: int) -> None:
             continue
         if kind is dict or kind is list:
             _strip(inner, dropped, depth + 1)
-        elif kind is int:
-            _check_size(inner)
-
-
-def _check_size(value: object) -> None:
-    if isinstance(value, int) and not -_TOO_LARGE < value < _TOO_LARGE:
-        raise ValueError("a number beyond anything a vendor holds")
+        elif kind is int and not -_TOO_LARGE < inner < _TOO_LARGE:
+            raise ValueError("a number beyond anything a vendor holds")
