@@ -65,6 +65,8 @@ class _Task:
     there: dict[str, Any] | None = None
     made: bool = False
     """Whether this call made the draft."""
+    thrown_away: tuple[str, ...] = ()
+    """Ids of deleted drafts of the same number: with them a new draft has another key, so Xero does not answer from memory."""
 
 
 class _Batch:
@@ -170,10 +172,12 @@ class Posting:
             batch.open.append(_Task(place, item, wanted))
 
     def _post(self, batch: _Batch, ledger: Ledger, tasks: list[_Task]) -> None:
-        there = self._by_number(ledger, [task.wanted.reference for task in tasks])
+        deleted: dict[str, list[str]] = {}
+        there = self._by_number(ledger, [task.wanted.reference for task in tasks], deleted)
         corrected = self._corrected(tasks) if ledger.type == "ACCRECCREDIT" else {}
         for task in tasks:
             task.there = there.get(task.wanted.reference)
+            task.thrown_away = tuple(deleted.get(task.wanted.reference, ()))
             if task.wanted.kind is Kind.CREDIT_MEMO and _unsettled(task) and task.wanted.corrects not in corrected:
                 batch.reject(
                     task,
@@ -210,7 +214,8 @@ class Posting:
         if not sent:
             return
         body = {ledger.path: drafts}
-        call = Call(ledger.path, "PUT", _WRITE, body, key=Keys([task.item.key for task in sent]).key("draft", body))
+        parts = [part for task in sent for part in (task.item.key, *task.thrown_away)]
+        call = Call(ledger.path, "PUT", _WRITE, body, key=Keys(parts).key("draft", body))
         made = answers(self._session.send(call), ledger.path, call, len(sent))
         # The whole answer is checked before any of it is used: one foreign element says that it is not ours.
         for task, element in zip(sent, made, strict=True):
@@ -328,8 +333,10 @@ class Posting:
         batch.reject(task, found.code, f"Xero refused it: {words} {effect} {found.fix}", found.reason, found.path)
 
     # ------------------------------------------------------------ look-ups
-    def _by_number(self, ledger: Ledger, numbers: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Customer documents by number, but for deleted drafts: those give their number free.
+    def _by_number(
+        self, ledger: Ledger, numbers: Iterable[str], deleted: dict[str, list[str]] | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Customer documents by number, but for deleted drafts: those give their number free, and their ids go to `deleted`.
 
         Raises RetryLater when a number is there twice.
         """
@@ -345,8 +352,12 @@ class Posting:
             call = Call(ledger.path, params=params)
             for element in elements(self._session.send(call), ledger.path, call):
                 number = element.get(ledger.number)
-                if number not in some or element.get("Type") != ledger.type or element.get("Status") == "DELETED":
+                if number not in some or element.get("Type") != ledger.type:
                     continue  # bills of suppliers may carry the same number
+                if element.get("Status") == "DELETED":
+                    if deleted is not None:
+                        deleted.setdefault(str(number), []).append(str(element[ledger.id]))
+                    continue
                 if number in found:
                     raise unreadable(f"two documents of the number {number}", call.name, Effect.READ)
                 found[str(number)] = element

@@ -85,8 +85,11 @@ def _settle_batch(
     probe: list[tuple[Lane, Attempt]] = []
     with session.database.transaction() as cur:
         first = attempts.first_invoked(cur, [lane.id for lane in claimed])
+        open_creates = attempts.doubtful_creates(cur, [lane.id for lane in claimed])
         for lane in claimed:
             attempt = last.get(lane.id)
+            if (older := _under_an_old_key(channel, lane, attempt, open_creates.get(lane.id))) is not None:
+                attempt = older
             if attempt is None or attempt.outcome in {"rejected", "retry", "created", "updated", "unchanged"}:
                 # The worker died before it wrote an attempt, or after the outcome was recorded: nothing is in doubt.
                 lanes.release(cur, [lane], None)
@@ -134,6 +137,15 @@ def _settle_batch(
                     _present(session, cur, channel, lane, attempt, capability, hit, tally)
 
 
+def _under_an_old_key(channel: Channel, lane: Lane, last: Attempt | None, older: Attempt | None) -> Attempt | None:
+    """The create in doubt that a refused or failed repetition left open; without a look-up it would hold the lane for ever."""
+    if older is None or last is None or lane.vendor_id is not None or last.outcome not in {"rejected", "retry"}:
+        return None
+    capability = channel.capabilities.records.get(older.record)
+    keyed = capability is not None and capability.create is CreateProtocol.NATIVE_KEY and capability.marker is not None
+    return older if keyed else None
+
+
 def _tell(session: Session, cur: Cursor, channel: Channel, lane: Lane, what: str, detail: str) -> None:
     if lane.kind.endswith("_projection"):
         return
@@ -161,8 +173,8 @@ def _absent(
         return
     if unique or lane.probes + 1 >= NEGATIVES_NEEDED:
         if capability.create is CreateProtocol.NATIVE_KEY:
-            # The old key is worth nothing any more; what comes now is a send of its own.
-            attempts.finish(cur, attempt.id, "retry", session.machine.now(), code="PROVEN-ABSENT")
+            # The old keys are worth nothing any more; what comes now is a send of its own.
+            attempts.finish_doubtful_creates(cur, lane.id, "retry", session.machine.now(), code="PROVEN-ABSENT")
         lanes.release(cur, [lane], None, tried=True)
         _tell(session, cur, channel, lane, "proven absent: sent again", f"look-ups: {lane.probes + 1}")
         tally["resent"] += 1

@@ -55,7 +55,7 @@ class Recorder:
             return start_response(status, headers, *rest)
 
         reply = b"".join(self.vendor(environ, start))
-        if request.path.startswith("/api.xro/2.0/"):
+        if request.path.startswith("/api.xro/2.0/") and not reply.startswith(b"<"):
             self.exchanges.append(
                 Exchange(
                     request.method,
