@@ -29,7 +29,7 @@ from connectors.errors import (
 )
 
 REQUESTS = "netsuite-requests"
-CONCURRENCY = "netsuite-concurrency"
+"""The rate that a 429 closes too: NetSuite does not say whether requests at once or in a minute were too many."""
 _WORDS = 300
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{2,79}")
 _SECRETS = re.compile(r"(?i)bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*")
@@ -123,7 +123,7 @@ def vendor_failure(
     said = f"{facts.happened[:-1]} ({words}). {done} {facts.fix}" if words else f"{facts.happened} {done} {facts.fix}"
     match facts.fate:
         case "quota":
-            return QuotaExhausted(first.code, said, after=pause, limit=CONCURRENCY)
+            return QuotaExhausted(first.code, said, after=pause, limit=REQUESTS)
         case "expired":
             return AuthFailed(first.code, said)
         case "permission":

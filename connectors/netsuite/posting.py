@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Native, Outcome, PushItem, PushResult
-from connectors.errors import ConnectorError, RecordRejected
+from connectors.errors import ConnectorError, OutcomeUnknown, RecordRejected, RetryLater
 from connectors.netsuite.directory import Directory, UnknownName, eid
 from connectors.netsuite.documents import Booking, DocumentShape, Kind, body, document
 from connectors.netsuite.error_table import Absent, Effect, Refused, odd_reply, unknown_answer
@@ -140,7 +140,16 @@ class Posting:
                     "created. Operations replays it once the other is posted.",
                     path="corrects",
                 )
-        customer = directory.customer(wanted.party)
+        try:
+            customer = directory.customer(wanted.party)
+        except (
+            OutcomeUnknown
+        ) as error:  # the customer may exist, the document does not; saving a customer again is harmless
+            raise RetryLater(
+                error.code,
+                f"NetSuite did not say whether it created the customer {wanted.party.code}. No document was created. The hub "
+                "tries again by itself.",
+            ) from error
         if wanted.kind is Kind.INVOICE or original is None:
             return Booking(customer, currency, items)
         return Booking(customer, currency, items, original.id, min(original.remaining, wanted.booked_total))

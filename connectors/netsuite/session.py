@@ -16,7 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnection
 from connectors.bounded import ReplyTooLarge, bounded_body
 from connectors.errors import AuthFailed, ConnectorError, Misconfigured, QuotaExhausted, RecordRejected, RetryLater
 from connectors.netsuite.error_table import (
-    CONCURRENCY,
+    REQUESTS,
     Effect,
     odd_reply,
     one_line,
@@ -222,7 +222,7 @@ class AccountSession:
                 "NetSuite serves no more requests just now. Nothing was changed. The hub waits; if it lasts, an administrator "
                 "lowers max_concurrency or requests_per_minute.",
                 after=pause,
-                limit=CONCURRENCY,
+                limit=REQUESTS,
             )
         if errors and (status < 500 or call.effect is Effect.READ):
             return vendor_failure(errors, status, call.effect, pause=pause, record=call.record)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from connectors.base import Operation, PushItem, PushResult
 from connectors.netsuite import NetSuiteConnector, NetSuiteSettings
 from sandbox.netsuite import serve
+from sandbox.serving import RunningServer
 
 START = datetime(2026, 11, 2, 17, 0, tzinfo=UTC)
 
@@ -22,8 +23,9 @@ START = datetime(2026, 11, 2, 17, 0, tzinfo=UTC)
 class Account:
     """The sandbox, and the people who work in it."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, server: RunningServer) -> None:
+        self.server = server
+        self.url = server.url
         self.http = requests.Session()
         self.http.trust_env = False
 
@@ -53,6 +55,9 @@ class Account:
             f"{self.url}/control/state", params={"type": "transaction", "record": record}, timeout=10
         ).json()
         return found
+
+    def let_late_requests_arrive(self) -> None:
+        self.server.app.late.apply_now()
 
     def advance(self, seconds: float) -> None:
         self.control("clock", advance_seconds=seconds)
@@ -97,7 +102,7 @@ def netsuite_key() -> tuple[str, str]:
 @pytest.fixture
 def account(netsuite_key: tuple[str, str]) -> Iterator[Account]:
     server = serve(certificate=netsuite_key[1], now=START)
-    served = Account(server.url)
+    served = Account(server)
     try:
         yield served
     finally:

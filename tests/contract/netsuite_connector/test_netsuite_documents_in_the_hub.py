@@ -50,14 +50,14 @@ class Office:
 
     def rest(self) -> None:
         """Push and settle until nothing is due, moving the clock over every wait."""
-        for _ in range(10):
+        for _ in range(30):
             self.hub.push("erp")
             settled = self.hub.settle("erp")
             pushed = self.hub.push("erp")
             if not (pushed.waiting or pushed.in_doubt or settled.waiting):
                 return
             self.clock.time += timedelta(seconds=400)
-        raise AssertionError(f"never came to rest: {pushed}, {settled}")
+        raise AssertionError(f"never came to rest: {pushed}, {settled}, {list(self.hub.parked())}")
 
 
 @pytest.fixture
@@ -127,3 +127,25 @@ def test_a_cent_of_difference_is_parked_with_a_sentence_and_not_posted(account: 
     (parked,) = office.hub.parked()
     assert "total is 0.12 there, 0.13 was billed" in str(parked)
     assert books(account) == {"DOC-1": ("0.12", "1", 1), "DOC-2": ("7.00", "2", 1)}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_bad_day_of_lost_requests_and_replies_leaves_the_books_right(
+    account: Account, office: Office, seed: int
+) -> None:
+    wanted = {f"DOC-{number}": f"{number + 1}.10" for number in range(8)}
+    for reference, total in wanted.items():
+        office.want(invoice(reference, total, party={"code": f"ADV-{len(reference + total) % 3}", "name": f"N{total}"}))
+    rates = {"lost_reply": 0.1, "lost_request": 0.05, "html_503": 0.05, "late_commit": 0.1, "quota": 0.1}
+    account.control(
+        "faults",
+        **{
+            name: {"rate": rate, "seed": 100 * seed + place, "seconds": 0.01}
+            for place, (name, rate) in enumerate(rates.items())
+        },
+    )
+    office.rest()
+    account.http.delete(f"{account.url}/control/faults", timeout=10)
+    office.rest()
+    assert list(office.hub.parked()) == []
+    assert books(account) == {reference: (total, "2", 1) for reference, total in wanted.items()}
