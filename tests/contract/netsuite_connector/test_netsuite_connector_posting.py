@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.base import Operation, PushItem
-from connectors.errors import AuthFailed, ConnectorError, OutcomeUnknown, QuotaExhausted, RetryLater
+from connectors.errors import AuthFailed, ConnectorError, OutcomeUnknown, Paced, QuotaExhausted, RetryLater
 from connectors.netsuite import NetSuiteConnector
 
 from .conftest import Account, invoice, item, memo, post
@@ -398,6 +398,32 @@ def test_each_counted_request_takes_a_token_first(account: Account, connect: Con
     post(connector, invoice())
     counted = sum(count for name, count in account.calls().items() if name != "token")
     assert len(taken) == counted > 5
+
+
+@pytest.mark.parametrize("allowed", range(9))
+def test_a_pace_that_ends_between_two_requests_leaves_one_invoice(
+    account: Account, connect: Connect, allowed: int
+) -> None:
+    connector = connect()
+    left = [allowed]
+
+    def pace() -> None:
+        if left[0] == 0:
+            raise Paced("PACED", "No room.", after=1.0, limit="netsuite-requests")
+        left[0] -= 1
+
+    connector.pace = pace  # type: ignore[method-assign]
+    try:
+        outcome = str(post(connector, invoice()).outcome)
+    except ConnectorError as error:
+        outcome = type(error).__name__
+    there = account.state("invoice")
+    assert outcome in ("created", "Paced", "OutcomeUnknown")
+    if outcome == "Paced":
+        assert [row["approvalStatus"] for row in there] in ([], ["1"]), "said to be not applied, but it is posted"
+    left[0] = 100
+    assert post(connector, invoice()).outcome == "created"
+    assert [row["approvalStatus"] for row in account.state("invoice")] == ["2"]
 
 
 def order(account: Account) -> None:
