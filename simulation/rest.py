@@ -26,6 +26,8 @@ ROUNDS = 60
 """A schedule that has not come to rest after so many rounds never will."""
 PATIENCE = 11.0
 """Seconds: the mirror tells an intermediate state no sooner."""
+LONGEST_WAIT = 86_400.0
+"""Seconds: no lease, pause or vendor's wish of these worlds is longer; what waits for longer was forgotten."""
 WRITES_PER_EDIT = 40
 """c of I12: an edit of an order touches at most its companies, parts, four lines, statuses and their mirrors, retries too."""
 _ENTITIES = {"Account": "party", "Opportunity": "order", "OpportunityLineItem": "line"}
@@ -86,6 +88,8 @@ def _drain(world: World, *first: str) -> None:
             continue
         times = [at for at in (tried, *(at for row in after for at in row[3:5])) if at is not None and at > world.now()]
         if times:
+            if min(times) > world.after(LONGEST_WAIT):
+                world.broken("I19", f"the earliest work waits until {min(times):%Y-%m-%d %H:%M}: {after}")
             world.clock.advance((min(times) - world.now()).total_seconds() + 0.001)
         elif (CRM, "ready") in due and not patient:
             world.clock.advance(PATIENCE)
