@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from hub.billing.rules import (
     replay,
     rule_set,
 )
+from hub.billing.rules.fx import fx_report
 from hub.billing.rules.make_good import MakeGood, MakeGoodLedger, MakeGoodPricing, MakeGoodRefused
 from hub.billing.rules.tolerance import variance
 from hub.billing.rules.window import closes_on, fallback_due, is_final, period_of
@@ -410,6 +412,7 @@ def test_a_make_good_ledger_shows_what_is_still_owed() -> None:
     ledger, due = ledger.charge("a", 100)
     assert (ledger.shortfall, ledger.unpromised, ledger.liability) == (400, 100, 200)
     assert due == Money.parse("1.20", "USD")
+    assert ledger.charge("a", 200)[1] == Money.parse("1.20", "USD")
     assert MakeGoodLedger(price=price, booked=5, delivered=9, billed=Money.parse("0.06", "USD")).shortfall == 0
     with pytest.raises(MakeGoodRefused, match="in the ledger already"):
         ledger.promise(MakeGood(line_id="a", units=1, pricing=MakeGoodPricing.ZERO))
@@ -417,6 +420,12 @@ def test_a_make_good_ledger_shows_what_is_still_owed() -> None:
         ledger.charge("a", 99)
     with pytest.raises(KeyError):
         ledger.charge("b", 1)
+
+
+@pytest.mark.parametrize("rate", ["0", "-1.08", "NaN", "Infinity"])
+def test_a_rate_of_exchange_is_a_positive_number(rate: str) -> None:
+    with pytest.raises(ValueError, match="not a rate of exchange"):
+        fx_report(Money.parse("1", "EUR"), Decimal("1.08"), Decimal(rate), "USD")
 
 
 def test_every_result_tells_its_way_from_source_to_amount(case: Build) -> None:
