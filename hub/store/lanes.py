@@ -221,6 +221,24 @@ def claim(
     return _claimed(cur, "lane claimed")
 
 
+def kinds_due(cur: Cursor, connection: str, until: datetime) -> frozenset[str]:
+    """The kinds of which something may be sent until then; of the others a push need not claim."""
+    cur.execute(
+        "SELECT DISTINCT kind FROM lane WHERE connection = %s AND dirty AND state = 'ready' "
+        "AND (not_before IS NULL OR not_before <= %s)",
+        (connection, until),
+    )
+    return frozenset(row[0] for row in cur.fetchall())
+
+
+def kinds_unsettled(cur: Cursor, connection: str) -> frozenset[str]:
+    """The kinds of which something is in doubt or in flight."""
+    cur.execute(
+        "SELECT DISTINCT kind FROM lane WHERE connection = %s AND state IN ('in_doubt', 'in_flight')", (connection,)
+    )
+    return frozenset(row[0] for row in cur.fetchall())
+
+
 def _claimed(cur: Cursor, what: str) -> list[Lane]:
     lanes = sorted((_lane(row) for row in cur.fetchall()), key=lambda lane: (lane.order_id, lane.id))
     for lane in lanes:
@@ -427,6 +445,13 @@ def next_due(cur: Cursor, connection: str) -> tuple[int, datetime | None]:
     row = cur.fetchone()
     assert row is not None
     return row[0], row[1]
+
+
+def count_in_doubt(cur: Cursor, connection: str) -> int:
+    """How many lanes of a connection are in doubt; does not look at the others, unlike `count_states`."""
+    cur.execute("SELECT count(*) FROM lane WHERE connection = %s AND state = 'in_doubt'", (connection,))
+    row = cur.fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def count_states(cur: Cursor, connection: str) -> dict[str, int]:

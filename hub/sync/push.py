@@ -65,8 +65,9 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
     watch = guard.Watch(session, channel)
     with session.database.transaction() as cur:
         creates = name not in recoveries.standing(cur)
+        due = lanes.kinds_due(cur, name, deadline)
     try:
-        for kind in sorted(STAGES, key=lambda kind: STAGES[kind]):
+        for kind in sorted(due, key=lambda kind: STAGES[kind]):
             for updates in (False, True):
                 if not creates and operation_of(kind, updates) is Operation.CREATE:
                     continue  # in recovery: somebody may have created it after the backup was made
@@ -104,7 +105,7 @@ def _summary(session: Session, name: str, tally: _Tally, creates: bool) -> PushS
         if held:
             waiting += held
             due = min(at for at in (due, *tally.held.values()) if at is not None)
-        states = lanes.count_states(cur, name)
+        in_doubt = lanes.count_in_doubt(cur, name)
         parked = parking.count(cur, name)
     return PushSummary(
         connection=name,
@@ -113,7 +114,7 @@ def _summary(session: Session, name: str, tally: _Tally, creates: bool) -> PushS
         outcomes=dict(tally.outcomes),
         waiting=waiting,
         parked=parked,
-        in_doubt=states.get(lanes.IN_DOUBT, 0),
+        in_doubt=in_doubt,
         next_due=due,
     )
 

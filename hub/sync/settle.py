@@ -44,7 +44,9 @@ def settle(session: Session, name: str) -> SettleSummary:
     if not isinstance(connector, PushesRecords):
         raise ConnectionBroken(name, f"Connection {name} takes no records. Nothing is in doubt there.")
     tally: Counter[str] = Counter()
-    for kind in sorted(STAGES, key=lambda kind: STAGES[kind]):
+    with session.database.transaction() as cur:
+        unsettled = lanes.kinds_unsettled(cur, name)
+    for kind in sorted(unsettled, key=lambda kind: STAGES[kind]):
         while True:
             now = session.machine.now()
             with session.database.transaction() as cur:
