@@ -13,6 +13,7 @@ from connectors.base import ObservesRecords, PushesRecords, ReadsChanges, Report
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub import config, log
+from hub.billing.verbs import Billing
 from hub.clock import StoredClock
 from hub.delivery import finality, pull, questions
 from hub.delivery.answers import DayFinality, FactVersion, QuarantinedLine, ReportSummary
@@ -77,6 +78,7 @@ class Hub:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.billing = Billing(session)
 
     @property
     def connections(self) -> Mapping[str, ConnectionInfo]:

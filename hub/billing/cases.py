@@ -1,0 +1,274 @@
+"""From the store to the rules: everything that is known of a line, and the case of any of its billing periods.
+
+What is not kept anywhere is not guessed: pauses within a period are not deducted from live hours, and no tax is estimated,
+because the ERP computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from hub.billing.counts import Counts, LineCycles, PeriodCount, counts_of
+from hub.billing.rules import (
+    Billable,
+    BilledPosition,
+    Blocked,
+    LinePeriodCase,
+    ManualCount,
+    OtherPeriod,
+    Outcome,
+    Settlement,
+    case_of,
+    monthly_cycles,
+)
+from hub.billing.rules.cost import counted
+from hub.billing.rules.window import day_of, fallback_due
+from hub.encoding import decode, encode, fingerprint
+from hub.session import Session
+from hub.store import billing_documents, billing_periods, entities
+from hub.store.billing_documents import StoredDocument, StoredPosition
+from hub.store.billing_periods import StoredInput, StoredPeriod
+from hub.store.database import Cursor
+from oms_schema.billing_terms import BillingSource, BillingTerms, CapMode
+from oms_schema.delivery import BillingPeriod, CountedBy, QuantityOverride
+from oms_schema.document import Amounts, DocumentKind
+from oms_schema.ids import EntityKind
+from oms_schema.line import Flight, Line, Price
+from oms_schema.order import Order
+from oms_schema.party import PartyRole
+
+OVERRIDE, MANUAL_COUNT, SETTLEMENT = "override", "manual_count", "settlement"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Other terms than the contract's, for a question that is only asked: what is None stays."""
+
+    source: BillingSource | None = None
+    cap: CapMode | None = None
+    tolerance_ppm: int | None = None
+
+    def of(self, terms: BillingTerms) -> BillingTerms:
+        """The contract's terms with these instead."""
+        changes = {"source": self.source, "cap": self.cap, "tolerance_ppm": self.tolerance_ppm}
+        return terms.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+CONTRACT = Terms()
+"""The contract's own terms."""
+
+
+@dataclass
+class LineFile:
+    """All that billing knows of one line. `periods` are the stored line-periods by first day."""
+
+    order: Order
+    line: Line
+    cycles: tuple[BillingPeriod, ...]
+    counts: dict[BillingPeriod, tuple[PeriodCount, ...]] = field(default_factory=dict)
+    inputs: dict[date, dict[str, StoredInput]] = field(default_factory=dict)
+    positions: list[tuple[StoredDocument, StoredPosition]] = field(default_factory=list)
+    periods: dict[date, StoredPeriod] = field(default_factory=dict)
+
+    @property
+    def bill_to(self) -> str | None:
+        """Who pays: the order's bill-to, else its advertiser."""
+        return self.order.party(PartyRole.BILL_TO) or self.order.party(PartyRole.ADVERTISER)
+
+    @property
+    def terms(self) -> BillingTerms:
+        """The line's own terms where it has some, else the order's."""
+        return self.line.terms or self.order.terms
+
+    def is_over(self, period: BillingPeriod, now: datetime) -> bool:
+        """Whether the period has ended where the line runs."""
+        return day_of(now, self.line.flight.zone) >= period.end
+
+
+def cycles_of(flight: Flight, period: BillingPeriod) -> tuple[BillingPeriod, ...]:
+    """The calendar months that a flight runs in; those of an open one up to `period`."""
+    if flight.end is not None:
+        return monthly_cycles(flight)
+    open_until = max(flight.start + timedelta(days=1), datetime.combine(period.end, datetime.min.time()))
+    return monthly_cycles(Flight(start=flight.start, end=open_until, zone=flight.zone, start_fold=flight.start_fold))
+
+
+def contracts(cur: Cursor, line_ids: Sequence[str], period: BillingPeriod) -> list[LineFile]:
+    """Orders, lines and billing periods alone, in the order of the lines' ids; a line whose order is gone is left out."""
+    stored = entities.many(cur, EntityKind.LINE, line_ids)
+    lines = {line_id: Line.from_bytes(one.canonical) for line_id, one in stored.items()}
+    named = entities.many(cur, EntityKind.ORDER, sorted({line.order_id for line in lines.values()}))
+    orders = {order_id: Order.from_bytes(one.canonical) for order_id, one in named.items()}
+    return [
+        LineFile(orders[line.order_id], line, cycles_of(line.flight, period))
+        for _, line in sorted(lines.items())
+        if line.order_id in orders
+    ]
+
+
+def files(session: Session, cur: Cursor, line_ids: Sequence[str], period: BillingPeriod) -> list[LineFile]:
+    """All that is known of these lines, in the order of their ids."""
+    found = {one.line.id: one for one in contracts(cur, line_ids, period)}
+    counts: Counts = counts_of(
+        session,
+        cur,
+        [LineCycles(line_id, one.line.flight, one.terms, one.cycles) for line_id, one in found.items()],
+    )
+    for (line_id, cycle), told in counts.items():
+        found[line_id].counts[cycle] = told
+    for entered in billing_periods.inputs_of(cur, list(found)):
+        found[entered.line_id].inputs.setdefault(entered.period_start, {})[entered.kind] = entered
+    for document, position in billing_documents.positions_of_lines(cur, list(found)):
+        found[position.line_id].positions.append((document, position))
+    for one in billing_periods.of_lines(cur, list(found)):
+        found[one.line_id].periods[one.period_start] = one
+    return list(found.values())
+
+
+def case(file: LineFile, period: BillingPeriod, now: datetime, terms: Terms = CONTRACT) -> LinePeriodCase:
+    """The case of one period as things stand. pydantic.ValidationError when what is stored contradicts itself."""
+    line, order = file.line, file.order
+    if terms != CONTRACT:
+        line = line.model_copy(update={"terms": terms.of(file.terms)})
+    valid = line.terms or order.terms
+    entered = file.inputs.get(period.start, {})
+    return case_of(
+        order,
+        line,
+        period,
+        file.cycles,
+        period_over=file.is_over(period, now),
+        counts=tuple(told.count for told in file.counts.get(period, ())),
+        others=_others(file, period, valid),
+        billed=billed(file, period),
+        manual=_manual(entered.get(MANUAL_COUNT)),
+        override=_override(entered.get(OVERRIDE)),
+        settlement=_settlement(entered.get(SETTLEMENT)),
+        fallback_due=fallback_due(period, valid, day_of(now, line.flight.zone)),
+    )
+
+
+def news_hash(case: LinePeriodCase) -> str:
+    """Of what may be restated: the counts and what people entered; whether a number is final does not change it."""
+    told = [count.model_copy(update={"final": False}).model_dump(mode="json") for count in case.counts]
+    entered = [
+        None if one is None else one.model_dump(mode="json") for one in (case.manual, case.override, case.settlement)
+    ]
+    return fingerprint(encode([told, entered])).hex
+
+
+def billed(file: LineFile, period: BillingPeriod) -> tuple[BilledPosition, ...]:
+    """The positions that billed a period, the oldest first, each with what was credited of it since."""
+    credited: dict[tuple[str, int], tuple[int, Amounts]] = {}
+    for document, position in file.positions:
+        if document.kind != DocumentKind.CREDIT_MEMO or document.corrects is None or position.corrects_number is None:
+            continue
+        key = (document.corrects, position.corrects_number)
+        units, amounts = credited.get(key, (0, Amounts.sum((), document.currency)))
+        summed = Amounts.sum((amounts, position.amounts), document.currency)
+        credited[key] = (units + (position.quantity or 0), summed)
+    found = []
+    for document, position in file.positions:
+        if document.kind != DocumentKind.INVOICE or position.period_start != period.start or position.bonus:
+            continue
+        units, given_back = credited.get((document.document_id, position.number), (0, None))
+        found.append(
+            BilledPosition(
+                document_id=document.document_id,
+                number=position.number,
+                quantity=position.quantity,
+                amounts=position.amounts,
+                price=Price.from_bytes(position.price),
+                agency_billed=position.agency_billed,
+                tax_ppm=position.tax_ppm,
+                credited_quantity=units,
+                credited=given_back,
+            )
+        )
+    return tuple(found)
+
+
+def result_of(stored: StoredPeriod) -> Billable | Blocked | None:
+    """The stored result of a line-period."""
+    if stored.result is None:
+        return None
+    if decode(stored.result)["kind"] == "billable":
+        return Billable.from_bytes(stored.result)
+    return Blocked.from_bytes(stored.result)
+
+
+def _others(file: LineFile, period: BillingPeriod, terms: BillingTerms) -> tuple[OtherPeriod, ...]:
+    found = []
+    for cycle in file.cycles:
+        if cycle == period:
+            continue
+        positions = billed(file, cycle)
+        amounts = Amounts.sum((one.net_amounts for one in positions), file.line.price.currency) if positions else None
+        quantity = sum(one.net_quantity for one in positions) if positions else None
+        units = _counted_elsewhere(file, cycle, terms)
+        if units is not None or positions:
+            found.append(OtherPeriod(period=cycle, counted=units, quantity=quantity, amounts=amounts))
+    return tuple(found)
+
+
+def _counted_elsewhere(file: LineFile, cycle: BillingPeriod, terms: BillingTerms) -> int | None:
+    """What goes into the cap for another period: what people approved, else what its calculation took, else its source."""
+    entered = file.inputs.get(cycle.start, {})
+    for kind in (OVERRIDE, MANUAL_COUNT):
+        if kind in entered:
+            return int(_body(entered[kind])["quantity"])
+    stored = file.periods.get(cycle.start)
+    third = terms.source is BillingSource.THIRD_PARTY
+    if stored is not None and (third or SETTLEMENT in entered):
+        # A settlement or a fallback decided it: the source's own number is not what was billed.
+        result = result_of(stored)
+        if isinstance(result, Billable) and result.counted is not None:
+            return result.counted
+    told = {one.count.counted_by: one for one in file.counts.get(cycle, ())}
+    source = told.get(CountedBy.SELLER)
+    if third:
+        source = told.get(CountedBy.MEASUREMENT) or told.get(CountedBy.BUYER)
+    if source is None or not source.whole:
+        return None
+    return counted(file.line.price.method, source.count.units, source.count.active_days)
+
+
+def _body(one: StoredInput) -> dict[str, Any]:
+    body: dict[str, Any] = decode(one.body)
+    return body
+
+
+def _approved(one: StoredInput) -> dict[str, Any]:
+    return {"approved_by": one.approved_by, "approved_at": one.approved_at}
+
+
+def _manual(one: StoredInput | None) -> ManualCount | None:
+    if one is None:
+        return None
+    body = _body(one)
+    return ManualCount(quantity=body["quantity"], evidence=body["reason"], entered_by=one.entered_by, **_approved(one))
+
+
+def _override(one: StoredInput | None) -> QuantityOverride | None:
+    if one is None:
+        return None
+    body = _body(one)
+    return QuantityOverride(
+        quantity=body["quantity"], reason=body["reason"], requested_by=one.entered_by, **_approved(one)
+    )
+
+
+def _settlement(one: StoredInput | None) -> Settlement | None:
+    if one is None:
+        return None
+    body = _body(one)
+    return Settlement(
+        outcome=Outcome(body["outcome"]),
+        quantity=body.get("quantity"),
+        reason=body["reason"],
+        decided_by=one.entered_by,
+        **_approved(one),
+    )

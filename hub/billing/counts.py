@@ -1,0 +1,230 @@
+"""What every source counted of a line in each of its billing periods, and whether those numbers may be billed.
+
+The only place where billing reads delivery. Facts are kept by the day of the source's own zone, so a period's count is the
+sum of those days; hours at a period's edges that another source puts into the neighbour month are evened out over the line's
+life, which the rules compare before they call a difference a dispute.
+
+A period is final for a source when it said so of every day, or when the terms let time decide, that time has passed, and a
+whole report covered each day late enough. Age alone makes nothing final. Several ad servers of the seller are added up; of
+several measurement companies, or several of the buyer's servers, the first by name is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from hub.billing.rules import SourceCount
+from hub.billing.rules.window import closes_on, day_of
+from hub.delivery.finality import closes_at
+from hub.session import Session
+from hub.store import billing_counts, partitions
+from hub.store.billing_counts import Span, Sum
+from hub.store.database import Cursor
+from hub.store.facts import UNITS
+from hub.store.partitions import Source
+from oms_schema.billing_terms import BillingTerms, Finality
+from oms_schema.delivery import BillingPeriod, CountedBy, Units
+from oms_schema.line import Flight
+
+_NAMES = tuple(UNITS.split(", "))
+_ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LineCycles:
+    """What is asked of one line: its flight, terms and billing periods."""
+
+    line_id: str
+    flight: Flight
+    terms: BillingTerms
+    cycles: tuple[BillingPeriod, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodCount:
+    """One source's count of one period. `whole`: reports covered every live day; `as_of`: the newest fact, None without one."""
+
+    count: SourceCount
+    whole: bool
+    as_of: datetime | None
+
+
+Counts = Mapping[tuple[str, BillingPeriod], tuple[PeriodCount, ...]]
+
+
+def counts_of(session: Session, cur: Cursor, lines: Sequence[LineCycles]) -> Counts:
+    """The counts of every (line, period), at most one for each kind of counter; periods of which nothing is known are absent."""
+    if not lines:
+        return {}
+    sums = billing_counts.sums(cur, [_span(line, place) for line in lines for place in range(len(line.cycles))])
+    by_line: dict[str, dict[str, dict[int, Sum]]] = {}
+    for one in sums:
+        by_line.setdefault(one.line_id, {}).setdefault(one.source, {})[one.place] = one
+    for line_id, names in billing_counts.reporting(cur, [line.line_id for line in lines]).items():
+        for name in names:
+            by_line.setdefault(line_id, {}).setdefault(name, {})
+    reports = _Reports(session, cur, {name for found in by_line.values() for name in found}, lines)
+    counts: dict[tuple[str, BillingPeriod], tuple[PeriodCount, ...]] = {}
+    for line in lines:
+        told: dict[int, list[tuple[CountedBy, PeriodCount]]] = {}
+        for source, places in sorted(by_line.get(line.line_id, {}).items()):
+            by = reports.counted_by(source)
+            for place, counted in _of_source(line, source, by, places, reports).items():
+                told.setdefault(place, []).append((by, counted))
+        for place, found in told.items():
+            counts[line.line_id, line.cycles[place]] = _one_each(found)
+    return counts
+
+
+def live_days(flight: Flight, period: BillingPeriod) -> tuple[date, date] | None:
+    """The first and the last day of the period on which the flight runs, by its local time; None when it does not."""
+    first = max(flight.start.date(), period.start)
+    last = period.end - _ONE_DAY
+    if flight.end is not None:
+        # The end is exclusive: what ends at midnight does not run on the day that begins.
+        last = min(last, (flight.end - timedelta(microseconds=1)).date())
+    return None if last < first else (first, last)
+
+
+def _span(line: LineCycles, place: int) -> Span:
+    period = line.cycles[place]
+    until = period.end
+    if place == len(line.cycles) - 1:
+        until += timedelta(days=line.terms.measurement_window_days)
+    return Span(line.line_id, place, period.start, until)
+
+
+def _of_source(
+    line: LineCycles, source: str, by: CountedBy, places: Mapping[int, Sum], reports: _Reports
+) -> dict[int, PeriodCount]:
+    found: dict[int, PeriodCount] = {}
+    life: tuple[int, int, int, int] = (0, 0, 0, 0)
+    life_days = 0
+    for place, period in enumerate(line.cycles):
+        live = live_days(line.flight, period)
+        summed = places.get(place)
+        whole = live is not None and reports.cover(source, *live)
+        units = (0, 0, 0, 0) if summed is None else summed.units
+        days = 0 if summed is None else summed.active_days
+        life = (life[0] + units[0], life[1] + units[1], life[2] + units[2], life[3] + units[3])
+        life_days += days
+        if summed is None and not whole:
+            continue
+        count = SourceCount(
+            counted_by=by,
+            source=source,
+            units=reports.units(source, units),
+            active_days=days,
+            final=live is not None and reports.final(source, line, period, live),
+            life=reports.units(source, life),
+            life_days=life_days,
+        )
+        found[place] = PeriodCount(count, whole, None if summed is None else summed.as_of)
+    return found
+
+
+def _one_each(found: Sequence[tuple[CountedBy, PeriodCount]]) -> tuple[PeriodCount, ...]:
+    chosen: dict[CountedBy, PeriodCount] = {}
+    for by, one in found:
+        known = chosen.get(by)
+        if known is None:
+            chosen[by] = one
+        elif by is CountedBy.SELLER:
+            chosen[by] = _both(known, one)
+    return tuple(chosen[by] for by in CountedBy if by in chosen)
+
+
+def _both(a: PeriodCount, b: PeriodCount) -> PeriodCount:
+    """Two ad servers of the seller that each delivered a part."""
+    x, y = a.count, b.count
+    life = x.life if y.life is None else y.life if x.life is None else x.life + y.life
+    times = [at for at in (a.as_of, b.as_of) if at is not None]
+    count = SourceCount(
+        counted_by=x.counted_by,
+        source=f"{x.source}+{y.source}",
+        units=x.units + y.units,
+        # The days on which either delivered are not known from sums; the larger number never bills a day twice.
+        active_days=max(x.active_days or 0, y.active_days or 0),
+        final=x.final and y.final,
+        life=life,
+        life_days=max(x.life_days or 0, y.life_days or 0),
+    )
+    return PeriodCount(count, a.whole and b.whole, max(times, default=None))
+
+
+class _Reports:
+    """What the sources' reports covered, and when; looked up once for all lines."""
+
+    def __init__(self, session: Session, cur: Cursor, names: set[str], lines: Sequence[LineCycles]) -> None:
+        self._now = session.business.now()
+        since = min(line.cycles[0].start for line in lines)
+        until = max(line.cycles[-1].end for line in lines)
+        until = min(until, self._now.date() + _ONE_DAY)
+        self._declared: dict[str, Source | None] = {name: partitions.source(cur, name) for name in names}
+        self._days = {
+            name: partitions.days_confirmed(cur, name, since, until) if since <= until else {} for name in names
+        }
+        self._closing: dict[str, int | None] = {}
+        for name in names:
+            settings = session.configuration.connections.get(name)
+            shape = settings.report if settings is not None else None
+            self._closing[name] = None if shape is None else shape.closing_days
+        self._covered: dict[tuple[str, date, date], bool] = {}
+        self._late: dict[tuple[str, date, date, str, int], bool] = {}
+        self._said: dict[tuple[str, date, date], bool] = {}
+
+    def counted_by(self, source: str) -> CountedBy:
+        declared = self._declared[source]
+        return CountedBy.SELLER if declared is None else CountedBy(declared.counted_by)
+
+    def units(self, source: str, numbers: tuple[int, int, int, int]) -> Units:
+        """A unit that the source does not report is unknown, not zero."""
+        declared = self._declared[source]
+        reported = _NAMES if declared is None else declared.metrics
+        named = zip(_NAMES, numbers, strict=True)
+        return Units.model_validate({name: number for name, number in named if name in reported})
+
+    def cover(self, source: str, first: date, last: date) -> bool:
+        """Whether whole reports told of every day."""
+        key = (source, first, last)
+        if key not in self._covered:
+            self._covered[key] = all(day in self._days[source] for day in _each(first, last))
+        return self._covered[key]
+
+    def final(self, source: str, line: LineCycles, period: BillingPeriod, live: tuple[date, date]) -> bool:
+        """Whether the period's numbers of this source may be billed under the line's terms."""
+        if not self.cover(source, *live):
+            return False
+        if self._declared_final(source, *live):
+            return True
+        terms = line.terms
+        if terms.finality is not Finality.AFTER_WINDOW:
+            return False
+        declared = self._declared[source]
+        zone = line.flight.zone if declared is None else declared.zone
+        if day_of(self._now, line.flight.zone) < closes_on(period, terms):
+            return False
+        closing = self._closing[source]
+        settling = terms.finality_days if closing is None else min(closing, terms.finality_days)
+        return self._late_enough(source, *live, zone, settling)
+
+    def _declared_final(self, source: str, first: date, last: date) -> bool:
+        key = (source, first, last)
+        if key not in self._said:
+            self._said[key] = all(self._days[source][day][1] for day in _each(first, last))
+        return self._said[key]
+
+    def _late_enough(self, source: str, first: date, last: date, zone: str, settling: int) -> bool:
+        key = (source, first, last, zone, settling)
+        if key not in self._late:
+            days = self._days[source]
+            self._late[key] = all(
+                days[day][1] or days[day][0] >= closes_at(day, zone, settling) for day in _each(first, last)
+            )
+        return self._late[key]
+
+
+def _each(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

@@ -1,0 +1,161 @@
+"""Prepare: calculate every line-period of a month that is not locked, and propose adjustments of what is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hub.billing import cases, restating, review
+from hub.billing.answers import BlockedPeriod, PreparedSummary
+from hub.billing.cases import LineFile
+from hub.billing.moving import calculated
+from hub.billing.rules import CURRENT, Billable, Blocked, LinePeriodCase, calculate
+from hub.errors import Refused
+from hub.ops.people import who
+from hub.session import Session
+from hub.store import billing_counts, billing_periods
+from hub.store.billing_periods import StoredPeriod
+from hub.store.database import Cursor
+from oms_schema.delivery import BillingPeriod
+from oms_schema.problems import Problem, Reason
+from oms_schema.status import CommercialStatus
+
+BILLABLE_ORDERS = (
+    CommercialStatus.BOOKED,
+    CommercialStatus.ON_HOLD,
+    CommercialStatus.COMPLETED,
+    CommercialStatus.CLOSED,
+    CommercialStatus.CANCELLED,
+)
+"""Orders whose delivery is owed; of a cancelled one, what was delivered before."""
+
+CHUNK = 400
+"""Lines in one transaction, orders whole."""
+
+
+def month(text: str) -> BillingPeriod:
+    """`2026-02` as a billing period. Raises Refused for anything else."""
+    year, dash, number = text.strip().partition("-")
+    if dash and len(year) == 4 and len(number) == 2 and (year + number).isascii() and (year + number).isdigit():
+        try:
+            return BillingPeriod.month(int(year), int(number))
+        except ValueError:
+            pass  # said below: there is no such month
+    raise Refused(f"{text!r} is no billing period. Nothing was done. Write a month as YYYY-MM, for instance 2026-02.")
+
+
+def named(by: str | None, what: str) -> str:
+    """The person who acts. Raises Refused without a name: the hub answers for no figures."""
+    if by is None or not by.strip():
+        raise Refused(f"{what} needs a name. Nothing was done. Give one with --by.")
+    return who(by)
+
+
+def prepare(session: Session, period: BillingPeriod, by: str | None) -> PreparedSummary:
+    """Calculate what is not locked, propose adjustments of what is. Unchanged figures write nothing. Raises Refused."""
+    actor = named(by, "A preparation")
+    changed = lines = proposed = withdrawn = 0
+    blocked: list[BlockedPeriod] = []
+    for chunk in _chunks(session, period):
+        with session.database.acting(actor), session.database.transaction() as cur:
+            billing_counts.one_at_a_time(cur)
+            known = cases.files(session, cur, chunk, period)
+            news: list[StoredPeriod] = []
+            for file in known:
+                done = _calculate(session, cur, file, period, actor, blocked)
+                lines += done is not False
+                if isinstance(done, StoredPeriod):
+                    news.append(done)
+            billing_periods.put(cur, news)
+            changed += len(news)
+            proposals = restating.propose(session, cur, known, period, actor)
+        proposed += proposals.proposed
+        withdrawn += proposals.withdrawn
+        blocked += proposals.blocked
+    with session.database.transaction() as cur:
+        statuses = billing_periods.count_by_status(cur, period.start)
+        up = review.content(cur, period)
+    return PreparedSummary(
+        period=period.label,
+        prepared_by=actor,
+        lines=lines,
+        changed=changed,
+        statuses=statuses,
+        blocked=blocked,
+        proposed=proposed,
+        withdrawn=withdrawn,
+        review_hash=up.hash,
+    )
+
+
+def _chunks(session: Session, period: BillingPeriod) -> Iterator[Sequence[str]]:
+    """The lines that the period concerns, orders whole: those that run in it, and those with anything locked up to it."""
+    with session.database.transaction() as cur:
+        found = billing_counts.billable_lines(cur, period.start, period.end, [str(s) for s in BILLABLE_ORDERS])
+        locked = billing_counts.orders_of(cur, billing_periods.lines_locked(cur, period.start))
+    by_order: dict[str, set[str]] = {}
+    for order_id, line_id in [*found, *locked]:
+        by_order.setdefault(order_id, set()).add(line_id)
+    chunk: list[str] = []
+    for order_id in sorted(by_order):
+        chunk += sorted(by_order[order_id])
+        if len(chunk) >= CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _calculate(
+    session: Session, cur: Cursor, file: LineFile, period: BillingPeriod, by: str, blocked: list[BlockedPeriod]
+) -> StoredPeriod | bool:
+    """The line-period with a new calculation; True when there is none; False when the line has nothing to do with the period."""
+    known = file.periods.get(period.start)
+    if period not in file.cycles or (known is not None and known.locked) or _never_ran(file, period, known):
+        return False
+    case = cases.case(file, period, session.business.now())
+    result = payable(file, case)
+    if isinstance(result, Blocked):
+        problem = result.problems[0]
+        blocked.append(BlockedPeriod(file.line.id, file.order.id, problem.code, problem.sentence))
+    one = known or StoredPeriod(
+        line_id=file.line.id,
+        period_start=period.start,
+        period_end=period.end,
+        order_id=file.order.id,
+        currency=file.line.price.currency,
+    )
+    news = calculated(cur, one, case, result, cases.news_hash(case), by, session.machine.now())
+    return True if news is None else news
+
+
+def payable(file: LineFile, case: LinePeriodCase) -> Billable | Blocked:
+    """What the rules say, unless nobody is known who would pay."""
+    result = calculate(case)
+    if file.bill_to is not None or isinstance(result, Blocked):
+        return result
+    problem = Problem(
+        code="NO-BILL-TO",
+        reason=Reason.REFERENCE_MISSING,
+        path="parties",
+        value="",
+        happened="The order names neither a bill-to nor an advertiser.",
+        effect="Nothing is billed for it.",
+        fix="Sales names the advertiser at the source.",
+        owner="Sales",
+    )
+    return Blocked(
+        line_id=case.line_id,
+        order_id=case.order_id,
+        period=case.period,
+        problems=(problem,),
+        steps=result.steps,
+        rules=CURRENT.version,
+        inputs_hash=case.content_hash(),
+    )
+
+
+def _never_ran(file: LineFile, period: BillingPeriod, known: StoredPeriod | None) -> bool:
+    """Cancelled, and nobody counted anything: there is nothing to ask about. A fee for it is a contract of its own."""
+    cancelled = file.line.cancelled or file.order.status is CommercialStatus.CANCELLED
+    counted = any(told.as_of is not None for told in file.counts.get(period, ()))
+    return cancelled and known is None and not counted and not file.inputs.get(period.start)

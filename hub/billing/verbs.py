@@ -1,0 +1,121 @@
+"""The verbs of billing, as the command line and the DAGs use them: `hub.billing.close("2026-02", …)`."""
+
+from __future__ import annotations
+
+from hub.billing import approving, closing, entering, exporting, preparing, reading_back, sending
+from hub.billing import review as reviewing
+from hub.billing.answers import (
+    BillingApproval,
+    CloseSummary,
+    Entered,
+    ExportSummary,
+    PostSummary,
+    PreparedSummary,
+    ReadBackSummary,
+    Review,
+)
+from hub.billing.preparing import month, named
+from hub.ops.chain import anchored
+from hub.session import Session
+from hub.store import billing_periods
+
+
+class Billing:
+    """Billing on one open hub. Periods are written `2026-02`; every verb raises Refused or NotFound with a sentence."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @anchored
+    def prepare(self, period: str, *, by: str | None) -> PreparedSummary:
+        """Calculate what is not locked and propose adjustments of what is."""
+        return preparing.prepare(self.session, month(period), by)
+
+    def review(self, period: str) -> Review:
+        """What waits for approval, and the hash that an approval is bound to; reads only."""
+        return reviewing.review(self.session, month(period))
+
+    @anchored
+    def approve(self, period: str, review_hash: str, *, by: str | None) -> BillingApproval:
+        """Approve exactly what the hash names; never the preparer. Raises PlanMoved when the figures changed."""
+        return approving.approve(self.session, month(period), review_hash, by)
+
+    @anchored
+    def export(self, period: str, *, by: str | None, connection: str | None = None) -> ExportSummary:
+        """Lock what is approved and make its documents, with control totals."""
+        return exporting.export(self.session, month(period), by, connection)
+
+    @anchored
+    def post(self, *, connection: str | None = None, patience: float = 300.0) -> PostSummary:
+        """Post what was exported, each document once; `patience` is in seconds. Raises ConnectionPaused, ConnectionBroken."""
+        name = exporting.ledger(self.session, connection).name
+        return sending.until_at_rest(self.session, name, exporting.hand_over(self.session, name), patience)
+
+    @anchored
+    def read_back(self, *, connection: str | None = None) -> ReadBackSummary:
+        """Bring numbers, balances, payments and credits from the ERP. Raises ConnectionBroken, VendorUnavailable."""
+        return reading_back.read_back(self.session, connection)
+
+    @anchored
+    def close(
+        self,
+        period: str,
+        *,
+        prepared_by: str | None,
+        approved_by: str | None = None,
+        connection: str | None = None,
+        patience: float = 300.0,
+    ) -> CloseSummary:
+        """The whole month: prepare, approve where `approved_by` is named, lock, export, post, read back."""
+        return closing.close(
+            self.session,
+            month(period),
+            prepared_by=prepared_by,
+            approved_by=approved_by,
+            connection=connection,
+            patience=patience,
+        )
+
+    @anchored
+    def enter(
+        self,
+        line: str,
+        period: str,
+        kind: str,
+        *,
+        quantity: int | None = None,
+        reason: str,
+        outcome: str | None = None,
+        by: str | None,
+    ) -> Entered:
+        """Enter an `override`, a `manual_count` or a `settlement` of a line-period; it counts from its approval on."""
+        return entering.enter(
+            self.session, line, month(period), kind, quantity=quantity, reason=reason, outcome=outcome, by=by
+        )
+
+    @anchored
+    def confirm(self, number: int, *, by: str | None) -> Entered:
+        """Approve what somebody else entered."""
+        return entering.confirm(self.session, number, by)
+
+    @anchored
+    def dispute(self, line: str, period: str, *, reason: str, by: str | None) -> None:
+        """Object to figures in review."""
+        approving.dispute(self.session, self._line(line), month(period), reason, by)
+
+    @anchored
+    def resolve(self, line: str, period: str, *, reason: str, by: str | None) -> None:
+        """Say how an objection was settled without other figures."""
+        approving.resolve(self.session, self._line(line), month(period), reason, by)
+
+    @anchored
+    def close_accounts(self, period: str, *, by: str | None, closed: bool = True) -> bool:
+        """Say that Finance closed an accounting period, or opened it again; False when it stands so already."""
+        actor = named(by, "Closing an accounting period")
+        with self.session.database.acting(actor), self.session.database.transaction() as cur:
+            now = self.session.machine.now()
+            return billing_periods.set_closed(cur, month(period).start, actor, now, closed=closed)
+
+    def _line(self, text: str) -> str:
+        with self.session.database.transaction() as cur:
+            return entering.the_line(cur, text)
