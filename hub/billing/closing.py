@@ -1,4 +1,4 @@
-"""Close a month: prepare, approve where somebody does, lock, export, post, read back; then once more, to show that nothing is left."""
+"""Close a month: prepare, approve where somebody does, lock, export, post, read back; and once more, to see nothing happen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hub with booked orders, an ad server's and a measurement company's reports, and an ERP in memory that can be told to misbehave."""
+"""A hub with booked orders, reports of an ad server and a measurement company, and an ERP in memory that can misbehave."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSett
 from hub.delivery.shape import ReportShape
 from hub.encoding import fingerprint
 from hub.session import Session
-from hub.store import database, entities
+from hub.store import database, entities, journal
+from hub.store.journal import Entry
 from oms_schema.billing_terms import BillingTerms
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.line import CostMethod, Flight, Goal, GoalUnit, Line, Price
@@ -44,10 +45,11 @@ from oms_schema.party import Party, PartyInRole, PartyRole
 from oms_schema.status import CommercialStatus
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
+FIRST, LAST = datetime.fromisoformat("2026-02-01"), datetime.fromisoformat("2026-03-01")
 TABLES = (
-    "line_period billing_input billing_approval billing_document billing_position billing_batch billing_payment closed_period "
-    "document lane attempt audit parked journal cursor"
-).split()
+    *("line_period", "billing_input", "billing_approval", "billing_document", "billing_position", "billing_batch"),
+    *("billing_payment", "closed_period", "document", "lane", "attempt", "audit", "parked", "journal", "cursor"),
+)
 
 
 class HandClock:
@@ -231,8 +233,8 @@ class Office:
         *,
         rate: str = "12",
         goal: int = 1_000_000,
-        start: datetime = datetime(2026, 2, 1),
-        end: datetime = datetime(2026, 3, 1),
+        start: datetime = FIRST,
+        end: datetime = LAST,
         currency: str = "USD",
         method: CostMethod = CostMethod.CPM,
         unit: GoalUnit = GoalUnit.IMPRESSIONS,
@@ -271,6 +273,9 @@ class Office:
                 now=self.clock.now(),
                 **{**usual, **more},
             )
+            version = 1 if known is None else known.version + 1
+            told = Entry("sfdc", f"{kind} accepted as version {version}", entity_kind=kind, entity_id=entity_id)
+            journal.write(cur, [told], self.clock.now(), self.clock.now())
 
     # ------------------------------------------------------------ delivery
     def report(
