@@ -1,17 +1,20 @@
-"""JSON of any origin as exact values: fractions as Decimal, whole numbers as int, bounded in depth and digits.
+"""JSON with exact numbers: fractions as Decimal, whole numbers as int, and never a float on either way.
 
-Half surrogates and NUL, which no database takes, are shown as U+FFFD.
+What is read is of any origin and bounded in depth and digits; half surrogates and NUL, which no database takes, are shown as
+U+FFFD.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+import orjson
 
 MOST_DEPTH = 16
 MOST_DIGITS = 40
@@ -25,6 +28,10 @@ _TOO_LARGE = 10**MOST_DIGITS
 
 class Unreadable(ValueError):  # noqa: N818
     """A body that is not the JSON it should be."""
+
+
+class Unwritable(ValueError):  # noqa: N818
+    """A value that cannot be sent; the sentence says which."""
 
 
 def read(body: bytes, dropped: Collection[str] = frozenset()) -> Any:
@@ -105,3 +112,44 @@ def _strip(value: Any, dropped: Collection[str], depth: int) -> None:
             _strip(inner, dropped, depth + 1)
         elif kind is int and not -_TOO_LARGE < inner < _TOO_LARGE:
             raise ValueError("a number beyond anything a vendor holds")
+
+
+def write(value: object, form: Callable[[object], object] | None = None) -> bytes:
+    """JSON of texts, whole numbers, truth values, lists and mappings, with every other value as `form` (`plain`) gives it.
+
+    Raises Unwritable for floats, NUL and half characters, which have no exact form, and for numbers and types without one.
+    """
+    try:
+        return orjson.dumps(_writable(value, form or plain))
+    except (TypeError, RecursionError) as error:  # orjson's own, for text that is no Unicode among others
+        raise Unwritable(f"a value has no form in JSON ({error})") from error
+
+
+def plain(value: object) -> object:
+    """A decimal as digits without an exponent, a day as ISO 8601. Raises Unwritable for anything else."""
+    if isinstance(value, Decimal):
+        return orjson.Fragment(digits(value))
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    raise Unwritable(f"a {type(value).__name__} cannot be sent")
+
+
+def digits(number: Decimal) -> str:
+    """A decimal as digits without an exponent. Raises Unwritable beyond `MOST_DIGITS` powers of ten."""
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
+        raise Unwritable(f"{number} is no number that a vendor has")
+    return format(number, "f")
+
+
+def _writable(value: object, form: Callable[[object], object]) -> object:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise Unwritable("a text holds the character NUL")
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _writable(inner, form) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(inner, form) for inner in value]
+    return form(value)

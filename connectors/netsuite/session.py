@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
-from connectors.bounded import ReplyTooLarge, bounded_body
+from connectors.bounded import ReplyTooLarge
+from connectors.endpoint import http_session
 from connectors.errors import AuthFailed, ConnectorError, Misconfigured, QuotaExhausted, RecordRejected, RetryLater
+from connectors.exact_json import Unreadable, Unwritable, read, write
+from connectors.exchange import Bounds, NotSent, Reply, Untrusted, exchanged
 from connectors.netsuite.error_table import (
     REQUESTS,
     Effect,
@@ -25,7 +26,6 @@ from connectors.netsuite.error_table import (
     vendor_failure,
 )
 from connectors.netsuite.settings import NetSuiteSettings
-from connectors.netsuite.wire import Reply, Unreadable, Unwritable, decoded, encoded, http_session
 
 _ROOT = "/services/rest"
 _TOKEN = f"{_ROOT}/auth/oauth2/v1/token"
@@ -62,7 +62,7 @@ class AccountSession:
     def __init__(self, settings: NetSuiteSettings, pace: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
         self._pace = pace
-        self._http = http_session(settings)
+        self._http = http_session(settings.endpoint or settings.host)
         self._token: str | None = None
 
     def __repr__(self) -> str:
@@ -139,7 +139,7 @@ class AccountSession:
 
     def _object(self, reply: Reply, effect: Effect) -> dict[str, Any]:
         try:
-            found = decoded(reply.body)
+            found = read(reply.body)
         except Unreadable as error:
             raise odd_reply(str(error), effect) from error
         if not isinstance(found, dict):
@@ -159,18 +159,16 @@ class AccountSession:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
             try:
-                data = encoded(call.body)
+                data = write(call.body)
             except Unwritable as error:
                 raise RecordRejected(
                     "UNWRITABLE",
                     f"The record cannot be sent: {error}. Nothing was sent. Integration corrects the document.",
                 ) from error
-        status, reply_headers, body = self._exchanged(
-            call.method, f"{_ROOT}/{call.path}", call.params, data, headers, call.effect
-        )
-        if 200 <= status < 300:
-            return Reply(status, reply_headers, body)
-        raise self._refused(status, body, call)
+        reply = self._exchanged(call.method, f"{_ROOT}/{call.path}", call.params, data, headers, call.effect)
+        if 200 <= reply.status < 300:
+            return reply
+        raise self._refused(reply.status, reply.body, call)
 
     def _exchanged(
         self,
@@ -180,32 +178,18 @@ class AccountSession:
         data: bytes | None,
         headers: Mapping[str, str],
         effect: Effect,
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> Reply:
         settings = self._settings
-        until = time.monotonic() + settings.timeout_seconds
+        bounds = Bounds(settings.connect_timeout_seconds, settings.timeout_seconds, settings.max_reply_bytes)
+        url = (settings.endpoint or settings.host) + path
         try:
-            response = self._http.request(
-                method,
-                (settings.endpoint or settings.host) + path,
-                params=dict(params),
-                data=data,
-                headers=dict(headers),
-                timeout=(settings.connect_timeout_seconds, settings.timeout_seconds),
-                stream=True,
-                allow_redirects=False,
-            )
-            with response:
-                body = bounded_body(response, settings.max_reply_bytes, until)
+            return exchanged(self._http, method, url, bounds, headers=headers, params=params, data=data)
         except requests.RequestException as error:
             raise failed_request(error, effect) from error
-        length = response.headers.get("Content-Length", "")
-        if length.isdigit() and "Content-Encoding" not in response.headers and int(length) != len(body):
-            raise unknown_answer("CUT-REPLY", "NetSuite's reply is shorter than announced.", effect)
-        return response.status_code, response.headers, body
 
     def _refused(self, status: int, body: bytes, call: Call) -> ConnectorError:
         try:
-            errors = vendor_errors(decoded(body))
+            errors = vendor_errors(read(body))
         except Unreadable:
             errors = []
         pause = self._settings.quota_pause_seconds
@@ -243,9 +227,10 @@ class AccountSession:
         }
         data = urlencode(form).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        status, _, body = self._exchanged("POST", _TOKEN, {}, data, headers, Effect.READ)
+        reply = self._exchanged("POST", _TOKEN, {}, data, headers, Effect.READ)
+        status = reply.status
         try:
-            answer = decoded(body)
+            answer = read(reply.body)
         except Unreadable:
             answer = None
         if status == 200 and isinstance(answer, dict):
@@ -303,21 +288,15 @@ class AccountSession:
 def failed_request(error: requests.RequestException, effect: Effect) -> ConnectorError:
     """What it means that a request got no whole answer: not applied if no connection was made, else in doubt."""
     name = type(error).__name__
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-    if isinstance(error, requests.exceptions.SSLError) or isinstance(reason, ssl.SSLCertVerificationError):
-        inner = reason.args[0] if isinstance(reason, Exception) and reason.args else reason
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            return Misconfigured(
-                "TLS",
-                "The certificate of NetSuite's address is not trusted. Nothing was sent. An administrator checks it.",
-            )
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError) or isinstance(
-        reason, NewConnectionError | ConnectTimeoutError
-    ):
+    if isinstance(error, Untrusted):
+        return Misconfigured(
+            "TLS",
+            "The certificate of NetSuite's address is not trusted. Nothing was sent. An administrator checks it.",
+        )
+    if isinstance(error, NotSent):
         return RetryLater(
             "NO-CONNECTION",
-            f"No connection to NetSuite could be made ({name}). Nothing was sent. The hub tries again by itself.",
+            "No connection to NetSuite could be made. Nothing was sent. The hub tries again by itself.",
         )
     if isinstance(error, ReplyTooLarge) and effect is Effect.READ:  # asking again would bring the same
         return Misconfigured(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from connectors.endpoint import base_url
 
 
 class Algorithm(StrEnum):
@@ -20,16 +20,6 @@ class Algorithm(StrEnum):
     ES256 = "ES256"
     ES384 = "ES384"
     ES512 = "ES512"
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether the host of a URL is this machine."""
-    if host is None:
-        return False
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class NetSuiteSettings(BaseModel):
@@ -101,16 +91,7 @@ class NetSuiteSettings(BaseModel):
     @field_validator("endpoint")
     @classmethod
     def _https_or_loopback(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("endpoint must be a base URL such as 'https://proxy.acme.example/netsuite'")
-        if parts.username or parts.password:
-            raise ValueError("endpoint must hold no user or password")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError("endpoint must use https; plain http is for this machine only")
-        return value.rstrip("/")
+        return None if value is None else base_url(value, "endpoint", "https://proxy.acme.example/netsuite")
 
     @property
     def host(self) -> str:

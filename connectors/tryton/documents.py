@@ -17,7 +17,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from connectors.tryton.wire import Quantity, Unwritable
+from connectors.exact_json import Unwritable
+from connectors.tryton.wire import Quantity
 
 _Text = Annotated[str, Field(max_length=2000)]
 _Code = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f%]*$")]

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import base64
-import ssl
-import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
+from connectors.endpoint import http_session
 from connectors.errors import (
     AuthFailed,
-    ConnectorError,
     Misconfigured,
     OutcomeUnknown,
     QuotaExhausted,
     RecordRejected,
     RetryLater,
 )
+from connectors.exact_json import Unreadable, Unwritable
+from connectors.exchange import Bounds, NotSent, Untrusted, exchanged
 from connectors.tryton.error_table import Effect, one_line, rpc_error, unreadable
-from connectors.tryton.settings import TrytonSettings, is_loopback
-from connectors.tryton.wire import Unreadable, Unwritable, decoded, encoded
+from connectors.tryton.settings import TrytonSettings
+from connectors.tryton.wire import decoded, encoded
 
-_CHUNK = 64 * 1024
 _LOGIN = "common.db.login"
 _LOGIN_PAUSE = 300.0  # Tryton counts failed log-ins over five minutes ([session] timeout)
 _LANGUAGE = "en"
@@ -44,11 +41,7 @@ class RpcSession:
 
     def __init__(self, settings: TrytonSettings) -> None:
         self._settings = settings
-        self._http = requests.Session()
-        self._http.max_redirects = 0
-        self._http.auth = _keep_header  # else a ~/.netrc entry would replace the session
-        if is_loopback(urlsplit(settings.url).hostname):
-            self._http.trust_env = False  # a proxy of the environment must not stand between us and this machine
+        self._http = http_session(settings.url)
         self._authorization: str | None = None
         self._user_id: int | None = None
         self._context: dict[str, Any] | None = None
@@ -145,26 +138,32 @@ class RpcSession:
                 "UNWRITABLE",
                 f"The record cannot be sent: {error}. Nothing was sent. Integration corrects the document.",
             ) from error
+        bounds = Bounds(settings.connect_timeout_seconds, settings.timeout_seconds, settings.max_reply_bytes)
         try:
-            response = self._http.post(
+            answer = exchanged(
+                self._http,
+                "POST",
                 f"{settings.url}/{settings.database}/rpc/",
+                bounds,
                 data=body,
                 headers={"Content-Type": "application/json", "Accept": "application/json", **headers},
-                timeout=(settings.connect_timeout_seconds, settings.timeout_seconds),
-                stream=True,
-                allow_redirects=False,
             )
+        except Untrusted as error:
+            raise Misconfigured(
+                "TLS",
+                "The certificate of the Tryton server is not trusted. Nothing was sent. An administrator checks `url`.",
+            ) from error
+        except NotSent as error:
+            raise RetryLater(
+                "NO-CONNECTION",
+                f"No connection to {settings.url}. Nothing was sent. The hub tries again by itself.",
+            ) from error
         except requests.RequestException as error:
-            raise self._no_answer(error, method, effect) from error
-        with response:
-            try:
-                content = self._bounded(response)
-            except (requests.RequestException, HTTPError, OSError) as error:
-                raise unreadable(f"half an answer ({type(error).__name__})", method, effect, "NO-ANSWER") from error
-        if response.status_code != 200:
-            raise self._refused(response.status_code, method, effect)
+            raise unreadable(f"no whole answer ({type(error).__name__})", method, effect, "NO-ANSWER") from error
+        if answer.status != 200:
+            raise self._refused(answer.status, method, effect)
         try:
-            reply = decoded(content)
+            reply = decoded(answer.body)
         except Unreadable as error:
             raise unreadable("no JSON", method, effect) from error
         if not isinstance(reply, dict) or not reply.keys() & {"result", "error"}:
@@ -172,37 +171,6 @@ class RpcSession:
         if "error" in reply:
             raise rpc_error(reply["error"], method, effect)
         return reply["result"]
-
-    def _bounded(self, response: requests.Response) -> bytes:
-        until = time.monotonic() + self._settings.timeout_seconds
-        body = bytearray()
-        # read1 returns what has come; reading whole pieces would wait for them, and a byte a second keeps a time-out from
-        # ever striking.
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > self._settings.max_reply_bytes:
-                raise requests.RequestException(f"it is longer than {self._settings.max_reply_bytes} bytes")
-            if time.monotonic() > until:
-                raise requests.Timeout("it began but did not end in time")
-        length = response.headers.get("Content-Length", "")
-        if length.isdigit() and "Content-Encoding" not in response.headers and int(length) != len(body):
-            raise requests.RequestException("it is shorter than announced")
-        return bytes(body)
-
-    def _no_answer(self, error: requests.RequestException, method: str, effect: Effect) -> ConnectorError:
-        cause = error.args[0] if error.args else None
-        reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-        if isinstance(error, requests.exceptions.SSLError) or isinstance(reason, ssl.SSLError):
-            return Misconfigured(
-                "TLS",
-                "The certificate of the Tryton server is not trusted. Nothing was sent. An administrator checks `url`.",
-            )
-        if isinstance(reason, NewConnectionError | ConnectTimeoutError):
-            return RetryLater(
-                "NO-CONNECTION",
-                f"No connection to {self._settings.url}. Nothing was sent. The hub tries again by itself.",
-            )
-        return unreadable(f"no answer ({type(error).__name__})", method, effect, "NO-ANSWER")
 
     def _refused(self, status: int, method: str, effect: Effect) -> Exception:
         """What a status other than 200 means; the body is a web page of the server or of a proxy before it."""
@@ -244,7 +212,3 @@ class RpcSession:
         return RetryLater(
             code, f"The server answered {method} with HTTP {status}. Nothing was changed. The hub tries again."
         )
-
-
-def _keep_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-
-def is_loopback(host: str | None) -> bool:
-    """Whether the host of a URL is this machine."""
-    if host is None:
-        return False
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+from connectors.endpoint import base_url
 
 
 class TrytonSettings(BaseModel):
@@ -78,13 +68,4 @@ class TrytonSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _https_or_loopback(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("url must be a base URL such as 'https://erp.acme.example'")
-        if parts.username or parts.password:
-            raise ValueError("url must hold no user or password")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError(
-                "url must use https; plain http is for this machine only, else the password travels in clear"
-            )
-        return value.rstrip("/")
+        return base_url(value, "url", "https://erp.acme.example")

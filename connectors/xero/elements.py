@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from connectors.exact_json import write
 from connectors.xero.error_table import unreadable
 from connectors.xero.session import Call
-from connectors.xero.wire import encoded
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ID = {
@@ -71,5 +71,5 @@ class Keys:
     def key(self, step: str, body: object) -> str:
         """64 characters; Xero takes 128."""
         parts = sha256("\x00".join((step, *self.items)).encode())
-        parts.update(encoded(body))
+        parts.update(write(body))
         return parts.hexdigest()

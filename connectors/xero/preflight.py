@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from connectors.base import CheckReport, Finding, Severity
+from connectors.exact_json import Unwritable
 from connectors.xero.elements import elements
 from connectors.xero.error_table import one_line
 from connectors.xero.schemas import record_schemas
 from connectors.xero.session import Call, XeroSession
 from connectors.xero.settings import LineAmounts, XeroSettings
-from connectors.xero.wire import Unwritable, quoted
+from connectors.xero.wire import quoted
 
 _FEW_CALLS = 500
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
-from connectors.bounded import bounded_body
+from connectors.endpoint import http_session
 from connectors.errors import (
     AuthFailed,
-    ConnectorError,
     Misconfigured,
     PermissionMissing,
     QuotaExhausted,
@@ -24,9 +21,11 @@ from connectors.errors import (
     RetryLater,
     SchemaDrift,
 )
+from connectors.exact_json import Unreadable, Unwritable, write
+from connectors.exchange import Bounds, NotSent, Reply, Untrusted, exchanged
 from connectors.xero.error_table import LIMITS, MINUTE, Effect, one_line, refusal, unreadable, validation_words
-from connectors.xero.settings import XeroSettings, is_loopback
-from connectors.xero.wire import Unreadable, Unwritable, decoded, encoded
+from connectors.xero.settings import XeroSettings
+from connectors.xero.wire import decoded
 
 _EARLY = 60.0  # a token is renewed so many seconds before its end, so that none expires on the way
 _LONGEST_WAIT = 86_400.0
@@ -71,11 +70,7 @@ class XeroSession:
         self._token = ""
         self._token_ends = 0.0
         self._day_left: int | None = None
-        self._http = requests.Session()
-        self._http.max_redirects = 0
-        self._http.auth = _keep_header  # else a ~/.netrc entry would replace the token
-        if settings.endpoint and is_loopback(urlsplit(settings.endpoint).hostname):
-            self._http.trust_env = False  # a proxy of the environment must not stand between us and this machine
+        self._http = http_session(settings.api_url)
 
     def __repr__(self) -> str:
         return f"XeroSession({self._settings.tenant_id})"
@@ -124,7 +119,7 @@ class XeroSession:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
             try:
-                body = encoded(call.body)
+                body = write(call.body)
             except Unwritable as error:
                 raise RecordRejected(
                     "UNWRITABLE",
@@ -133,21 +128,21 @@ class XeroSession:
         if call.key:
             headers["Idempotency-Key"] = call.key
         self._pace()
-        status, said, reply_headers = self._exchange(
-            call.method, f"{settings.api_url}/{call.path}", call.name, call.effect, headers, dict(call.params), body
+        reply = self._exchange(
+            call.method, f"{settings.api_url}/{call.path}", call.name, call.effect, headers, call.params, body
         )
-        left = reply_headers.get("X-DayLimit-Remaining", "")
+        left = reply.headers.get("X-DayLimit-Remaining", "")
         if left.isdecimal():
             self._day_left = int(left[:9])
-        if status == 200:
+        if reply.status == 200:
             try:
-                reply = decoded(said)
+                said = decoded(reply.body)
             except Unreadable as error:
                 raise unreadable("no JSON", call.name, call.effect) from error
-            if not isinstance(reply, dict):
+            if not isinstance(said, dict):
                 raise unreadable("no object", call.name, call.effect)
-            return reply
-        raise self._refused(status, said, reply_headers, call)
+            return said
+        raise self._refused(reply, call)
 
     def _exchange(
         self,
@@ -158,57 +153,34 @@ class XeroSession:
         headers: Mapping[str, str],
         params: Mapping[str, str],
         body: bytes | None,
-    ) -> tuple[int, bytes, Mapping[str, str]]:
+    ) -> Reply:
         settings = self._settings
-        until = time.monotonic() + settings.timeout_seconds
+        bounds = Bounds(settings.connect_timeout_seconds, settings.timeout_seconds, settings.max_reply_bytes)
         try:
-            response = self._http.request(
-                method,
-                url,
-                params=dict(params) or None,
-                data=body,
-                headers=dict(headers),
-                timeout=(settings.connect_timeout_seconds, settings.timeout_seconds),
-                stream=True,
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            raise self._no_answer(error, name, effect) from error
-        with response:
-            try:
-                content = bounded_body(response, settings.max_reply_bytes, until)
-            except (requests.RequestException, HTTPError, OSError) as error:
-                raise unreadable(f"half an answer ({type(error).__name__})", name, effect, "NO-ANSWER") from error
-        length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and "Content-Encoding" not in response.headers and int(length) != len(content):
-            raise unreadable("a shorter body than announced", name, effect, "NO-ANSWER")
-        return response.status_code, content, response.headers
-
-    def _no_answer(self, error: requests.RequestException, name: str, effect: Effect) -> ConnectorError:
-        cause = error.args[0] if error.args else None
-        reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-        if isinstance(error, requests.exceptions.SSLError) or isinstance(reason, ssl.SSLError):
-            return Misconfigured(
+            return exchanged(self._http, method, url, bounds, headers=headers, params=params, data=body)
+        except Untrusted as error:
+            raise Misconfigured(
                 "TLS", "The server's certificate is not trusted. Nothing was sent. An administrator checks `endpoint`."
-            )
-        if isinstance(reason, NewConnectionError | ConnectTimeoutError):
-            return RetryLater(
+            ) from error
+        except NotSent as error:
+            raise RetryLater(
                 "NO-CONNECTION", "No connection to Xero. Nothing was sent. The hub tries again by itself."
-            )
-        return unreadable(f"no answer ({type(error).__name__})", name, effect, "NO-ANSWER")
+            ) from error
+        except requests.RequestException as error:
+            raise unreadable(f"no whole answer ({type(error).__name__})", name, effect, "NO-ANSWER") from error
 
-    def _refused(self, status: int, body: bytes, headers: Mapping[str, str], call: Call) -> Exception:
+    def _refused(self, reply: Reply, call: Call) -> Exception:
         """What a status other than 200 means."""
-        code = f"HTTP-{status}"
+        status, code = reply.status, f"HTTP-{reply.status}"
         try:
-            said = decoded(body)
+            said = decoded(reply.body)
         except Unreadable:
             said = None
         words = _words(said)
         if status == 401:
             return _TokenExpired(words or "no reason given")
         if status == 429:
-            return _limited(headers)
+            return _limited(reply.headers)
         if not isinstance(said, dict):
             return unreadable(f"HTTP {status} and no JSON", call.name, call.effect, code)
         if status == 403:
@@ -254,11 +226,10 @@ class XeroSession:
         }
         asked_at = time.monotonic()
         form = urlencode(grant).encode("ascii")
-        status, body, _ = self._exchange(
-            "POST", settings.token_url, "the token request", Effect.READ, headers, {}, form
-        )
+        reply = self._exchange("POST", settings.token_url, "the token request", Effect.READ, headers, {}, form)
+        status = reply.status
         try:
-            said = decoded(body)
+            said = decoded(reply.body)
         except Unreadable:
             said = None
         said = said if isinstance(said, dict) else {}
@@ -300,7 +271,3 @@ def _limited(headers: Mapping[str, str]) -> QuotaExhausted:
         after=after,
         limit=name,
     )
-
-
-def _keep_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from connectors.endpoint import base_url
 
 API = "https://api.xero.com"
 IDENTITY = "https://identity.xero.com"
@@ -19,16 +19,6 @@ class LineAmounts(StrEnum):
 
     NO_TAX = "NoTax"
     EXCLUSIVE = "Exclusive"
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether the host of a URL is this machine."""
-    if host is None:
-        return False
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class XeroSettings(BaseModel):
@@ -98,18 +88,7 @@ class XeroSettings(BaseModel):
     @field_validator("endpoint")
     @classmethod
     def _https_or_loopback(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("endpoint must be a base URL such as 'https://proxy.acme.example/xero'")
-        if parts.username or parts.password:
-            raise ValueError("endpoint must hold no user or password")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError(
-                "endpoint must use https; plain http is for this machine only, else tokens travel in clear"
-            )
-        return value.rstrip("/")
+        return None if value is None else base_url(value, "endpoint", "https://proxy.acme.example/xero")
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectors import exact_json
-from connectors.exact_json import MOST_DEPTH, Unreadable, read
+from connectors.exact_json import MOST_DEPTH, Unreadable, Unwritable, plain, read, write
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=6)
 VALUES = st.recursive(
@@ -113,3 +114,20 @@ def test_depth_is_bounded(extra: int) -> None:
 def test_what_is_no_readable_json_is_refused(body: bytes) -> None:
     with pytest.raises(Unreadable):
         read(body)
+
+
+def test_what_is_written_is_exact_or_refused() -> None:
+    assert write({"a": Decimal("998.4120"), "d": date(2026, 1, 2), "l": (1, None, True)}) == (
+        b'{"a":998.4120,"d":"2026-01-02","l":[1,null,true]}'
+    )
+    assert write(Decimal("1E+3")) == b"1000"
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    for wrong in (1.5, Decimal("NaN"), Decimal("1E+99"), "\x00", "\ud800", {"\ud800": 1}, object(), at, 2**70):
+        with pytest.raises(Unwritable):
+            write({"a": [wrong]})
+
+
+def test_a_vendor_gives_its_own_form_to_what_json_has_none_for() -> None:
+    assert write([Decimal(1), "x"], lambda value: {"number": str(value)}) == b'[{"number":"1"},"x"]'
+    with pytest.raises(Unwritable):
+        write([1.5], plain)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.tryton.wire import Quantity, Unreadable, Unwritable, decoded, encoded
+from connectors.exact_json import Unreadable, Unwritable
+from connectors.tryton.wire import Quantity, decoded, encoded
 
 values = st.recursive(
     st.none()

@@ -1,0 +1,99 @@
+"""One HTTP exchange: a request sent once, its reply read whole or not at all, and whether the request left this machine."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+
+from connectors.bounded import bounded_body
+
+
+class NotSent(requests.ConnectionError):
+    """No connection was made, so nothing was sent."""
+
+
+class Untrusted(NotSent):
+    """The server's certificate is not trusted, so nothing was sent."""
+
+
+class ReplyCut(requests.RequestException):
+    """The reply is shorter than announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of any status, whole and unpacked."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a connection and a whole reply may take, in seconds, and how long the reply may be, unpacked, in bytes."""
+
+    connect: float
+    whole: float
+    most_bytes: int
+
+
+def exchanged(
+    session: requests.Session,
+    method: str,
+    url: str,
+    bounds: Bounds,
+    *,
+    headers: Mapping[str, str],
+    params: Mapping[str, str] | None = None,
+    data: bytes | None = None,
+) -> Reply:
+    """Send a request once and read its reply. No status is an error here, and no redirect is followed.
+
+    Raises NotSent and Untrusted when the request certainly did not leave; after every other requests.RequestException,
+    ReplyTooLarge, ReplyTooSlow and ReplyCut among them, it may have been applied.
+    """
+    until = time.monotonic() + bounds.whole
+    try:
+        response = session.request(
+            method,
+            url,
+            params=dict(params) if params else None,
+            data=data,
+            headers=dict(headers),
+            timeout=(bounds.connect, bounds.whole),
+            stream=True,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        raise _judged(error) from error
+    with response:
+        try:
+            body = bounded_body(response, bounds.most_bytes, until)
+        except (HTTPError, OSError) as error:  # requests' own errors are OSErrors too
+            if isinstance(error, requests.RequestException):
+                raise
+            raise requests.exceptions.ChunkedEncodingError(error, response=response) from error
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal() and "Content-Encoding" not in response.headers and int(length[:20]) != len(body):
+        raise ReplyCut("it is shorter than announced", response=response)
+    return Reply(response.status_code, response.headers, body)
+
+
+def _judged(error: requests.RequestException) -> requests.RequestException:
+    """NotSent or Untrusted where that is certain. TLS may also break after the request was sent: then it is neither."""
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    inner = reason.args[0] if isinstance(reason, Exception) and reason.args else None
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in (cause, reason, inner)):
+        return Untrusted(error)
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError) or isinstance(
+        reason, NewConnectionError | ConnectTimeoutError
+    ):
+        return NotSent(error)
+    return error

@@ -1,0 +1,119 @@
+"""What came of a request: whole reply, certainly not sent, or possibly applied. Never the second where it is the third."""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+from typing import Any
+
+import pytest
+import requests
+from urllib3 import HTTPResponse
+from urllib3.exceptions import MaxRetryError, ProtocolError
+from urllib3.exceptions import SSLError as PoolSSLError
+
+from connectors.endpoint import base_url, http_session, is_loopback
+from connectors.exchange import Bounds, NotSent, ReplyCut, Untrusted, exchanged
+
+BOUNDS = Bounds(connect=0.5, whole=0.5, most_bytes=1_000)
+
+
+class Told(requests.Session):
+    """A session that answers as told."""
+
+    def __init__(self, answer: requests.Response | Exception) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        assert kwargs["allow_redirects"] is False
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def reply(body: bytes, length: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code = 200
+    response.headers["Content-Length"] = length
+    response.raw = HTTPResponse(body=io.BytesIO(body), preload_content=False)
+    return response
+
+
+def wrapped(inner: Exception) -> requests.exceptions.SSLError:
+    """As requests raises it: the pool's own error inside."""
+    return requests.exceptions.SSLError(MaxRetryError(None, "/", PoolSSLError(inner)))  # type: ignore[arg-type]
+
+
+def sent(answer: requests.Response | Exception) -> Any:
+    return exchanged(Told(answer), "POST", "https://vendor.example/", BOUNDS, headers={})
+
+
+def test_a_whole_reply_comes_back_as_it_is() -> None:
+    got = sent(reply(b"{}", "2"))
+    assert (got.status, got.body) == (200, b"{}")
+
+
+def test_a_reply_shorter_than_announced_is_no_reply() -> None:
+    with pytest.raises(ReplyCut):
+        sent(reply(b"{}", "3"))
+
+
+def test_an_untrusted_certificate_means_nothing_was_sent() -> None:
+    with pytest.raises(Untrusted):
+        sent(wrapped(ssl.SSLCertVerificationError("self-signed")))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        wrapped(ssl.SSLEOFError("EOF occurred in violation of protocol")),
+        requests.exceptions.SSLError("bad record mac"),
+        requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError())),
+        requests.ReadTimeout("slow"),
+    ],
+)
+def test_a_connection_that_breaks_after_it_was_made_is_never_called_unsent(broken: requests.RequestException) -> None:
+    with pytest.raises(requests.RequestException) as caught:
+        sent(broken)
+    assert not isinstance(caught.value, NotSent)
+
+
+def test_a_closed_port_means_nothing_was_sent() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with http_session(url) as session, pytest.raises(NotSent):
+            exchanged(session, "GET", url, BOUNDS, headers={})
+
+
+def test_a_session_of_this_machine_ignores_proxies_and_none_takes_a_netrc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests.sessions, "get_netrc_auth", lambda url: ("somebody", "else"))
+    for base, trusting in (("http://127.0.0.1:1", False), ("https://vendor.example", True)):
+        with http_session(base) as session:
+            asked = requests.Request("GET", base, headers={"Authorization": "Bearer ours"})
+            assert session.prepare_request(asked).headers["Authorization"] == "Bearer ours"
+            assert session.trust_env is trusting
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("ftp://acme.example", "must be a base URL"),
+        ("https://acme.example/?a=1", "must be a base URL"),
+        ("https://a:b@acme.example", "no user or password"),
+        ("http://acme.example", "must use https"),
+    ],
+)
+def test_a_base_url_that_leaks_or_is_none_is_refused(value: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        base_url(value, "endpoint", "https://proxy.acme.example")
+
+
+def test_plain_http_is_for_this_machine() -> None:
+    assert base_url("http://localhost:1/x/", "endpoint", "") == "http://localhost:1/x"
+    assert is_loopback("127.8.9.1")
+    assert is_loopback("::1")
+    assert not is_loopback(None)
+    assert not is_loopback("10.0.0.1")
