@@ -155,12 +155,18 @@ def _kill(ground: Ground, killer: Killer, kills: int, report: Report, heard: Cal
 
 
 def _drain(ground: Ground, crew: Crew, meter: RecoveryMeter, patience: float) -> None:
-    """Wait until nothing is due and every recovery is timed, at most `patience` seconds; the workers do the work."""
+    """Wait until nothing is due and every recovery is timed, at most `patience` seconds after less was due than ever before;
+    the workers do the work, however much was left on a slow machine."""
     until = time.monotonic() + patience
+    fewest: int | None = None
     calm_since: float | None = None
     while True:
         crew.replace_crashed()
-        pending = unsettled(ground.hub.status())
+        status = ground.hub.status()
+        pending = unsettled(status)
+        waiting = sum(sum(each.lanes.values()) - each.lanes.get("in_sync", 0) for each in status.connections)
+        if fewest is None or waiting < fewest:
+            fewest, until = waiting, time.monotonic() + patience
         if pending or meter.open:
             calm_since = None
         else:
