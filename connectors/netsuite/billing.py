@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
 from connectors.base import Native
+from connectors.billing_document import DocumentShown, PaymentShown
 from connectors.netsuite.error_table import odd_reply
 from connectors.netsuite.session import AccountSession, Row
 from connectors.netsuite.suiteql import day, is_id, moment, one_of_ids
@@ -68,8 +68,9 @@ def applied_to(session: AccountSession, ids: Sequence[str]) -> list[Row]:
 def natives(session: AccountSession, rows: Sequence[Row]) -> Sequence[Native]:
     """The documents as records `Invoice` and `CreditMemo`; two more queries a page, for payments and credits.
 
-    `total` and `balance` are negative for a credit memo. A payment's amount is positive when it lowers what the buyer owes.
-    `balance` is None for a document that is not posted yet, and what remains unapplied for a credit memo.
+    `total` and `balance` are negative for a credit memo. A payment's amount is positive when it lowers what the buyer owes;
+    `by_document` is the number of the credit memo that was set off, None for money. `balance` is None for a document that is
+    not posted yet, and what remains unapplied for a credit memo.
     """
     invoices = [row["id"] for row in rows if row.get("type") == INVOICE]
     memos = [row["id"] for row in rows if row.get("type") == CREDIT]
@@ -97,7 +98,7 @@ def _grouped(rows: Iterable[Row], column: str) -> dict[str, list[Row]]:
     return groups
 
 
-def _native(row: Row, payments: Sequence[Row], targets: Sequence[Row]) -> dict[str, Any]:
+def _native(row: Row, payments: Sequence[Row], targets: Sequence[Row]) -> DocumentShown:
     kind, status = row.get("type", ""), row.get("status", "").rpartition(":")[2]
     memo = kind == CREDIT
     posted = row.get("approvalstatus", "2") == "2"
@@ -132,13 +133,13 @@ def _native(row: Row, payments: Sequence[Row], targets: Sequence[Row]) -> dict[s
     }
 
 
-def _payment(link: Row) -> dict[str, Any]:
+def _payment(link: Row) -> PaymentShown:
     return {
         "id": link["nextdoc"],
         "date": _day(link, "day"),
         "amount": number(link, "foreignamount"),
         "number": link.get("tranid"),
-        "by_credit": link.get("type") == CREDIT,
+        "by_document": link.get("tranid") if link.get("type") == CREDIT else None,
     }
 
 

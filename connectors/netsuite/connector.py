@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from connectors.base import (
     Capabilities,
@@ -25,12 +25,13 @@ from connectors.base import (
     RecordSchema,
     StreamCapability,
 )
+from connectors.billing_document import Kind, validated
 from connectors.errors import Misconfigured, RecordRejected, SchemaDrift
 from connectors.netsuite import billing, preflight, schemas
 from connectors.netsuite.billing import COLUMNS, CREDIT, FROM, INVOICE, PAYMENT
 from connectors.netsuite.changes import read_changes
 from connectors.netsuite.directory import Directory, UnknownName
-from connectors.netsuite.documents import Kind, PartyShape, faults
+from connectors.netsuite.documents import Party
 from connectors.netsuite.error_table import REQUESTS, Refused, odd_reply
 from connectors.netsuite.posting import Posting, rejected
 from connectors.netsuite.session import AccountSession, Row
@@ -158,9 +159,9 @@ class NetSuiteConnector(Connector):
 
     def _create_customer(self, item: PushItem) -> PushResult:
         try:
-            wanted = PartyShape.model_validate(dict(item.payload))
-        except ValidationError as error:
-            message = f"The customer cannot be sent to NetSuite: {faults(error)}. Nothing was created. Integration corrects it."
+            wanted = validated(Party, item.payload)
+        except ValueError as error:
+            message = f"The customer cannot be sent to NetSuite: {error}. Nothing was created. Integration corrects it."
             return rejected(item, "CUSTOMER-SHAPE", message, Reason.MAPPING)
         known = self._directory.present_customer(wanted.code)
         if known is None:

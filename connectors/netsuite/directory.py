@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from connectors.errors import RecordRejected
-from connectors.netsuite.documents import PartyShape
+from connectors.netsuite.documents import Party
 from connectors.netsuite.error_table import Absent, odd_reply
 from connectors.netsuite.session import AccountSession
 from connectors.netsuite.settings import NetSuiteSettings
@@ -89,7 +89,7 @@ class Directory:
             raise odd_reply("a customer has no id")
         return Customer(id_, str(found.get("companyName") or ""), inactive=found.get("isInactive") is True)
 
-    def customer(self, wanted: PartyShape) -> str:
+    def customer(self, wanted: Party) -> str:
         """Id of a customer; created when it does not exist and may be. Raises UnknownName, and what a write raises."""
         if wanted.code not in self._customers:
             known = self.present_customer(wanted.code)
@@ -103,7 +103,7 @@ class Directory:
             self._customers[wanted.code] = known.id if known is not None else self.create_customer(wanted)
         return self._customers[wanted.code]
 
-    def create_customer(self, wanted: PartyShape) -> str:
+    def create_customer(self, wanted: Party) -> str:
         """Create a customer by its external id, which is unique. Returns its id."""
         if len(wanted.name) > _LONGEST_NAME:
             raise UnknownName(

@@ -16,9 +16,10 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Native, Outcome, PushItem, PushResult
+from connectors.billing_document import Kind
 from connectors.errors import ConnectorError, OutcomeUnknown, RecordRejected, RetryLater
 from connectors.netsuite.directory import Directory, UnknownName, eid
-from connectors.netsuite.documents import Booking, DocumentShape, Kind, body, document
+from connectors.netsuite.documents import RECORD_TYPES, Booking, Document, body, document
 from connectors.netsuite.error_table import Absent, Effect, Refused, odd_reply, unknown_answer
 from connectors.netsuite.session import AccountSession
 from connectors.netsuite.suiteql import is_id
@@ -87,14 +88,14 @@ class Posting:
                 found.append(None)
                 continue
             there = self._present(wanted)
-            if there is None or not there.posted or there.total != wanted.booked_total:
+            if there is None or not there.posted or there.total != wanted.gross:
                 found.append(None)
             else:
                 found.append((there.id, {"id": there.id, "reference": there.reference, **evidence(there)}))
         return found
 
     # ------------------------------------------------------------ steps
-    def _post(self, item: PushItem, wanted: DocumentShape) -> PushResult:
+    def _post(self, item: PushItem, wanted: Document) -> PushResult:
         there = self._present(wanted)
         booking = self._booking(wanted)
         if there is None:
@@ -125,7 +126,7 @@ class Posting:
             )
         return PushResult(item.key, Outcome.CREATED, vendor_id=there.id, evidence=evidence(there))
 
-    def _booking(self, wanted: DocumentShape) -> Booking:
+    def _booking(self, wanted: Document) -> Booking:
         """The ids the document needs. Raises UnknownName when a corrected document is not posted in NetSuite."""
         directory = self._directory
         currency = directory.currency(wanted.currency)
@@ -152,11 +153,11 @@ class Posting:
             ) from error
         if wanted.kind is Kind.INVOICE or original is None:
             return Booking(customer, currency, items)
-        return Booking(customer, currency, items, original.id, min(original.remaining, wanted.booked_total))
+        return Booking(customer, currency, items, original.id, min(original.remaining, wanted.gross))
 
-    def _save(self, wanted: DocumentShape, booking: Booking) -> None:
+    def _save(self, wanted: Document, booking: Booking) -> None:
         """Save the document. Raises what the write raises, unless the document is there nevertheless."""
-        record = wanted.kind.record
+        record = RECORD_TYPES[wanted.kind]
         try:
             if wanted.order is not None:
                 path = f"record/v1/salesOrder/{eid(wanted.order)}/!transform/invoice"
@@ -177,13 +178,13 @@ class Posting:
                     ) from error
                 raise
 
-    def _approve(self, wanted: DocumentShape, there: Present) -> Present:
+    def _approve(self, wanted: Document, there: Present) -> Present:
         try:
             self._session.write(
                 "PATCH",
-                f"record/v1/{wanted.kind.record}/{there.id}",
+                f"record/v1/{RECORD_TYPES[wanted.kind]}/{there.id}",
                 {"approvalStatus": {"id": APPROVED}},
-                record=wanted.kind.record,
+                record=RECORD_TYPES[wanted.kind],
             )
         except RecordRejected as error:
             after = self._read_back(wanted)
@@ -194,31 +195,31 @@ class Posting:
                 reason = error.reason if isinstance(error, Refused) else str(Reason.VENDOR_STATE)
                 raise Refused(error.code, message, error.path, reason) from error
         after = self._read_back(wanted)
-        if after.id != there.id or after.total != wanted.booked_total or after.approval == PENDING:
+        if after.id != there.id or after.total != wanted.gross or after.approval == PENDING:
             raise odd_reply("the approval left the document as it was", Effect.WRITE)
         return after
 
     # ------------------------------------------------------------ look-ups
-    def _read_back(self, wanted: DocumentShape) -> Present:
+    def _read_back(self, wanted: Document) -> Present:
         """What NetSuite shows after a save; never inferred from the reply alone."""
         there = self._seen_after_write(wanted)
         if there is None:
             raise odd_reply("a saved document is not found", Effect.WRITE)
         return there
 
-    def _seen_after_write(self, wanted: DocumentShape) -> Present | None:
+    def _seen_after_write(self, wanted: Document) -> Present | None:
         try:
             return self._present(wanted)
         except ConnectorError as error:  # saved or not, what follows begins with the look-up
             said = f"The document could not be read back ({error.message})"
             raise unknown_answer(error.code, said, Effect.WRITE) from error
 
-    def _present(self, wanted: DocumentShape) -> Present | None:
+    def _present(self, wanted: Document) -> Present | None:
         return self._by_reference(wanted.kind, wanted.reference)
 
     def _by_reference(self, kind: Kind, reference: str) -> Present | None:
         try:
-            found = self._session.get(kind.record, eid(reference))
+            found = self._session.get(RECORD_TYPES[kind], eid(reference))
         except Absent:
             return None
         return present(found)
@@ -262,10 +263,10 @@ def _amount(found: dict[str, Any], name: str, missing: Decimal | None = None) ->
     return Decimal(value)
 
 
-def differences(wanted: DocumentShape, booking: Booking, there: Present) -> list[str]:
+def differences(wanted: Document, booking: Booking, there: Present) -> list[str]:
     """What NetSuite's document says otherwise than the billed one, in words, the total first."""
     said: list[tuple[str, object, object]] = [
-        ("total", wanted.booked_total, there.total),
+        ("total", wanted.gross, there.total),
         ("tax", wanted.tax, there.tax),
         ("currency", booking.currency, there.currency),
         ("party", booking.customer, there.customer),

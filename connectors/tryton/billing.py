@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Native
+from connectors.billing_document import DocumentShown, PaymentShown
 from connectors.tryton.directory import Rows, rows
 from connectors.tryton.rpc import RpcSession
 
@@ -91,7 +92,7 @@ def _corrections(session: RpcSession, ids: Sequence[int]) -> dict[int, list[dict
     return by_invoice
 
 
-def _native(row: dict[str, Any], lines: dict[int, dict[str, Any]], corrections: Rows) -> dict[str, Any]:
+def _native(row: dict[str, Any], lines: dict[int, dict[str, Any]], corrections: Rows) -> DocumentShown:
     currency = (row.get("currency.") or {}).get("code")
     posted = row["state"] in ("posted", "paid")
     return {
@@ -119,7 +120,7 @@ def _native(row: dict[str, Any], lines: dict[int, dict[str, Any]], corrections: 
     }
 
 
-def _payment(invoice: int, line: dict[str, Any], currency: str | None) -> dict[str, Any]:
+def _payment(invoice: int, line: dict[str, Any], currency: str | None) -> PaymentShown:
     second = (line.get("second_currency.") or {}).get("code")
     if second is not None and second == currency and line["amount_second_currency"] is not None:
         amount = -Decimal(line["amount_second_currency"])

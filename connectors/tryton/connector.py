@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from connectors.base import (
     Capabilities,
@@ -24,11 +24,12 @@ from connectors.base import (
     RecordSchema,
     StreamCapability,
 )
+from connectors.billing_document import validated
 from connectors.errors import Misconfigured, RecordRejected, SchemaDrift
 from connectors.tryton import billing, preflight, schemas
 from connectors.tryton.changes import ORDER, read_changes
 from connectors.tryton.directory import Directory, Rows, UnknownName, rows
-from connectors.tryton.documents import PartyShape
+from connectors.tryton.documents import Party
 from connectors.tryton.kinds import INVOICE, SALE
 from connectors.tryton.posting import Posting
 from connectors.tryton.rpc import RpcSession
@@ -159,13 +160,12 @@ class TrytonConnector(Connector):
 
     def _create_party(self, item: PushItem) -> PushResult:
         try:
-            wanted = PartyShape.model_validate(dict(item.payload))
-        except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            wanted = validated(Party, item.payload)
+        except ValueError as error:
             return _rejected(
                 item,
                 "PARTY-SHAPE",
-                f"The party cannot be sent to Tryton: {faults}. Nothing was created. Integration corrects what makes it.",
+                f"The party cannot be sent to Tryton: {error}. Nothing was created. Integration corrects what makes it.",
                 Reason.MAPPING,
             )
         known = self._directory.parties([wanted.code]).get(wanted.code)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from connectors.errors import Misconfigured, RecordRejected
-from connectors.tryton.documents import PartyShape, Sold
+from connectors.tryton.documents import Party, Sold
 from connectors.tryton.error_table import Effect, unreadable
 from connectors.tryton.rpc import RpcSession
 from connectors.tryton.settings import TrytonSettings
@@ -162,7 +162,7 @@ class Directory:
         )
         return {str(row["code"]): row for row in found}
 
-    def party(self, wanted: PartyShape) -> tuple[int, int]:
+    def party(self, wanted: Party) -> tuple[int, int]:
         """Ids of a party and of the address its invoices go to; created when it does not exist and may be.
 
         Raises UnknownName, and RecordRejected or OutcomeUnknown from the creation.
@@ -182,7 +182,7 @@ class Directory:
             self._parties[wanted.code] = (known["id"], known["addresses"][0])
         return self._parties[wanted.code]
 
-    def create_party(self, wanted: PartyShape) -> int:
+    def create_party(self, wanted: Party) -> int:
         """Create a party; its code is unique, so a second one is refused by Tryton. Returns its id."""
         if not self._settings.create_parties or not wanted.name:
             raise UnknownName(

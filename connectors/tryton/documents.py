@@ -1,7 +1,6 @@
-"""The shape of a billing document as the hub hands it over, and the draft that Tryton makes of it. Pure.
+"""What Tryton takes of a billing document, and the draft it makes of it. Pure.
 
-Amounts are in the document's currency, exact decimals; those of a credit memo are positive and owed to the buyer. Tryton
-computes a line as quantity × unit price, rounded half to even in the currency's digits, where our rule is half up; and it
+Tryton computes a line as quantity × unit price, rounded half to even in the currency's digits, where our rule is half up; and it
 keeps `price_decimals` of a price. So quantity and price are sent where both roundings give the billed amount, else the line
 is 1 × amount without a product, which no rounding touches.
 """
@@ -11,103 +10,55 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
-from enum import StrEnum
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from connectors.billing_document import Code, DocumentShape, LineShape, PartyShape, decimals, validated
 from connectors.exact_json import Unwritable
 from connectors.tryton.wire import Quantity
 
-_Text = Annotated[str, Field(max_length=2000)]
-_Code = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f%]*$")]
-_Amount = Annotated[Decimal, Field(max_digits=18, allow_inf_nan=False)]
+_Code = Annotated[Code, Field(pattern=r"^[^\x00-\x1f\x7f%]*$")]
 
 
-class Kind(StrEnum):
-    """What a billing document is."""
-
-    INVOICE = "invoice"
-    CREDIT_MEMO = "credit_memo"
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PartyShape(_Shape):
-    """Who pays. The code is unique in Tryton; the rest is used only when the party does not exist yet."""
+class Party(PartyShape):
+    """Who pays, by the code of a party."""
 
     code: _Code
-    name: _Text = ""
-    street: _Text = ""
-    city: _Text = ""
-    postal_code: _Text = ""
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="ISO 3166-1 alpha-2")
 
 
-class LineShape(_Shape):
-    """One position, usually one line-period. `amount` counts; quantity and unit price show how it came about."""
+class Line(LineShape):
+    """One position; `product` is the code of a product."""
 
-    description: _Text
-    amount: _Amount
-    quantity: _Amount | None = Field(
-        default=None, description="In the price's unit: thousands of impressions for a CPM"
-    )
-    unit_price: _Amount | None = None
-    period: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] | None = None
-    product: _Code | None = Field(default=None, description="Code of the product; without it the connection's")
-    corrects: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Line number in the corrected document"
-    )
+    product: _Code | None = None
 
 
-class DocumentShape(_Shape):
-    """An invoice or a credit memo: record `Invoice`. `reference` is the hub's document id."""
+class Document(DocumentShape):
+    """An invoice, a credit memo or a sale; Tryton gives due dates by its payment terms and is sent no tax."""
 
     reference: _Code
-    kind: Kind = Kind.INVOICE
-    party: PartyShape
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    date: date
-    total: _Amount
-    lines: Annotated[tuple[LineShape, ...], Field(min_length=1, max_length=5000)]
-    description: _Text = ""
-    corrects: _Code | None = Field(default=None, description="Reference of the document it credits or supplements")
+    party: Party
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=5000)]
+    corrects: _Code | None = None
 
     @model_validator(mode="after")
-    def _adds_up(self) -> Self:
-        if sum((line.amount for line in self.lines), Decimal(0)) != self.total:
-            raise ValueError("the total is not the sum of the lines")
-        if self.total < 0:
-            raise ValueError("the total is negative; what is owed back is a credit memo with positive amounts")
-        if self.kind is Kind.CREDIT_MEMO and self.corrects is None:
-            raise ValueError("a credit memo names the document it corrects")
-        if self.corrects is None and any(line.corrects for line in self.lines):
-            raise ValueError("a line corrects a line of no document")
+    def _as_tryton_keeps_it(self) -> Self:
+        if self.tax:
+            raise ValueError("tax: this connector posts documents without tax")
+        if self.due_date is not None:
+            raise ValueError("due_date: Tryton computes it from the payment term")
         return self
 
     @property
-    def sign(self) -> int:
-        """-1 for a credit memo: Tryton books one as a customer invoice of negative quantities."""
-        return -1 if self.kind is Kind.CREDIT_MEMO else 1
-
-    @property
     def booked_total(self) -> Decimal:
-        """The total as Tryton must show it."""
+        """The total as Tryton must show it: it books a credit memo as a customer invoice of negative quantities."""
         return self.total * self.sign
 
 
-def document(payload: Mapping[str, Any]) -> DocumentShape:
+def document(payload: Mapping[str, Any]) -> Document:
     """The payload as a document. Raises ValueError with every fault, each with its path."""
-    try:
-        return DocumentShape.model_validate(dict(payload))
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in fault['loc']) or 'document'}: {fault['msg']}" for fault in error.errors()
-        ]
-        raise ValueError("; ".join(faults)) from None
+    return validated(Document, payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +89,7 @@ class Booking:
     """The day from which the payment term counts, when it is not the invoice date."""
 
 
-def draft(wanted: DocumentShape, booking: Booking, price_decimals: int) -> dict[str, Any]:
+def draft(wanted: Document, booking: Booking, price_decimals: int) -> dict[str, Any]:
     """The values that create the draft. `source_total_amount` makes Tryton itself refuse to post any other total."""
     lines = []
     for number, (line, sold, origin) in enumerate(
@@ -148,7 +99,7 @@ def draft(wanted: DocumentShape, booking: Booking, price_decimals: int) -> dict[
         values: dict[str, Any] = {
             "type": "line",
             "sequence": number,
-            "description": line.description if line.period is None else f"{line.description} ({line.period})",
+            "description": line.words,
             "account": sold.account,
             "quantity": Quantity(quantity * wanted.sign),
             "unit_price": price,
@@ -176,9 +127,7 @@ def draft(wanted: DocumentShape, booking: Booking, price_decimals: int) -> dict[
     }
 
 
-def priced(
-    line: LineShape, digits: int, price_decimals: int, unit_digits: int | None = None
-) -> tuple[Decimal, Decimal]:
+def priced(line: Line, digits: int, price_decimals: int, unit_digits: int | None = None) -> tuple[Decimal, Decimal]:
     """Quantity and unit price to send: the line's own where Tryton's rounding gives the amount, else 1 × amount.
 
     `digits` are the currency's, `unit_digits` those that the product's unit allows a quantity.
@@ -187,23 +136,16 @@ def priced(
     if (
         quantity is not None
         and price is not None
-        and _decimals(price) <= price_decimals
+        and decimals(price) <= price_decimals
         and _kept(quantity, unit_digits)
+        and line.multiplies_out(digits)
     ):
-        unit = Decimal(1).scaleb(-digits)
-        product = quantity * price
-        if all(product.quantize(unit, how) == line.amount for how in (ROUND_HALF_UP, ROUND_HALF_EVEN)):
-            return quantity, price
+        return quantity, price
     return (Decimal(1), line.amount) if line.amount >= 0 else (Decimal(-1), -line.amount)
 
 
-def _decimals(number: Decimal) -> int:
-    exponent = number.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 99
-
-
 def _kept(quantity: Decimal, unit_digits: int | None) -> bool:
-    if unit_digits is not None and _decimals(quantity) > unit_digits:
+    if unit_digits is not None and decimals(quantity) > unit_digits:
         return False
     try:
         Quantity(quantity)

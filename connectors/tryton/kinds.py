@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.base import Native
-from connectors.tryton.documents import Booking, DocumentShape, draft, priced
+from connectors.tryton.documents import Booking, Document, draft, priced
 from connectors.tryton.wire import Quantity
 
 
@@ -25,7 +25,7 @@ class DocumentKind:
     scope: tuple[tuple[str, str, object], ...]
     steps: Mapping[str, str]
     done: frozenset[str]
-    values: Callable[[DocumentShape, Booking, int], dict[str, Any]]
+    values: Callable[[Document, Booking, int], dict[str, Any]]
     cancelled_keeps_number: bool = False
 
     def is_done(self, row: Native) -> bool:
@@ -41,7 +41,7 @@ class DocumentKind:
         return [*own, "party.code", "currency.code", "line_lines.amount"]
 
 
-def sale_draft(wanted: DocumentShape, booking: Booking, price_decimals: int) -> dict[str, Any]:
+def sale_draft(wanted: Document, booking: Booking, price_decimals: int) -> dict[str, Any]:
     """The values that create the draft of a sale."""
     lines = []
     for number, (line, sold) in enumerate(zip(wanted.lines, booking.sold, strict=True), start=1):

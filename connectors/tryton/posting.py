@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Native, Outcome, PushItem, PushResult
+from connectors.billing_document import Kind
 from connectors.errors import RecordRejected, RetryLater
 from connectors.tryton.directory import Directory, Rows, UnknownName, rows
-from connectors.tryton.documents import Booking, DocumentShape, Kind, document
+from connectors.tryton.documents import Booking, Document, document
 from connectors.tryton.error_table import Effect, Question, refusal, unreadable
 from connectors.tryton.kinds import INVOICE, DocumentKind
 from connectors.tryton.rpc import RpcSession
@@ -66,14 +67,14 @@ class Posting:
             found.append((str(same[0]["id"]), same[0]) if same else None)
         return found
 
-    def _wanted(self, item: PushItem) -> DocumentShape:
+    def _wanted(self, item: PushItem) -> Document:
         wanted = document(item.payload)
         if self._kind is not INVOICE and (wanted.kind is not Kind.INVOICE or wanted.corrects is not None):
             raise ValueError(f"kind: a {self._kind.record} corrects nothing")
         return wanted
 
     # ------------------------------------------------------------ steps
-    def _post(self, item: PushItem, wanted: DocumentShape) -> PushResult:
+    def _post(self, item: PushItem, wanted: Document) -> PushResult:
         there = self._by_reference([wanted.reference]).get(wanted.reference, [])
         if len(there) > 1:
             ids = ", ".join(str(row["id"]) for row in there)
@@ -137,7 +138,7 @@ class Posting:
             raise unreadable(f"success, but the document is {after.get('state')}", step, Effect.WRITE)
         return after
 
-    def _drafted(self, wanted: DocumentShape) -> dict[str, Any]:
+    def _drafted(self, wanted: Document) -> dict[str, Any]:
         """The new draft as Tryton sees it."""
         booking = self._booking(wanted)
         values = self._kind.values(wanted, booking, self._settings.price_decimals)
@@ -146,7 +147,7 @@ class Posting:
             raise unreadable("no id", f"{self._kind.model}.create", Effect.WRITE)
         return self._present_after(created[0], "create")
 
-    def _booking(self, wanted: DocumentShape) -> Booking:
+    def _booking(self, wanted: Document) -> Booking:
         """Tryton's ids for everything the document names; its party is created where it may be. Raises UnknownName."""
         directory = self._directory
         currency, digits = directory.currency(wanted.currency)
@@ -157,7 +158,7 @@ class Posting:
         party, address = directory.party(wanted.party)
         return Booking(party, address, currency, digits, account, journal, term, sold, origins, term_date)
 
-    def _origins(self, wanted: DocumentShape) -> list[int | None]:
+    def _origins(self, wanted: Document) -> list[int | None]:
         """Ids of the corrected lines. Raises UnknownName when the corrected document is not posted in Tryton."""
         if wanted.corrects is None:
             return [None] * len(wanted.lines)
@@ -194,7 +195,7 @@ class Posting:
         )
         return [row["id"] for row in rows(found, "invoice.line.search_read")]
 
-    def _taken(self, item: PushItem, wanted: DocumentShape, row: Native) -> PushResult:
+    def _taken(self, item: PushItem, wanted: Document, row: Native) -> PushResult:
         """A posted document of our reference: ours if it says the same, else nobody knows what it is."""
         unlike = differences(wanted, row)
         if not unlike:
@@ -232,7 +233,7 @@ class Posting:
         return by_reference
 
 
-def differences(wanted: DocumentShape, row: Native) -> list[str]:
+def differences(wanted: Document, row: Native) -> list[str]:
     """What Tryton's document says otherwise than the billed one, in words, the total first.
 
     Its date is not compared: finance may give a draft another one, where the period is closed or numbers have gone on.

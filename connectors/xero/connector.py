@@ -27,11 +27,12 @@ from connectors.base import (
     RecordSchema,
     StreamCapability,
 )
+from connectors.billing_document import Kind
 from connectors.errors import Misconfigured, SchemaDrift
 from connectors.xero import preflight, schemas
 from connectors.xero.changes import BEGINNING, read_changes
 from connectors.xero.contacts import Contacts
-from connectors.xero.documents import Kind, document
+from connectors.xero.documents import document
 from connectors.xero.elements import elements, is_uuid
 from connectors.xero.error_table import DAY, MINUTE, unreadable
 from connectors.xero.natives import NATIVES
@@ -236,14 +237,13 @@ class XeroConnector(Connector):
             billed = document(wanted)
         except ValueError:
             return []
-        sign = -1 if billed.kind is Kind.CREDIT_MEMO else 1
         values = {
             "reference": billed.reference,
             "party": billed.party.code,
             "currency": billed.currency,
             "date": billed.date,
-            "total": billed.gross * sign,
-            "tax": billed.tax * sign,
+            "total": billed.gross * billed.sign,
+            "tax": billed.tax * billed.sign,
         }
         return [
             FieldDifference(name, value, present[name])

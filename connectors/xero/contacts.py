@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from connectors.base import Outcome, PushItem, PushResult
+from connectors.billing_document import validated
 from connectors.errors import OutcomeUnknown, RecordRejected
-from connectors.xero.documents import PartyShape, validated
+from connectors.xero.documents import Party
 from connectors.xero.elements import Keys, elements, is_uuid, one_element
 from connectors.xero.error_table import Effect, refusal, unreadable, validation_words
 from connectors.xero.session import Call, XeroSession
@@ -46,7 +47,7 @@ class Contacts:
                     found[str(contact["ContactNumber"])] = contact
         return found
 
-    def ids(self, parties: Sequence[PartyShape], keys: Keys) -> dict[str, str | UnknownContact]:
+    def ids(self, parties: Sequence[Party], keys: Keys) -> dict[str, str | UnknownContact]:
         """The contact id of each code, created where that is allowed; the exception says why there is none.
 
         Raises OutcomeUnknown, RetryLater and the like; what was created until then is found by the next try.
@@ -72,7 +73,7 @@ class Contacts:
                 answers[code] = error
         return answers | {party.code: self._ids[party.code] for party in parties if party.code in self._ids}
 
-    def create(self, wanted: PartyShape, keys: Keys) -> str:
+    def create(self, wanted: Party, keys: Keys) -> str:
         """Create a contact and return its id. Raises UnknownContact when it may not be or Xero refuses it."""
         if not self._settings.create_contacts or not wanted.name:
             raise UnknownContact(
@@ -98,7 +99,7 @@ class Contacts:
     def push(self, item: PushItem) -> PushResult:
         """Create one contact, or take the one that has the code and the name already."""
         try:
-            wanted: PartyShape = validated(PartyShape, item.payload)
+            wanted = validated(Party, item.payload)
         except ValueError as error:
             return _rejected(
                 item,
@@ -127,7 +128,7 @@ class Contacts:
             return _rejected(item, error.code, error.message, Reason.VALIDATION)
 
 
-def contact(wanted: PartyShape) -> dict[str, Any]:
+def contact(wanted: Party) -> dict[str, Any]:
     """The element of `PUT /Contacts`."""
     address = {
         "AddressLine1": wanted.street,

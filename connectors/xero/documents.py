@@ -1,126 +1,70 @@
-"""The shape of a billing document as the hub hands it over, and the draft that Xero makes of it. Pure.
+"""What Xero takes of a billing document, and the draft it makes of it. Pure.
 
-Amounts are in the document's currency, exact decimals; those of a credit memo are positive and owed to the buyer. Xero
-computes a line as quantity × unit amount, rounded to cents; with `unitdp=4` it keeps four decimals of a unit amount. So
+Xero computes a line as quantity × unit amount, rounded to cents; with `unitdp=4` it keeps four decimals of a unit amount. So
 quantity and price are sent where every way to round gives the billed amount, else the line is 1 × amount.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
-from enum import StrEnum
+from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from connectors.billing_document import Code, DocumentShape, Kind, LineShape, PartyShape, Text, decimals, validated
 from connectors.xero.settings import LineAmounts, XeroSettings
 
 DECIMALS = 4
 """Of quantities and, with `unitdp=4`, of unit amounts (Xero's page "Rounding in Xero")."""
 
-_CENT = Decimal("0.01")
-_Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+_DIGITS = 2
+"""Of every currency in Xero."""
+
 # The comma separates numbers in a look-up; quotes and backslashes cannot be written in a `where` clause.
-_Code = Annotated[str, Field(min_length=1, max_length=120, pattern=r'^[^\x00-\x1f\x7f,"\\]*$')]
-_Day = date
-_Amount = Annotated[Decimal, Field(max_digits=18, allow_inf_nan=False)]
+_Code = Annotated[Code, Field(pattern=r'^[^\x00-\x1f\x7f,"\\]*$')]
 
 
-class Kind(StrEnum):
-    """What a billing document is."""
+class Party(PartyShape):
+    """Who pays, by Xero's ContactNumber. Lengths are those of the OpenAPI file."""
 
-    INVOICE = "invoice"
-    CREDIT_MEMO = "credit_memo"
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PartyShape(_Shape):
-    """Who pays: record `Party`. The code is Xero's ContactNumber; the rest is used when the contact does not exist yet."""
-
-    code: Annotated[str, Field(min_length=1, max_length=50, pattern=r'^[^\x00-\x1f\x7f,"\\]*$')]
-    name: Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")] = ""
-    street: Annotated[str, Field(max_length=500)] = ""
-    city: Annotated[str, Field(max_length=255)] = ""
-    postal_code: Annotated[str, Field(max_length=50)] = ""
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(default=None, description="ISO 3166-1 alpha-2")
+    code: Annotated[_Code, Field(max_length=50)]
+    name: Annotated[Text, Field(max_length=255)] = ""
+    street: Annotated[Text, Field(max_length=500)] = ""
+    city: Annotated[Text, Field(max_length=255)] = ""
+    postal_code: Annotated[Text, Field(max_length=50)] = ""
 
 
-class LineShape(_Shape):
-    """One position, usually one line-period. `amount` counts; quantity and unit price show how it came about."""
+class Line(LineShape):
+    """One position; `product` is the code of an item, without it none."""
 
-    description: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
-    amount: _Amount
-    quantity: _Amount | None = Field(
-        default=None, description="In the price's unit: thousands of impressions for a CPM"
-    )
-    unit_price: _Amount | None = None
-    period: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] | None = None
-    product: _Code | None = Field(default=None, description="Code of an item in Xero; without it none")
-    corrects: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Line number in the corrected document"
-    )
+    description: Annotated[Text, Field(min_length=1)]
+    product: _Code | None = None
 
 
-class DocumentShape(_Shape):
-    """An invoice or a credit memo. `reference` is the hub's document id and becomes Xero's unique number."""
+class Document(DocumentShape):
+    """An invoice or a credit memo, whose `reference` becomes Xero's unique number."""
 
     reference: _Code
-    kind: Kind = Kind.INVOICE
-    party: PartyShape
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    date: _Day
-    due_date: _Day | None = None
-    total: _Amount = Field(description="Without tax")
-    tax: _Amount = Field(default=Decimal(0), description="The tax that Xero must arrive at")
-    lines: Annotated[tuple[LineShape, ...], Field(min_length=1, max_length=1000)]
-    description: Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")] = ""
-    corrects: _Code | None = Field(default=None, description="Reference of the document it credits or supplements")
+    party: Party
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=1000)]
+    description: Annotated[Text, Field(max_length=255)] = ""
+    corrects: _Code | None = None
 
     @model_validator(mode="after")
-    def _adds_up(self) -> Self:
-        if sum((line.amount for line in self.lines), Decimal(0)) != self.total:
-            raise ValueError("the total is not the sum of the lines")
-        if self.total < 0 or self.tax < 0:
-            raise ValueError("the total is negative; what is owed back is a credit memo with positive amounts")
-        if any(line.amount != line.amount.quantize(_CENT) for line in self.lines) or self.tax != self.tax.quantize(
-            _CENT
-        ):
+    def _in_cents(self) -> Self:
+        if any(decimals(amount) > _DIGITS for amount in (self.tax, *(line.amount for line in self.lines))):
             raise ValueError("an amount is finer than a cent")
-        if self.kind is Kind.CREDIT_MEMO and self.corrects is None:
-            raise ValueError("a credit memo names the document it corrects")
-        if self.corrects is None and any(line.corrects for line in self.lines):
-            raise ValueError("a line corrects a line of no document")
-        if self.due_date is not None and self.due_date < self.date:
-            raise ValueError("the due date lies before the date")
         return self
 
-    @property
-    def gross(self) -> Decimal:
-        """The total with tax, as Xero must show it."""
-        return self.total + self.tax
 
-
-def validated(shape: type[BaseModel], payload: Mapping[str, Any]) -> Any:
-    """The payload as a `shape`. Raises ValueError with every fault, each with its path."""
-    try:
-        return shape.model_validate(dict(payload))
-    except ValidationError as error:
-        faults = [f"{'.'.join(str(p) for p in fault['loc']) or 'document'}: {fault['msg']}" for fault in error.errors()]
-        raise ValueError("; ".join(faults)) from None
-
-
-def document(payload: Mapping[str, Any]) -> DocumentShape:
+def document(payload: Mapping[str, Any]) -> Document:
     """The payload as a document. Raises ValueError with every fault, each with its path."""
-    found: DocumentShape = validated(DocumentShape, payload)
-    return found
+    return validated(Document, payload)
 
 
-def draft(wanted: DocumentShape, contact_id: str, settings: XeroSettings) -> dict[str, Any]:
+def draft(wanted: Document, contact_id: str, settings: XeroSettings) -> dict[str, Any]:
     """The element of `PUT /Invoices` or `PUT /CreditNotes` that makes the draft."""
     invoice = wanted.kind is Kind.INVOICE
     values: dict[str, Any] = {
@@ -139,10 +83,10 @@ def draft(wanted: DocumentShape, contact_id: str, settings: XeroSettings) -> dic
     return values
 
 
-def _line(line: LineShape, settings: XeroSettings) -> dict[str, Any]:
+def _line(line: Line, settings: XeroSettings) -> dict[str, Any]:
     quantity, price = priced(line)
     values: dict[str, Any] = {
-        "Description": line.description if line.period is None else f"{line.description} ({line.period})",
+        "Description": line.words,
         "Quantity": quantity,
         "UnitAmount": price,
         "AccountCode": settings.account_code,
@@ -156,21 +100,15 @@ def _line(line: LineShape, settings: XeroSettings) -> dict[str, Any]:
     return values
 
 
-def priced(line: LineShape) -> tuple[Decimal, Decimal]:
+def priced(line: Line) -> tuple[Decimal, Decimal]:
     """Quantity and unit amount to send: the line's own where any rounding gives the amount, else 1 × amount."""
     quantity, price = line.quantity, line.unit_price
     if (
         quantity is not None
         and price is not None
         and quantity > 0
-        and _decimals(price) <= DECIMALS >= _decimals(quantity)
+        and decimals(price) <= DECIMALS >= decimals(quantity)
+        and line.multiplies_out(_DIGITS)
     ):
-        product = quantity * price
-        if all(product.quantize(_CENT, how) == line.amount for how in (ROUND_HALF_UP, ROUND_HALF_EVEN)):
-            return quantity, price
+        return quantity, price
     return Decimal(1), line.amount
-
-
-def _decimals(number: Decimal) -> int:
-    exponent = number.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 99

@@ -12,15 +12,16 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Native
+from connectors.billing_document import CorrectionShown, DocumentShown, PaymentShown
 
 _NOT_OWED = frozenset({"DRAFT", "SUBMITTED", "DELETED", "VOIDED"})
 
 
-def invoice(element: Native) -> dict[str, Any]:
+def invoice(element: Native) -> DocumentShown:
     """An ACCREC invoice as record `Invoice`."""
     state = element.get("Status")
     payments = [_paid(one) for one in _list(element, "Payments") if one.get("Status") != "DELETED"]
-    credits_ = [
+    credits_: list[PaymentShown] = [
         {
             "id": one.get("CreditNoteID"),
             "date": one.get("Date"),
@@ -30,7 +31,7 @@ def invoice(element: Native) -> dict[str, Any]:
         }
         for one in _list(element, "CreditNotes")
     ]
-    corrected_by = [
+    corrected_by: list[CorrectionShown] = [
         {
             "id": one.get("CreditNoteID"),
             "reference": one.get("CreditNoteNumber"),
@@ -58,7 +59,7 @@ def invoice(element: Native) -> dict[str, Any]:
     }
 
 
-def credit_memo(element: Native) -> dict[str, Any]:
+def credit_memo(element: Native) -> DocumentShown:
     """An ACCRECCREDIT note as record `CreditMemo`."""
     state = element.get("Status")
     set_off = [
@@ -113,7 +114,7 @@ def party(element: Native) -> dict[str, Any]:
     }
 
 
-NATIVES: Mapping[str, Callable[[Native], dict[str, Any]]] = {
+NATIVES: Mapping[str, Callable[[Native], Native]] = {
     "Invoice": invoice,
     "CreditMemo": credit_memo,
     "Payment": payment,
@@ -121,7 +122,7 @@ NATIVES: Mapping[str, Callable[[Native], dict[str, Any]]] = {
 }
 
 
-def _paid(one: Native) -> dict[str, Any]:
+def _paid(one: Native) -> PaymentShown:
     return {
         "id": one.get("PaymentID"),
         "date": one.get("Date"),

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Native, Outcome, PushItem, PushResult
+from connectors.billing_document import Kind
 from connectors.errors import (
     ConnectorError,
     OutcomeUnknown,
@@ -22,7 +23,7 @@ from connectors.errors import (
     RetryLater,
 )
 from connectors.xero.contacts import Contacts, UnknownContact
-from connectors.xero.documents import DocumentShape, Kind, document, draft
+from connectors.xero.documents import Document, document, draft
 from connectors.xero.elements import Keys, answers, elements, is_uuid, one_element
 from connectors.xero.error_table import Effect, refusal, unreadable, validation_words
 from connectors.xero.session import Call, XeroSession
@@ -61,7 +62,7 @@ class _Task:
 
     place: int
     item: PushItem
-    wanted: DocumentShape
+    wanted: Document
     there: dict[str, Any] | None = None
     made: bool = False
     """Whether this call made the draft."""
@@ -318,7 +319,7 @@ class Posting:
         batch.end(task, _created(task, LEDGERS[Kind.CREDIT_MEMO], set_off=amount))
 
     @staticmethod
-    def _to_set_off(wanted: DocumentShape, note: Native) -> bool:
+    def _to_set_off(wanted: Document, note: Native) -> bool:
         """Whether nothing of a credit note is set off yet: then it is ours to do, once."""
         applied = note.get("Allocations")
         return wanted.total > 0 and not applied and _amount(note, "RemainingCredit") > 0
@@ -369,7 +370,7 @@ class Posting:
         return {number: element for number, element in there.items() if element.get("Status") in _POSTED}
 
 
-def differences(wanted: DocumentShape, element: Native) -> list[str]:
+def differences(wanted: Document, element: Native) -> list[str]:
     """What Xero's document says otherwise than the billed one, in words, the total first."""
     contact = element.get("Contact")
     code = contact.get("ContactNumber") if isinstance(contact, Mapping) else None

@@ -56,8 +56,8 @@ def test_part_payments_are_read_until_the_invoice_is_paid(account: Account, conn
     number = account.pay("DOC-1", "40.00", "2026-11-20")
     shown = natives(connector.billing(cursor))["DOC-1"]
     assert (shown["state"], shown["balance"]) == ("open", Decimal("110.00"))
-    assert [(p["number"], p["date"], p["amount"], p["by_credit"]) for p in shown["payments"]] == [
-        (number, date(2026, 11, 20), Decimal("40.00"), False)
+    assert [(p["number"], p["date"], p["amount"], p["by_document"]) for p in shown["payments"]] == [
+        (number, date(2026, 11, 20), Decimal("40.00"), None)
     ]
     account.pay("DOC-1", "110.00")
     shown = natives(connector.billing(cursor))["DOC-1"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.tryton.documents import Booking, LineShape, Sold, document, draft, priced
+from connectors.tryton.documents import Booking, Line, Sold, document, draft, priced
 from connectors.tryton.posting import differences
 from connectors.tryton.wire import decoded, encoded
 
@@ -106,14 +106,14 @@ def test_what_is_sent_gives_the_billed_amount_under_trytons_own_rounding(
     """Planted fault: sending quantity × price always would fail here on every tie and on every fine price."""
     unit = Decimal(1).scaleb(-digits)
     amount = (quantity * price).quantize(unit, ROUND_HALF_UP)
-    line = LineShape(description="x", amount=amount, quantity=quantity, unit_price=price)
+    line = Line(description="x", amount=amount, quantity=quantity, unit_price=price)
     sent_quantity, sent_price = priced(line, digits, kept, 3)
     assert (sent_quantity * sent_price).quantize(unit, ROUND_HALF_EVEN) == amount
     assert sent_price == round(sent_price, max(kept, digits))
 
 
 def test_a_tie_that_tryton_would_round_down_is_sent_as_one_amount() -> None:
-    line = LineShape(description="x", amount=Decimal("0.13"), quantity=Decimal("1"), unit_price=Decimal("0.125"))
+    line = Line(description="x", amount=Decimal("0.13"), quantity=Decimal("1"), unit_price=Decimal("0.125"))
     assert priced(line, 2, 4) == (1, Decimal("0.13"))
 
 

@@ -17,8 +17,7 @@ from pydantic import ValidationError
 
 from connectors.exact_json import Unreadable, Unwritable, write
 from connectors.xero import webhooks
-from connectors.xero.documents import LineShape, document, draft, priced
-from connectors.xero.documents import PartyShape as Party
+from connectors.xero.documents import Line, Party, document, draft, priced
 from connectors.xero.elements import Keys
 from connectors.xero.error_table import refusal
 from connectors.xero.settings import XeroSettings
@@ -84,14 +83,14 @@ amounts = st.decimals(min_value="0.01", max_value="99999", places=2)
 @given(st.decimals("0.0001", "9999", places=4), st.decimals("0.0001", "999", places=4), st.sampled_from([0, 0, 1, -1]))
 def test_what_is_sent_gives_the_billed_amount_under_every_rounding(quantity: Decimal, price: Decimal, off: int) -> None:
     amount = (quantity * price).quantize(_CENT, ROUND_HALF_UP) + off * _CENT
-    line = LineShape(description="x", amount=amount, quantity=quantity, unit_price=price)
+    line = Line(description="x", amount=amount, quantity=quantity, unit_price=price)
     sent_quantity, sent_price = priced(line)
     for how in (ROUND_HALF_UP, ROUND_HALF_EVEN):
         assert (sent_quantity * sent_price).quantize(_CENT, how) == amount
 
 
 def test_a_price_of_five_decimals_is_never_sent_for_xero_to_cut() -> None:
-    line = LineShape(description="x", amount=Decimal("12.35"), quantity=Decimal(1000), unit_price=Decimal("0.01235"))
+    line = Line(description="x", amount=Decimal("12.35"), quantity=Decimal(1000), unit_price=Decimal("0.01235"))
     assert priced(line) == (Decimal(1), Decimal("12.35"))
 
 
