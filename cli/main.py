@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import audit, delivery, look, mapping_trial, parked_work, reconcile, work
+from cli import audit, bill, delivery, look, mapping_trial, parked_work, reconcile, work
 from cli.demo.run import demo
 from cli.exit_codes import EPILOG, ExitCode
 
@@ -28,6 +28,7 @@ app.command()(look.plan)
 app.command()(work.apply)
 app.command()(look.status)
 app.command()(look.trace)
+app.command()(bill.why)
 app.command()(look.parked)
 app.command()(parked_work.replay)
 app.command()(parked_work.ignore)
@@ -44,6 +45,7 @@ map_app.command("try")(mapping_trial.try_mapping)
 app.add_typer(map_app, name="map")
 app.add_typer(audit.app, name="audit")
 app.add_typer(delivery.app, name="delivery")
+app.add_typer(bill.app, name="bill")
 
 
 def run() -> None:

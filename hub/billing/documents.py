@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from hub.billing.cases import LineFile
+from hub.billing.review import amount
 from hub.billing.rules import Adjustment, Billable, LinePeriodCase, adjustment_line, invoice_lines
 from hub.billing.rules.cost import per
 from hub.billing.rules.credit import posting_period
@@ -20,7 +21,6 @@ from oms_schema.delivery import BillingPeriod
 from oms_schema.document import BillingDocument, DocumentKind, DocumentLine
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.line import Price
-from oms_schema.money import Money
 from oms_schema.order import Order
 from oms_schema.party import Party
 from oms_schema.problems import shown
@@ -253,7 +253,7 @@ def payload(
         "currency": body.currency,
         "date": body.issued_on,
         "description": shown(f"{what} {order.number or order.name}, {body.period.label}", LONGEST_DESCRIPTION),
-        "total": _major(body.amounts.net, body.currency),
+        "total": amount(body.amounts.net, body.currency),
         "lines": [_line(line, prices.get(line.number), body.currency) for line in body.lines],
     }
     if body.corrects is not None:
@@ -272,20 +272,16 @@ def _party(party: Party, code: str) -> dict[str, Any]:
 def _line(line: DocumentLine, price: Price | None, currency: str) -> dict[str, Any]:
     sent: dict[str, Any] = {
         "description": line.description or "Advertising",
-        "amount": _major(line.amounts.net, currency),
+        "amount": amount(line.amounts.net, currency),
     }
     if line.period is not None and len(line.period.label) == len("2026-02"):
         sent["period"] = line.period.label
     if price is not None and line.quantity is not None and line.rate is not None and not line.amounts.commission:
         sent["quantity"] = Decimal(line.quantity) / per(price.method)
-        sent["unit_price"] = Money(micros=line.rate, currency=currency).amount
+        sent["unit_price"] = amount(line.rate, currency)
     if line.corrects is not None:
         sent["corrects"] = line.corrects
     return sent
-
-
-def _major(micros: int, currency: str) -> Decimal:
-    return Money(micros=micros, currency=currency).amount
 
 
 def body_of(stored: StoredDocument) -> BillingDocument:

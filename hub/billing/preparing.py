@@ -55,7 +55,9 @@ def prepare(session: Session, period: BillingPeriod, by: str | None) -> Prepared
     actor = named(by, "A preparation")
     changed = lines = proposed = withdrawn = 0
     blocked: list[BlockedPeriod] = []
-    for chunk in _chunks(session, period):
+    with session.database.transaction() as cur:
+        parts = list(chunks(cur, period))
+    for chunk in parts:
         with session.database.acting(actor), session.database.transaction() as cur:
             billing_counts.one_at_a_time(cur)
             known = cases.files(session, cur, chunk, period)
@@ -87,11 +89,10 @@ def prepare(session: Session, period: BillingPeriod, by: str | None) -> Prepared
     )
 
 
-def _chunks(session: Session, period: BillingPeriod) -> Iterator[Sequence[str]]:
+def chunks(cur: Cursor, period: BillingPeriod) -> Iterator[Sequence[str]]:
     """The lines that the period concerns, orders whole: those that run in it, and those with anything locked up to it."""
-    with session.database.transaction() as cur:
-        found = billing_counts.billable_lines(cur, period.start, period.end, [str(s) for s in BILLABLE_ORDERS])
-        locked = billing_counts.orders_of(cur, billing_periods.lines_locked(cur, period.start))
+    found = billing_counts.billable_lines(cur, period.start, period.end, [str(s) for s in BILLABLE_ORDERS])
+    locked = billing_counts.orders_of(cur, billing_periods.lines_locked(cur, period.start))
     by_order: dict[str, set[str]] = {}
     for order_id, line_id in [*found, *locked]:
         by_order.setdefault(order_id, set()).add(line_id)
@@ -110,7 +111,7 @@ def _calculate(
 ) -> StoredPeriod | bool:
     """The line-period with a new calculation; True when there is none; False when the line has nothing to do with the period."""
     known = file.periods.get(period.start)
-    if period not in file.cycles or (known is not None and known.locked) or _never_ran(file, period, known):
+    if period not in file.cycles or (known is not None and known.locked) or (known is None and never_ran(file, period)):
         return False
     case = cases.case(file, period, session.business.now())
     result = payable(file, case)
@@ -154,8 +155,8 @@ def payable(file: LineFile, case: LinePeriodCase) -> Billable | Blocked:
     )
 
 
-def _never_ran(file: LineFile, period: BillingPeriod, known: StoredPeriod | None) -> bool:
+def never_ran(file: LineFile, period: BillingPeriod) -> bool:
     """Cancelled, and nobody counted anything: there is nothing to ask about. A fee for it is a contract of its own."""
     cancelled = file.line.cancelled or file.order.status is CommercialStatus.CANCELLED
     counted = any(told.as_of is not None for told in file.counts.get(period, ()))
-    return cancelled and known is None and not counted and not file.inputs.get(period.start)
+    return cancelled and not counted and not file.inputs.get(period.start)

@@ -12,6 +12,7 @@ from hub.billing.answers import ReadBackSummary
 from hub.billing.documents import body_of
 from hub.billing.exporting import ledger
 from hub.billing.moving import moved
+from hub.billing.review import amount
 from hub.errors import ConnectionBroken
 from hub.session import Channel, Session
 from hub.store import billing_counts, billing_documents, billing_periods, changes, journal
@@ -170,8 +171,7 @@ def _mismatch(channel: Channel, one: StoredDocument, native: Native, total: int 
             "invoiced. Finance corrects it there."
         )
     if total is not None and total != one.amounts.net:
-        ours = Money(micros=one.amounts.net, currency=one.currency).amount
-        theirs = Money(micros=total, currency=one.currency).amount
+        ours, theirs = amount(one.amounts.net, one.currency), amount(total, one.currency)
         return (
             f"{title} holds {named} ({one.document_id}) with {theirs} {one.currency}, and {ours} {one.currency} was billed. It "
             "counts as not invoiced. Finance and billing find out which is right."
@@ -182,13 +182,13 @@ def _mismatch(channel: Channel, one: StoredDocument, native: Native, total: int 
 def _payments(channel: Channel, one: StoredDocument, native: Native) -> list[StoredPayment]:
     found = []
     for told in native.get("payments") or ():
-        amount = Money.of(Decimal(str(told["amount"])), one.currency).micros
+        paid = Money.of(Decimal(str(told["amount"])), one.currency).micros
         found.append(
             StoredPayment(
                 connection=channel.name,
                 document_id=one.document_id,
                 native_id=str(told["id"]),
-                amount=amount,
+                amount=paid,
                 currency=one.currency,
                 received_on=_day(told.get("date")),
                 by_document=_by_document(told),
@@ -217,16 +217,16 @@ def overpaid(one: StoredDocument, payments: Iterable[StoredPayment], owed: int |
     for told in payments:
         if told.gone or told.amount <= 0:
             continue
-        amount = Money(micros=told.amount, currency=one.currency)
+        part = Money(micros=told.amount, currency=one.currency)
         if told.by_document is not None:
-            credited.append(amount)
+            credited.append(part)
         else:
             money.append(
                 Payment(
                     connection=told.connection,
                     native_id=told.native_id,
                     document_id=one.document_id,
-                    amount=amount,
+                    amount=part,
                     received_on=told.received_on or body_of(one).issued_on or date.min,
                 )
             )

@@ -17,7 +17,7 @@ from hub.store.billing_periods import StoredPeriod
 from hub.store.database import Cursor
 from oms_schema.delivery import BillingPeriod
 from oms_schema.ids import EntityKind
-from oms_schema.money import Money
+from oms_schema.money import Money, exponent
 from oms_schema.status import BillingStatus
 
 
@@ -77,8 +77,9 @@ def review(session: Session, period: BillingPeriod) -> Review:
 
 
 def amount(micros: int, currency: str) -> Decimal:
-    """Micros as major units."""
-    return Money(micros=micros, currency=currency).amount
+    """Micros as major units, with the decimals of the currency's minor unit, or all of them when it is not rounded."""
+    money = Money(micros=micros, currency=currency)
+    return money.amount.quantize(Decimal(1).scaleb(-exponent(currency))) if money.is_rounded else money.amount
 
 
 def _shown(one: StoredPeriod, name: str) -> ReviewedPeriod:

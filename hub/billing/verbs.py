@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from hub.billing import approving, closing, entering, exporting, preparing, reading_back, sending
+from collections.abc import Sequence
+
+from hub.billing import approving, closing, entering, exporting, preparing, reading_back, replaying, sending
 from hub.billing import review as reviewing
+from hub.billing import what_if as what_if_close
+from hub.billing import why as reasons
 from hub.billing.answers import (
+    BilledDocument,
     BillingApproval,
     CloseSummary,
     Entered,
@@ -12,12 +17,17 @@ from hub.billing.answers import (
     PostSummary,
     PreparedSummary,
     ReadBackSummary,
+    Replayed,
     Review,
+    WhatIf,
+    Why,
 )
+from hub.billing.cases import Terms
+from hub.billing.documents import body_of
 from hub.billing.preparing import month, named
 from hub.ops.chain import anchored
 from hub.session import Session
-from hub.store import billing_periods
+from hub.store import billing_documents, billing_periods
 
 
 class Billing:
@@ -115,6 +125,39 @@ class Billing:
         with self.session.database.acting(actor), self.session.database.transaction() as cur:
             now = self.session.machine.now()
             return billing_periods.set_closed(cur, month(period).start, actor, now, closed=closed)
+
+    def what_if(self, period: str, terms: Terms) -> WhatIf:
+        """The month under other terms beside the real one; writes nothing."""
+        return what_if_close.what_if(self.session, month(period), terms)
+
+    def replay(self, document: str) -> Replayed:
+        """A document, by its id or the ERP's number, computed again from its stored inputs; writes nothing."""
+        return replaying.replay_document(self.session, document)
+
+    def why(self, line: str, period: str) -> Why:
+        """Why a line-period is zero, late or blocked, in words; writes nothing."""
+        return reasons.why(self.session, line, month(period))
+
+    def documents(self, period: str) -> Sequence[BilledDocument]:
+        """Every document of a period as it stands; reads only."""
+        with self.session.database.transaction() as cur:
+            found = billing_documents.of_period(cur, month(period).start)
+        return [
+            BilledDocument(
+                document_id=one.document_id,
+                kind=one.kind,
+                order_id=one.order_id,
+                period=period,
+                state=str(one.state),
+                net=reviewing.amount(one.amounts.net, one.currency),
+                currency=one.currency,
+                number=one.number or "",
+                balance=None if one.balance is None else reviewing.amount(one.balance, one.currency),
+                issued_on=body_of(one).issued_on,
+                mismatch=one.mismatch,
+            )
+            for one in found
+        ]
 
     def _line(self, text: str) -> str:
         with self.session.database.transaction() as cur:

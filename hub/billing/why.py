@@ -1,0 +1,198 @@
+"""Why is this zero, late or blocked? A line-period in words: reference, schedule, report, final flag, cap, document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hub.billing import cases
+from hub.billing.answers import Why
+from hub.billing.cases import LineFile
+from hub.billing.counts import live_days
+from hub.billing.entering import the_line
+from hub.billing.preparing import BILLABLE_ORDERS, payable
+from hub.billing.review import amount
+from hub.billing.rules import Billable, Blocked, Flag
+from hub.billing.rules.window import closes_on
+from hub.errors import NotFound
+from hub.session import Session
+from hub.store import billing_counts
+from hub.store.billing_documents import StoredDocument
+from oms_schema.billing_terms import Finality
+from oms_schema.delivery import BillingPeriod
+from oms_schema.document import DocumentKind
+from oms_schema.status import BillingStatus
+
+_ANSWERING = (
+    Flag.ALREADY_BILLED,
+    Flag.NOT_THIS_PERIOD,
+    Flag.NOTHING_LEFT,
+)
+
+
+def why(session: Session, line: str, period: BillingPeriod) -> Why:
+    """Why a line-period stands as it does, from the reference at the ad server to the ERP's number; writes nothing.
+
+    Raises NotFound when no line, or more than one, answers to `line`.
+    """
+    with session.database.transaction() as cur:
+        cur.execute("SET TRANSACTION READ ONLY")
+        line_id = the_line(cur, line)
+        found = cases.files(session, cur, [line_id], period)
+        if not found:
+            raise NotFound(f"Line {line_id} belongs to no order that is known. Nothing is shown.")
+        (file,) = found
+        references = billing_counts.vendor_ids(cur, line_id)
+    stored = file.periods.get(period.start)
+    status = BillingStatus.OPEN if stored is None else stored.status
+    steps = [*_reference(references), *_schedule(file, period)]
+    amounts = None if stored is None else stored.amounts
+    if period not in file.cycles:
+        answer = f"The line does not run in {period.label}, so there is nothing to bill for it."
+        return _answer(file, period, status, None, steps, answer)
+    case = cases.case(file, period, session.business.now())
+    result = payable(file, case.model_copy(update={"billed": ()}) if stored is not None and stored.locked else case)
+    steps += [*_reports(file, period), *(_topic(step.rule.value, step.sentence) for step in result.steps)]
+    if isinstance(result, Blocked):
+        steps += [("blocked", problem.sentence) for problem in result.problems]
+    documents = [one for one, position in file.positions if position.period_start == period.start]
+    steps += _documents(documents)
+    shown = amounts.net if amounts is not None else None
+    answer = _said(file, period, status, result, documents)
+    return _answer(file, period, status, shown, steps, answer)
+
+
+def _answer(
+    file: LineFile,
+    period: BillingPeriod,
+    status: BillingStatus,
+    net: int | None,
+    steps: list[tuple[str, str]],
+    answer: str,
+) -> Why:
+    currency = file.line.price.currency
+    return Why(
+        line_id=file.line.id,
+        line=file.line.name,
+        period=period.label,
+        status=str(status),
+        amount=None if net is None else amount(net, currency),
+        currency=currency,
+        steps=steps,
+        answer=answer,
+    )
+
+
+def _topic(rule: str, sentence: str) -> tuple[str, str]:
+    return rule.replace("_", " "), sentence
+
+
+def _reference(references: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    if not references:
+        yield (
+            "reference",
+            "No vendor has a record of this line that the hub knows, so an ad server's report cannot name it.",
+        )
+    for connection, vendor_id in references:
+        yield "reference", f"{connection} has it as {vendor_id}."
+
+
+def _schedule(file: LineFile, period: BillingPeriod) -> Iterator[tuple[str, str]]:
+    terms, status = file.terms, file.order.status
+    if status not in BILLABLE_ORDERS:
+        yield "schedule", f"The order is {status.value.replace('_', ' ')}; only what was booked is billed."
+    first, last = file.cycles[0].label, file.cycles[-1].label
+    months = first if first == last else f"{first} to {last}"
+    yield (
+        "schedule",
+        f"It is billed {terms.schedule.value.replace('_', ' ')} by the {terms.source.value.replace('_', ' ')} count, in "
+        f"{months}; {terms.cap.value.replace('_', ' ')}.",
+    )
+    live = live_days(file.line.flight, period)
+    if live is not None:
+        yield "schedule", f"In {period.label} it runs from {live[0]} to {live[1]}."
+
+
+def _reports(file: LineFile, period: BillingPeriod) -> Iterator[tuple[str, str]]:
+    told = file.counts.get(period, ())
+    if not told:
+        yield "report", f"No source has reported anything of {period.label}."
+    for one in told:
+        units = ", ".join(
+            f"{number:,} {name.replace('_', ' ')}"
+            for name, number in one.count.units.model_dump(exclude_none=True).items()
+        )
+        when = "without any row of this line" if one.as_of is None else f"as of {one.as_of:%Y-%m-%d %H:%M}Z"
+        whole = "all live days" if one.whole else "not all live days"
+        yield (
+            "report",
+            f"{one.count.source} ({one.count.counted_by.value}) covered {whole}, {when}: {units or 'nothing'}.",
+        )
+        if one.count.final:
+            yield "final", f"The numbers of {one.count.source} are final."
+        elif file.terms.finality is Finality.DECLARED:
+            yield "final", f"{one.count.source} has not declared its numbers final, and the terms ask for that."
+        else:
+            closes = closes_on(period, file.terms)
+            yield (
+                "final",
+                f"The numbers of {one.count.source} are not final: reports of every day from {closes} on close them.",
+            )
+
+
+def _documents(documents: list[StoredDocument]) -> Iterator[tuple[str, str]]:
+    for one in {known.document_id: known for known in documents}.values():
+        kind = "credit memo" if one.kind == DocumentKind.CREDIT_MEMO else "invoice"
+        net = f"{amount(one.amounts.net, one.currency)} {one.currency}"
+        number = f"number {one.number}" if one.number else "no number yet"
+        balance = "" if one.balance is None else f", {amount(one.balance, one.currency)} {one.currency} open"
+        yield "document", f"The {kind} {one.document_id} over {net} is {one.state}: {number}{balance}."
+        if one.mismatch:
+            yield "document", one.mismatch
+
+
+def _said(
+    file: LineFile,
+    period: BillingPeriod,
+    status: BillingStatus,
+    result: Billable | Blocked,
+    documents: list[StoredDocument],
+) -> str:
+    """The answer in one sentence or two: what stands in the way first."""
+    if file.order.status not in BILLABLE_ORDERS:
+        return f"The order is {file.order.status.value.replace('_', ' ')}, so nothing of it is billed."
+    mismatch = next((one.mismatch for one in documents if one.mismatch), "")
+    if mismatch:
+        return mismatch
+    stored = file.periods.get(period.start)
+    if documents:
+        first = documents[0]
+        net = (
+            "nothing"
+            if stored is None or stored.amounts is None
+            else f"{amount(stored.amounts.net, first.currency)} {first.currency}"
+        )
+        return (
+            f"It was billed with {net} on {first.number or first.document_id} and is {status.value.replace('_', ' ')}."
+        )
+    if status is BillingStatus.DISPUTED and stored is not None and stored.dispute and not stored.problem_code:
+        return f"Somebody objects: {stored.dispute}. Nothing is invoiced until it is resolved."
+    if isinstance(result, Blocked):
+        return result.problems[0].sentence
+    if stored is None:
+        return f"It can be billed. Nobody has prepared {period.label} since; `orderhub bill close --period {period.label}` does."
+    if not result.amounts.net:
+        reason = next(
+            (step.sentence for step in result.steps if _is_reason(step.rule.value, result)), result.sentences[-1]
+        )
+        return f"It is zero, and no invoice of 0.00 is made. {reason}"
+    waits = {
+        BillingStatus.IN_REVIEW: f"It waits for approval by somebody other than {stored.prepared_by}.",
+        BillingStatus.APPROVED: "It is approved and goes out with the next close.",
+    }
+    return waits.get(status, f"It is {status.value.replace('_', ' ')}.")
+
+
+def _is_reason(rule: str, result: Billable) -> bool:
+    if any(flag in result.flags for flag in _ANSWERING):
+        return rule in ("already_billed", "schedule", "cap")
+    return rule in ("override", "source", "price")
