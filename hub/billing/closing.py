@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from connectors.base import ReportsBilling
 from hub.billing import approving, exporting, preparing, reading_back, sending
@@ -176,7 +175,7 @@ def _sums(documents: Sequence[StoredDocument]) -> dict[str, CurrencySums]:
         invoices = [one for one in mine if one.kind == DocumentKind.INVOICE]
         balances = [one.balance for one in invoices]
         known = [balance for balance in balances if balance is not None]
-        zero = Decimal(0)
+        zero = amount(0, currency)
         sums[currency] = CurrencySums(
             invoiced=sum((amount(one.amounts.net, currency) for one in invoices), zero),
             credited=sum(

@@ -213,7 +213,7 @@ def _recomputed(one: StoredDocument) -> Amounts:
 def _sums(documents: Iterable[StoredDocument]) -> dict[str, dict[str, Decimal]]:
     sums: dict[str, dict[str, Decimal]] = {}
     for one in documents:
-        parts = sums.setdefault(one.currency, {"invoices": Decimal(0), "credit_memos": Decimal(0)})
+        parts = sums.setdefault(one.currency, dict.fromkeys(("invoices", "credit_memos"), amount(0, one.currency)))
         kind = "credit_memos" if one.kind == DocumentKind.CREDIT_MEMO else "invoices"
         parts[kind] += amount(one.amounts.net, one.currency)
     return sums

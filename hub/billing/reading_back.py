@@ -114,7 +114,7 @@ def _one(
     problems += overpaid(one, payments, _micros(native.get("total"), one.currency))
     for name, count in (("changed", int(news or bool(changed))), ("payments", changed)):
         tally[name] = tally.get(name, 0) + count
-    if acknowledged and not mismatch and one.kind == DocumentKind.INVOICE:
+    if news and acknowledged and not mismatch and one.kind == DocumentKind.INVOICE:
         _advance(cur, one, str(number), total, balance or 0, tally)
     if news:
         journal.mark_stale(cur, [one.order_id])

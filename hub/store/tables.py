@@ -572,6 +572,7 @@ line_period = Table(
     PrimaryKeyConstraint("line_id", "period_start"),
     Index("ix_line_period_period", "period_start", "status"),
     Index("ix_line_period_order_id", "order_id"),
+    Index("ix_line_period_document_id", "document_id"),
 )
 
 billing_input = Table(

@@ -160,8 +160,8 @@ class Billable(Canonical):
     line_id: ID
     order_id: ID
     period: BillingPeriod
-    unit: GoalUnit | None
-    quantity: Count | None
+    unit: GoalUnit | None = None
+    quantity: Count | None = None
     delivered: Count | None = None
     counted: Count | None = None
     booked: Count | None = None

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connectors.netsuite import documents as netsuite
+from connectors.tryton import documents as tryton
+from connectors.xero import documents as xero
 from hub.errors import Refused
+from oms_schema.line import CostMethod
 from oms_schema.party import PartyRole
 
 if TYPE_CHECKING:
@@ -121,3 +125,20 @@ def test_an_earlier_month_is_corrected_with_the_next_close(office: Office) -> No
     assert done.complete, done.sentence
     assert (done.invoices, done.credits) == (1, 1)
     assert office.erp.total() == Decimal("22200.00")
+
+
+def test_every_erp_connector_takes_what_is_sent(office: Office) -> None:
+    order = office.order(roles=(PartyRole.ADVERTISER, PartyRole.AGENCY, PartyRole.BILL_TO))
+    plain = office.line(order, "Plain")
+    agency = office.line(order, "Agency", price={"commission_ppm": 150_000})
+    flat = office.line(office.order("Flat"), "Sponsor", rate="2500", method=CostMethod.FLAT)
+    office.report({plain: {"10": 1_043_217}, agency: {"11": 980_007}, flat: {"12": 5}})
+    office.close()
+    office.report({plain: {"10": 900_000}, agency: {"11": 951_200}, flat: {"12": 5}})
+    office.close()
+    sent = [one["sent"] for one in office.erp.documents.values()]
+    assert sorted(one["kind"] for one in sent) == ["credit_memo", "invoice", "invoice"]
+    for one in sent:
+        for shape in (tryton.document(one), xero.document(one), netsuite.document(one)):
+            assert shape.total == one["total"]
+            assert [line.amount for line in shape.lines] == [line["amount"] for line in one["lines"]]

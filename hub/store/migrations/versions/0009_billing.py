@@ -148,6 +148,7 @@ def upgrade() -> None:
         sa.Column("document_id", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("line_id", "period_start", name=op.f("pk_line_period")),
     )
+    op.create_index("ix_line_period_document_id", "line_period", ["document_id"], unique=False)
     op.create_index("ix_line_period_order_id", "line_period", ["order_id"], unique=False)
     op.create_index("ix_line_period_period", "line_period", ["period_start", "status"], unique=False)
 
@@ -155,6 +156,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_line_period_period", table_name="line_period")
     op.drop_index("ix_line_period_order_id", table_name="line_period")
+    op.drop_index("ix_line_period_document_id", table_name="line_period")
     op.drop_table("line_period")
     op.drop_table("closed_period")
     op.drop_index("ix_billing_position_line_id", table_name="billing_position")
