@@ -41,9 +41,12 @@ def of_orders(cur: Cursor, order_ids: Sequence[str]) -> list[Row]:
 
 
 def last_event(cur: Cursor, order_ids: Sequence[str]) -> dict[str, datetime]:
-    """Business time of the newest journal entry of each order."""
+    """Business time of the newest journal entry of each order. What befell its mirror is no change of the order: the mirror
+    shows this time, and would be out of date by having been written."""
     cur.execute(
-        "SELECT order_id, max(business_at) FROM journal WHERE order_id = ANY(%s) GROUP BY order_id", (list(order_ids),)
+        "SELECT order_id, max(business_at) FROM journal WHERE order_id = ANY(%s) "
+        "AND coalesce(entity_kind, '') NOT IN ('order_projection', 'line_projection') GROUP BY order_id",
+        (list(order_ids),),
     )
     return {row[0]: row[1] for row in cur.fetchall()}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from connectors.base import DeliveryRow, Operation, Outcome, PushItem, PushResult
-from connectors.errors import RetryLater
+from connectors.errors import OutcomeUnknown, RetryLater
 from hub.store import breakers, journal, lanes
 from hub.store.breakers import CLOSED, Breaker
 from hub.store.database import Database
@@ -161,3 +161,29 @@ def test_an_order_is_approved_though_its_only_line_exists_and_refuses_what_was_i
 def _refused(wanted: str, record: str, operation: Operation, items: Sequence[PushItem]) -> list[PushResult]:
     assert record == wanted
     return [PushResult(item.key, Outcome.REJECTED, item.vendor_id, "NO", "no", reason="validation") for item in items]
+
+
+def test_a_doubt_about_the_mirror_is_no_change_of_the_order(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    store = world.hub.session.database
+    ((order_id, before),) = store.rows("SELECT order_id, max(business_at) FROM journal WHERE order_id <> '' GROUP BY 1")
+
+    world.business.advance(3600)
+    world.crm.line("00k006A0000", "006A", Goal_Impressions__c=Decimal(5000))
+    with pytest.MonkeyPatch.context() as patched:
+        world.hub.intake("sfdc")
+        world.hub.push("gam-main")
+        with store.transaction() as cur:
+            changed = journal.last_event(cur, [order_id])[order_id]
+        assert changed > before
+        world.business.advance(1)
+        world.machine.advance(61)
+        patched.setattr(world.crm, "push", _never_answers)
+        assert world.hub.push("sfdc").in_doubt
+    with store.transaction() as cur:
+        assert journal.last_event(cur, [order_id]) == {order_id: changed}, "else the mirror is stale by its own doing"
+
+
+def _never_answers(record: str, operation: Operation, items: Sequence[PushItem]) -> list[PushResult]:
+    raise OutcomeUnknown("TIMEOUT", "no answer")
