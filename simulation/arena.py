@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import Any, cast
 
 import psycopg
+from psycopg import abc
+from psycopg._queries import PostgresQuery
 from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
@@ -35,7 +37,7 @@ _LINE_VERBS = RecordCapability(1, frozenset(Operation), actions=frozenset({"Arch
 _OPTIONS = "-c timezone=UTC -c plan_cache_mode=force_generic_plan -c jit=off"
 _LOCK_TIMEOUT = " -c lock_timeout=20ms"
 """A worker that waits for a lock of a paused worker would wait for ever; it gives up as on a deadlock."""
-_TRUNCATE_EVERY = 400
+_TRUNCATE_EVERY = 50
 """Rows are deleted between schedules (0.4 ms); now and then the emptied pages are given back (93 ms)."""
 
 
@@ -49,6 +51,8 @@ class _Connection(psycopg.Connection[TupleRow]):
 
     writes = False
     named: dict[tuple[bytes, tuple[int, ...]], bytes]
+    converters: dict[tuple[Any, bool], tuple[_Statements, abc.Transformer, PostgresQuery]]
+    """By statement, and whether it has no values: who used it last, and what turns values into what libpq takes."""
 
     def statement(self, text: bytes, types: tuple[int, ...]) -> bytes:
         """The name under which the server knows a statement; prepares it when it is new."""
@@ -96,17 +100,27 @@ class _Statements(psycopg.Cursor[TupleRow]):
             connection.pgconn.exec_(b"BEGIN")
         connection.writes = connection.writes or _writing(query)
         self._reset()
-        if not self._last_query or self._last_query is not query:
-            self._tx = Transformer(self)
         self._last_query = query
-        wanted = self._query_cls(self._tx)
-        wanted.convert(query, params)
+        wanted = self._converted(connection, query, params)
         name = connection.statement(wanted.query, tuple(wanted.types))
         values = cast("Sequence[bytes] | None", wanted.params)  # None among them is NULL; only the stub does not know
         result = connection.pgconn.exec_prepared(name, values, wanted.formats, self.format)
         self._results[:] = [_checked(result, connection)]
         self._select_current_result(0)
         return self
+
+    def _converted(self, connection: _Connection, query: Any, params: Any) -> PostgresQuery:
+        """The statement with its values, through the converter that knows it; another one while a reader is at it."""
+        known = connection.converters.get((query, params is None))
+        if known is None or not (known[0].closed or known[0] is self):
+            self._tx = Transformer(self)
+            wanted = self._query_cls(self._tx)
+            wanted.convert(query, params)
+        else:
+            _, self._tx, wanted = known
+            wanted.dump(params)
+        connection.converters[query, params is None] = self, self._tx, wanted
+        return wanted
 
     def executemany(self, query: Any, params_seq: Any, **more: Any) -> None:
         cast(_Connection, self._conn).writes = True
@@ -132,7 +146,7 @@ class SimulatedDatabase(Database):
     def _connected(self) -> _Connection:
         if self._connection is None or self._connection.closed:
             connection = _Connection.connect(self._url, autocommit=True, options=_OPTIONS + _LOCK_TIMEOUT)
-            connection.named = {}
+            connection.named, connection.converters = {}, {}
             connection.cursor_factory = _Statements
             connection.prepare_threshold = None  # psycopg would deallocate the statements prepared here with its own
             self._connection = connection

@@ -6,9 +6,9 @@ under way, sent by the holder of its fence · I8 a committed attempt before each
 denied the one before · I20 calls within the budget.
 
 Checked after every verb (`after_verb`):
-I2 references one to one, to objects that bear their mark · I10 acknowledged means evidence of that version ·
-I11 every version of an entity has news, none is missing · I15 delivery facts never change, the current one is the newest ·
-I18 every change and lane is in one known state · I24 plan, status and trace write nothing (`world`).
+I2 references one to one, to objects that bear their mark · I3 nothing waits for what is there · I10 acknowledged means
+evidence of that version · I11 every version of an entity has news, none is missing · I15 delivery facts never change, the
+current one is the newest · I18 every change and lane is in one known state · I24 plan, status and trace write nothing (`world`).
 
 Checked at rest (`rest`):
 I1, I2, I4 the vendor holds the newest canonical state · I3, I14 every change a source shows is in the log with a verdict,
@@ -37,7 +37,7 @@ from simulation.world import World
 
 def after_verb(world: World) -> None:
     """Everything that must hold between any two steps. Raises InvariantBroken."""
-    references, unproven, same, missing, changes, lanes, silent, refused, facts, stale, documents = answers(
+    references, unproven, same, missing, changes, lanes, silent, refused, facts, stale, documents, held = answers(
         world.arena, questions.AFTER_VERB
     )
     _references(world, references)
@@ -55,6 +55,8 @@ def after_verb(world: World) -> None:
         world.broken("I18", f"lane {lane_id} is parked and nobody is told")
     for (change_id,) in refused:
         world.broken("I3", f"change {change_id} was refused and nobody is told")
+    for change_id, waits_for in held:
+        world.broken("I3", f"change {change_id} waits for {waits_for}, which is there")
     _facts(world, facts)
     for line_id, day in stale:
         world.broken("I15", f"the current number of {line_id} on {day} is not its newest fact")

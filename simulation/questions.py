@@ -41,10 +41,12 @@ SELECT d.line_id, d.day FROM delivery_day d LEFT JOIN LATERAL (
  SELECT f.as_of, f.impressions, f.clicks FROM delivery_fact f WHERE f.source = d.source AND f.line_id = d.line_id
  AND f.day = d.day ORDER BY f.as_of DESC LIMIT 1) f ON true
  WHERE (f.as_of, f.impressions, f.clicks) IS DISTINCT FROM (d.as_of, d.impressions, d.clicks);
-SELECT document_id, record, payload FROM document ORDER BY 1
+SELECT document_id, record, payload FROM document ORDER BY 1;
+SELECT c.id, c.waits_for FROM change c JOIN entity e ON e.id = c.waits_for WHERE c.status = 'held' ORDER BY 1
 """)
 """References · acknowledged without evidence · versions without news · versions missing · changes without a verdict ·
-lanes in no state · lanes and changes parked in silence · facts · current numbers that are not the newest · documents."""
+lanes in no state · lanes and changes parked in silence · facts · current numbers that are not the newest · documents ·
+changes that wait for what is there."""
 
 PENDING = _each("""
 SELECT connection, state, count(*), min(not_before), min(lease_until) FROM lane

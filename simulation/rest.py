@@ -152,10 +152,18 @@ def _changes(world: World) -> None:
                 world.broken("I14", f"{stream} {native_id}: the newest change in the log is not the newest state")
             if status == "held" and there:
                 world.broken("I3", f"{stream} {native_id} waits for {waits_for}, which is there")
-            if status in {"accepted", "unchanged"} and not version.deleted:
+            if status in {"accepted", "unchanged"} and version.deleted:
+                if canonical is not None and not _is_gone(decode(bytes(canonical))):
+                    world.broken("I3", f"{kind} {entity_id} goes on, though {stream} {native_id} was deleted")
+            elif status in {"accepted", "unchanged"}:
                 expected = mapping.to_canonical(shown, CRM)
                 if canonical is None or bytes(canonical) != expected.canonical_bytes():
                     world.broken("I3", f"{kind} {entity_id} is not what {stream} {native_id} says, though {status}")
+
+
+def _is_gone(entity: Mapping[str, Any]) -> bool:
+    """Whether an account is deleted, an order or a line cancelled."""
+    return bool(entity.get("deleted") or entity.get("cancelled") or entity.get("status") == "cancelled")
 
 
 def _lanes(world: World) -> list[int]:

@@ -53,6 +53,8 @@ _VERBS: Mapping[str, int] = {
     "bill": 6,
 }
 _WAITS = (1.0, 3.0, 6.0, 11.0, 31.0, 61.0, 66.0, 130.0, 300.0, 601.0, 700.0)
+_BEYOND_LEASE = (601.0, 700.0)
+_DOUBTFUL = frozenset({Fate.LOST_REQUEST, Fate.LOST_REPLY, Fate.LATE_COMMIT, Fate.GARBLED_REPLY, Fate.CONNECTOR_BUG})
 _INNER = (
     "wait",
     "settle_ads",
@@ -116,7 +118,20 @@ def generate(seed: int, terms: Terms | None = None) -> Schedule:
     steps = [Step("new_deal", rng.getrandbits(32)), Step("intake", rng.getrandbits(32))]
     while len(steps) < count:
         steps.append(_step(rng))
+        if _leaves_doubt(steps[-1]) and rng.random() < 0.25:
+            steps += _meanwhile(rng)
     return Schedule(seed, terms or drawn, tuple(steps))
+
+
+def _leaves_doubt(step: Step) -> bool:
+    return step.what == "push_ads" and any(fault.fate in _DOUBTFUL for fault in step.faults)
+
+
+def _meanwhile(rng: Random) -> list[Step]:
+    """What is in doubt changes at its source before it is settled: drawn freely, these five seldom come in this order."""
+    deed = _deed(rng, rng.choice(["edit_order", "edit_line", "rename_account"]))
+    rest_of_it = [Step("intake", rng.getrandbits(32)), _deed(rng, "wait")]
+    return [deed, *rest_of_it, Step("settle_ads", rng.getrandbits(32)), Step("push_ads", rng.getrandbits(32))]
 
 
 def _chosen(rng: Random, weights: Mapping[str, int]) -> str:
@@ -145,7 +160,7 @@ def _verb(rng: Random, *, faults: bool) -> Step:
     met: list[CallFault] = []
     if rng.random() < 0.3:
         met = [CallFault(_few(rng), rng.choice(list(Fate)), rng.getrandbits(32)) for _ in range(rng.choice([1, 1, 2]))]
-    crash = _crash(rng) if rng.random() < 0.2 else None
+    crash = _crash(rng, what) if rng.random() < 0.2 else None
     return Step(what, salt, worker, faults=tuple(met), crash=crash)
 
 
@@ -153,21 +168,26 @@ def _few(rng: Random) -> int:
     return min(int(rng.expovariate(0.7)), 6)
 
 
-def _crash(rng: Random) -> Crash:
+def _crash(rng: Random, what: str) -> Crash:
     how = rng.choice([Stop.KILL, Stop.KILL, Stop.INTERRUPT, Stop.STORE_LOST, Stop.STALL])
     if how is Stop.STORE_LOST:
         return Crash(rng.choice([Point.BEGIN, Point.COMMIT, Point.COMMITTED]), min(int(rng.expovariate(0.08)), 40), how)
     if rng.random() < 0.5:
-        return Crash(rng.choice([Point.SEND, Point.SENT]), _few(rng), how, _inner(rng, how))
+        return Crash(rng.choice([Point.SEND, Point.SENT]), _few(rng), how, _inner(rng, how, what))
     point = rng.choice(
         [Point.BEGIN, Point.COMMITTED] if how is Stop.STALL else [Point.BEGIN, Point.COMMIT, Point.COMMITTED]
     )
-    return Crash(point, min(int(rng.expovariate(0.08)), 40), how, _inner(rng, how))
+    return Crash(point, min(int(rng.expovariate(0.08)), 40), how, _inner(rng, how, what))
 
 
-def _inner(rng: Random, how: Stop) -> tuple[Step, ...]:
+def _inner(rng: Random, how: Stop, what: str) -> tuple[Step, ...]:
+    """What the others do while a worker stands still: anything, or its own work when its lease is over."""
     if how is not Stop.STALL:
         return ()
+    if rng.random() < 0.5:
+        taken = (what.replace("push", "settle"), what) if what.startswith("push") else (what,)
+        wait = Step("wait", rng.getrandbits(32), amount=rng.choice(_BEYOND_LEASE))
+        return (wait, *(Step(verb, rng.getrandbits(32)) for verb in taken))
     steps = []
     for _ in range(rng.choice([1, 2, 3, 4])):
         what = rng.choice(_INNER)

@@ -249,7 +249,7 @@ class SimulatedAdServer(_Simulated):
         world, ads = self.world, self.world.ads
         self.worker.reach(Point.SEND)
         self.worker.sent += 1
-        fault = self.worker.next_fault()
+        fault = self.worker.next_fault(len(items))
         world.catch_up()
         world.called(ADS)
         intents = world.intents(ADS, record, operation, items)
@@ -344,7 +344,7 @@ class SimulatedCrm(_Simulated):
         world, crm = self.world, self.world.crm
         self.worker.reach(Point.SEND)
         self.worker.sent += 1
-        fault = self.worker.next_fault()
+        fault = self.worker.next_fault(len(items))
         world.catch_up()
         world.called(CRM)
         intents = world.intents(CRM, record, operation, items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from hub.errors import StoreUnavailable
 from hub.hub import Hub
 from simulation import arena
 from simulation.errors import WorkerInterrupted, WorkerKilled
-from simulation.steps import CallFault, Crash, Point, Step, Stop
+from simulation.steps import CallFault, Crash, Fate, Point, Step, Stop
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -71,10 +72,14 @@ class Worker:
         if left or crash is not None:
             self.world.unspent[step.what] = left, crash
 
-    def next_fault(self) -> CallFault | None:
-        """What becomes of the vendor call that is being made; counts it."""
+    def next_fault(self, answers: int = 2) -> CallFault | None:
+        """What becomes of the vendor call that is being made; counts it. One answer alone cannot be shuffled: the next can."""
         self._calls += 1
-        return self._faults.pop(self._calls - 1, None)
+        fault = self._faults.pop(self._calls - 1, None)
+        if fault is not None and fault.fate is Fate.SHUFFLED and answers < 2:
+            self._faults.setdefault(self._calls, replace(fault, nth=self._calls))
+            return None
+        return fault
 
     def reach(self, point: Point) -> None:
         """The worker has come to a point where the schedule may stop it."""
