@@ -52,7 +52,10 @@ class PermissionMissing(ConnectorError):  # noqa: N818
 
 
 class QuotaExhausted(ConnectorError):  # noqa: N818
-    """A vendor limit is used up and the request was not applied. `after` in seconds, `limit` is the rate's name."""
+    """A vendor limit is used up and the request was not applied. `after` in seconds, `limit` is the name of a declared rate.
+
+    Where it names none (so many requests at the same time are no rate), every request of the credential waits.
+    """
 
     def __init__(self, code: str, message: str, after: float, limit: str = "") -> None:
         super().__init__(code, message)

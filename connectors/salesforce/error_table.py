@@ -30,6 +30,7 @@ from connectors.errors import (
 
 DAILY_CALLS = "salesforce-daily-calls"
 CONCURRENT_CALLS = "salesforce-concurrent-calls"
+"""No rate, so none is declared for it: the hub then holds every request of the org back for the pause."""
 CONCURRENT_PAUSE = 5.0  # a place is free as soon as one of the org's long requests ends
 _WORDS = 300
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{2,79}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -31,6 +31,9 @@ T = TypeVar("T")
 LONGEST_WAIT = 5.0
 """Seconds a worker waits for a token before it gives the work back; longer waits belong into the store."""
 
+ANY_REQUEST = Rate("any request", limit=1e6, per=1.0, burst=1_000_000)
+"""The general rate of a connector that declares none: it slows nobody down, but a vendor's stop has a bucket to close."""
+
 
 def take_tokens(session: Session, channel: Channel, operation: str) -> None:
     """Wait for a token of every rate that covers this operation.
@@ -43,10 +46,15 @@ def take_tokens(session: Session, channel: Channel, operation: str) -> None:
 
 
 def _tokens(session: Session, channel: Channel, operation: str) -> None:
-    for rate in channel.capabilities.rates:
-        if not rate.operations or operation in rate.operations:
-            _take_token(session, channel, rate)
+    particular = (rate for rate in channel.capabilities.rates if operation in rate.operations)
+    for rate in (*_general(channel), *particular):
+        _take_token(session, channel, rate)
     channel.connector.pace = _Pace(session, channel)
+
+
+def _general(channel: Channel) -> Sequence[Rate]:
+    """The rates that every request costs."""
+    return tuple(rate for rate in channel.capabilities.rates if not rate.operations) or (ANY_REQUEST,)
 
 
 class _Pace:
@@ -62,12 +70,11 @@ class _Pace:
         if self._first:
             self._first = False
             return
-        for rate in self._channel.capabilities.rates:
-            if not rate.operations:
-                try:
-                    _take_token(self._session, self._channel, rate)
-                except VendorUnavailable as error:
-                    raise Paced("PACED", str(error), error.after, rate.name) from error
+        for rate in _general(self._channel):
+            try:
+                _take_token(self._session, self._channel, rate)
+            except VendorUnavailable as error:
+                raise Paced("PACED", str(error), error.after, rate.name) from error
 
 
 def _take_token(session: Session, channel: Channel, rate: Rate) -> None:
@@ -112,13 +119,15 @@ def _take_token(session: Session, channel: Channel, rate: Rate) -> None:
 
 
 def close_bucket(session: Session, channel: Channel, error: QuotaExhausted) -> None:
-    """The vendor said stop: close the rate it named, or all of them. A bucket of ours that is empty needs no closing."""
+    """The vendor said stop: close the rate it named; when it named none, or none that is declared (so many requests at the
+    same time are no rate), every general one. A bucket of ours that is empty needs no closing.
+    """
     if isinstance(error, Paced):
         return
+    named = [rate for rate in channel.capabilities.rates if rate.name == error.limit]
     with session.database.transaction() as cur:
-        for rate in channel.capabilities.rates:
-            if not error.limit or rate.name == error.limit:
-                limits.close(cur, channel.credential, rate.name, error.after, session.machine.now())
+        for rate in named or _general(channel):
+            limits.close(cur, channel.credential, rate.name, error.after, session.machine.now())
 
 
 def _note(session: Session, channel: Channel, state: str, message: str) -> None:

@@ -292,7 +292,7 @@ def test_a_request_without_a_token_is_not_sent_and_the_write_is_tried_later(worl
     world.hub.intake("sfdc")
     world.hub.push("gam-main")
     assert (sent, world.ads.live("Company"), world.hub.parked()) == (0, [], [])
-    closed = world.hub.session.database.rows("SELECT closed_until FROM bucket")
+    closed = world.hub.session.database.rows("SELECT closed_until FROM bucket WHERE name = 'requests'")
     assert closed == [(None,)], "the vendor did not say stop"
     world.rest(rounds=60)
     assert len(world.ads.live("LineItem")) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from connectors.base import Operation, Page
 from connectors.errors import RetryLater
@@ -39,7 +40,7 @@ def restore(world: World, kept: dict[str, list[tuple[object, ...]]]) -> None:
             cur.executemany(
                 f"INSERT INTO {table.name} ({', '.join(c.name for c in columns)}) OVERRIDING SYSTEM VALUE "
                 f"VALUES ({marks})".encode(),
-                kept[table.name],
+                [[Jsonb(value) if isinstance(value, dict) else value for value in row] for row in kept[table.name]],
             ) if kept[table.name] else None
 
 
