@@ -12,7 +12,7 @@ from hub.errors import NotFound, Refused
 from hub.ops.people import who, why
 from hub.results import AdoptResult
 from hub.session import Channel, Session
-from hub.store import attempts, entities, journal, lanes, parking
+from hub.store import attempts, documents, entities, journal, lanes, parking
 from hub.store.attempts import Attempt
 from hub.store.audit import note
 from hub.store.database import Cursor
@@ -138,6 +138,8 @@ def declare_absent(
             attempts.finish(
                 cur, asked.attempt.id, "retry", now, code="ANSWERED-ABSENT", message=f"{actor}: it does not exist"
             )
+        # What was sent before is answered too; left open, an old key would bring the same question again.
+        attempts.finish_doubtful_creates(cur, asked.lane.id, "retry", now, code="ANSWERED-ABSENT")
         _close(session, cur, asked, f"declared absent by {actor}", reason)
         note(cur, f"{asked.lane.kind}:{entity_id}", "absent", connection=connection, was=gone, note=reason)
     return AdoptResult(connection, asked.lane.kind, entity_id, asked.lane.facet, asked.record, None)
@@ -161,16 +163,29 @@ def _question(session: Session, entity_id: str, connection: str, facet: str | No
             )
         lane = chosen[0]
         last = attempts.last_of(cur, [lane.id]).get(lane.id)
+        if lane.vendor_id is None and last is not None and last.outcome not in {None, "in_doubt"}:
+            # A send that failed for certain says nothing about one before it that nobody answered.
+            last = attempts.doubtful_creates(cur, [lane.id]).get(lane.id)
+        record, mark = _record(cur, channel, lane)
     if lane.state == lanes.IN_FLIGHT:
         raise Refused(
             f"{entity_id} is being sent to {connection} right now. Nothing was changed. Ask again in a minute."
         )
-    mapping = channel.mapping(lane.kind, "out")
-    if mapping is None:
-        raise Refused(f"{connection} has no mapping for {lane.kind}. Nothing was changed. Integration adds one.")
-    capability = channel.capabilities.records.get(mapping.record)
     unanswered = last if last is not None and last.outcome in {None, "in_doubt"} else None
-    return _Question(channel, lane, mapping.record, None if capability is None else capability.mark, unanswered)
+    return _Question(channel, lane, record, mark, unanswered)
+
+
+def _record(cur: Cursor, channel: Channel, lane: Lane) -> tuple[str, str | None]:
+    """The vendor's record type of a lane, and the field that says whose a record is. A document names its own type."""
+    if lane.kind == lanes.DOCUMENT:
+        record = documents.by_ids(cur, lane.connection, [lane.entity_id])[lane.entity_id].record
+    else:
+        mapping = channel.mapping(lane.kind, "out")
+        if mapping is None:
+            raise Refused(f"{channel.name} has no mapping for {lane.kind}. Nothing was changed. Integration adds one.")
+        record = mapping.record
+    capability = channel.capabilities.records.get(record)
+    return record, None if capability is None else capability.mark
 
 
 def _look_at(session: Session, asked: _Question, vendor_id: str) -> Native | None:

@@ -117,15 +117,17 @@ def doubtful_creates(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]
     return {row[1]: Attempt(*row) for row in cur.fetchall()}
 
 
-def finish_doubtful_creates(cur: Cursor, lane_id: int, outcome: str, now: datetime, *, code: str) -> None:
-    """Record what became of every create of a lane that was in doubt: a look-up answers for all that went before it."""
+def finish_doubtful_creates(
+    cur: Cursor, lane_id: int, outcome: str, now: datetime, *, code: str, vendor_id: str | None = None
+) -> None:
+    """Record what became of every create of a lane that is still in doubt: a look-up answers for all that went before it."""
     cur.execute(
         "SELECT id FROM attempt WHERE lane_id = %s AND operation = 'create' AND (outcome IS NULL OR outcome = 'in_doubt') "
         "ORDER BY id",
         (lane_id,),
     )
     for (attempt_id,) in cur.fetchall():
-        finish(cur, attempt_id, outcome, now, code=code)
+        finish(cur, attempt_id, outcome, now, code=code, vendor_id=vendor_id)
 
 
 def first_invoked(cur: Cursor, lane_ids: Sequence[int]) -> dict[tuple[int, str], datetime]:

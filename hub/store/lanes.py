@@ -414,7 +414,7 @@ def of_entity(cur: Cursor, connection: str, entity_id: str) -> list[Lane]:
     """The lanes that carry an entity's own records at a connection, locked for this transaction."""
     cur.execute(
         f"SELECT {_COLUMNS} FROM lane l {_JOIN} WHERE l.connection = %s AND l.entity_id = %s "
-        "AND l.kind IN ('party', 'order', 'line') ORDER BY l.facet, l.id FOR UPDATE OF l",
+        "AND l.kind IN ('party', 'order', 'line', 'document') ORDER BY l.facet, l.id FOR UPDATE OF l",
         (connection, entity_id),
     )
     return [_lane(row) for row in cur.fetchall()]

@@ -140,12 +140,12 @@ def _settle_batch(
 
 
 def _under_an_old_key(channel: Channel, lane: Lane, last: Attempt | None, older: Attempt | None) -> Attempt | None:
-    """The create in doubt that a refused or failed repetition left open; without a look-up it would hold the lane for ever."""
+    """The create in doubt that a refused or failed repetition left open. Unless it is looked up, or shown to a person where no
+    look-up can tell, it goes back and forth between pushing and settling for ever."""
     if older is None or last is None or lane.vendor_id is not None or last.outcome not in {"rejected", "retry"}:
         return None
     capability = channel.capabilities.records.get(older.record)
-    keyed = capability is not None and capability.create is CreateProtocol.NATIVE_KEY and capability.marker is not None
-    return older if keyed else None
+    return older if capability is not None and capability.create is CreateProtocol.NATIVE_KEY else None
 
 
 def _tell(session: Session, cur: Cursor, channel: Channel, lane: Lane, what: str, detail: str) -> None:
@@ -232,6 +232,8 @@ def _present(
         tally["parked"] += 1
         return
     attempts.finish(cur, attempt.id, "created", now, code=attempt.code, message="found by look-up", vendor_id=vendor_id)
+    if capability.create is CreateProtocol.NATIVE_KEY:  # all of them bore one key, so all of them made this one record
+        attempts.finish_doubtful_creates(cur, lane.id, "created", now, code="SAME-KEY", vendor_id=vendor_id)
     if ours:
         lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now)
         parking.resolve(cur, now, "adopted", subject=f"lane:{lane.id}")

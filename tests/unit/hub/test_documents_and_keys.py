@@ -20,7 +20,7 @@ from connectors.base import (
     PushResult,
     RecordCapability,
 )
-from connectors.errors import OutcomeUnknown
+from connectors.errors import OutcomeUnknown, RetryLater
 from hub.errors import DocumentChanged
 from hub.ops.correspondence import mismatches
 from hub.store import lanes
@@ -343,3 +343,152 @@ def test_a_key_lives_as_long_as_a_request_sent_now_ends_within_its_age(
     assert alive(capability, NOON, NOON + timedelta(seconds=passed)) is living
     assert not alive(replace(capability, create=CreateProtocol.PROBE), NOON, NOON)
     assert not alive(capability, None, NOON)
+
+
+# ---------------------------------------------------------------- several sends in doubt
+def outcomes(world: World) -> list[tuple[str, str | None]]:
+    """(outcome, code) of every send of a document, oldest first."""
+    rows = world.hub.session.database.rows(
+        "SELECT a.outcome, a.code FROM attempt a JOIN lane l ON l.id = a.lane_id WHERE l.kind = 'document' ORDER BY a.id"
+    )
+    return [(outcome, code) for outcome, code in rows]
+
+
+def send_in_doubt(world: World, times: int) -> None:
+    """So many requests that never arrive, each under the same living key."""
+    for _ in range(times):
+        world.ads.lose_request()
+        assert world.hub.push("gam-main").in_doubt == 1
+        assert world.hub.settle("gam-main").resent == 1
+        world.machine.advance(301)
+
+
+def not_now(world: World) -> None:
+    """The next send is refused for now: certainly not applied."""
+
+    def busy(*_: object) -> None:
+        raise RetryLater("SERVER_BUSY", "later", after=1)
+
+    world.ads.misbehave.append(busy)
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_proven_absence_answers_for_every_send_under_the_old_key(erp_world: World) -> None:
+    invoice(erp_world)
+    send_in_doubt(erp_world, 3)
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1
+    assert outcomes(erp_world) == [("retry", "PROVEN-ABSENT")] * 3 + [("created", None)]
+    assert mismatches(erp_world.hub.session) == []
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+def test_a_find_answers_for_every_send_under_the_old_key(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.hub.push("gam-main")
+    erp_world.hub.settle("gam-main")
+    erp_world.machine.advance(301)
+    send_in_doubt(erp_world, 2)
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1
+    assert [outcome for outcome, _ in outcomes(erp_world)] == ["created"] * 3, "one creation under one key, sent thrice"
+    assert len(erp_world.ads.calls) == 3
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_certain_failure_hides_no_older_send_in_doubt(erp_world: World, arrived: bool) -> None:
+    invoice(erp_world)
+    if arrived:
+        erp_world.ads.lose_reply()
+    else:
+        erp_world.ads.lose_request()
+    erp_world.hub.push("gam-main")
+    erp_world.hub.settle("gam-main")
+    not_now(erp_world)
+    erp_world.machine.advance(301)
+    assert erp_world.hub.push("gam-main").outcomes["retry"] == 1
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1
+    assert erp_world.ads.finds >= 1
+    absent = [("retry", "PROVEN-ABSENT"), ("retry", "SERVER_BUSY"), ("created", None)]
+    found = [("created", "TIMEOUT"), ("retry", "SERVER_BUSY")]
+    assert outcomes(erp_world) == (found if arrived else absent)
+    assert mismatches(erp_world.hub.session) == []
+
+
+@pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_refusal_hides_no_older_send_in_doubt(erp_world: World, arrived: bool) -> None:
+    def closed(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        return [PushResult(items[0].key, Outcome.REJECTED, code="PERIOD", message="closed", reason="period_closed")]
+
+    invoice(erp_world)
+    if arrived:
+        erp_world.ads.lose_reply()
+    else:
+        erp_world.ads.lose_request()
+    erp_world.hub.push("gam-main")
+    erp_world.hub.settle("gam-main")
+    erp_world.ads.misbehave.append(closed)
+    erp_world.machine.advance(301)
+    erp_world.hub.push("gam-main")
+    assert [item.reason for item in erp_world.hub.parked()] == ["period_closed"]
+    erp_world.machine.advance(25 * 3600)
+    erp_world.hub.replay(reason="period_closed")
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1
+    assert erp_world.ads.finds >= 1
+    assert len(erp_world.ads.calls) == (2 if arrived else 3)
+
+
+@pytest.mark.parametrize("erp_world", [KEYED_BLIND], indirect=True)
+def test_where_nobody_can_look_a_hidden_send_in_doubt_waits_for_a_person_too(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.hub.push("gam-main")
+    erp_world.hub.settle("gam-main")
+    not_now(erp_world)
+    erp_world.machine.advance(301)
+    erp_world.hub.push("gam-main")
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    assert [item.reason for item in erp_world.hub.parked()] == ["ambiguous"]
+    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.ads.calls) == 2
+
+
+@pytest.mark.parametrize("erp_world", [KEYED_BLIND], indirect=True)
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_person_who_says_a_document_is_absent_is_asked_once(erp_world: World, hidden: bool) -> None:
+    invoice(erp_world)
+    send_in_doubt(erp_world, 2)
+    if hidden:
+        not_now(erp_world)
+        erp_world.hub.push("gam-main")
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    assert [item.reason for item in erp_world.hub.parked()] == ["ambiguous"]
+    assert invoices(erp_world) == []
+    erp_world.hub.declare_absent("doc_INV-1", connection="gam-main", by="Dana", note="looked in the ledger")
+    erp_world.rest()
+    assert erp_world.hub.parked() == []
+    assert len(invoices(erp_world)) == 1
+    assert not [outcome for outcome, _ in outcomes(erp_world) if outcome in (None, "in_doubt")]
+
+
+@pytest.mark.parametrize("erp_world", [KEYED_BLIND], indirect=True)
+def test_a_person_may_say_which_record_a_document_in_doubt_is(erp_world: World) -> None:
+    invoice(erp_world)
+    erp_world.ads.lose_reply()
+    erp_world.hub.push("gam-main")
+    erp_world.machine.advance(25 * 3600)
+    erp_world.rest()
+    ((vendor_id, _),) = erp_world.ads.objects["Invoice"].items()
+    erp_world.hub.adopt("doc_INV-1", vendor_id, connection="gam-main", by="Dana", note="found in the ledger")
+    erp_world.rest()
+    assert (erp_world.hub.parked(), len(invoices(erp_world)), len(erp_world.ads.calls)) == ([], 1, 1)
