@@ -56,7 +56,7 @@ def run(*, rounds: int, full: bool) -> list[Measurement | NotRun]:
         python = installed()
     except InstallationError as why:
         return [NotRun(name, str(why))]
-    lines, opportunities = (20_000, 4_000) if full else (10_000, 2_000)
+    lines, opportunities = (20_000, 20_000) if full else (10_000, 2_000)
     return [
         compared(f"{name}: lines", python, "lines", lines, rounds, per_record=1),
         compared(
