@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import audit, bill, delivery, look, mapping_trial, parked_work, reconcile, work
+from cli import audit, bill, delivery, look, mapping_trial, parked_work, reconcile, reports, work
 from cli.demo.run import demo
 from cli.exit_codes import EPILOG, ExitCode
 
@@ -29,6 +29,7 @@ app.command()(work.apply)
 app.command()(look.status)
 app.command()(look.trace)
 app.command()(bill.why)
+app.command()(reports.report)
 app.command()(look.parked)
 app.command()(parked_work.replay)
 app.command()(parked_work.ignore)

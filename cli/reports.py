@@ -1,0 +1,74 @@
+"""The verb `report`: one money report as a table, JSON, CSV or Parquet, or the ledger file."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from cli.desk import ConfigOption, JsonOption, opened
+from hub.errors import Refused
+from hub.reports import NAMES, Kind, Report, Selection
+from hub.reports import report as money_report
+from hub.reports.export import as_text, write_csv, write_parquet
+from hub.store.money_reports import SUMMARIES
+
+SHOWN = 50
+"""Rows of a table; every other form holds all."""
+
+
+class Form(StrEnum):
+    """How a report is shown."""
+
+    TABLE = "table"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(NAMES)}")],
+    by: Annotated[str, typer.Option("--by", help=f"What the summary is by: {', '.join(SUMMARIES)}")] = "order",
+    period: Annotated[str | None, typer.Option("--period", metavar="YYYY-MM", help="One month")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="YYYY-MM", help="The first month")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="YYYY-MM", help="The last month, included")] = None,
+    form: Annotated[Form, typer.Option("--format", help="Table, CSV or Parquet")] = Form.TABLE,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of stdout")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Booked, delivered, billable, billed and paid; discrepancies, accruals, make-goods, documents. Reads only."""
+    with opened(config, as_json) as (desk, hub):
+        chosen = Selection.of(since or period, until or period, by)
+        if form is Form.PARQUET and out is None:
+            raise Refused("Parquet is no text. Nothing was written. Name a file with --out.")
+        answer = money_report(hub.session, name, chosen)
+        if form is Form.PARQUET and out is not None:
+            write_parquet(answer, out)
+        elif form is Form.CSV and out is not None:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                write_csv(answer, file)
+        elif form is Form.CSV:
+            write_csv(answer, sys.stdout)
+        else:
+            desk.answer(answer.as_dict(), *_table(answer))
+        if out is not None and form is not Form.TABLE:
+            desk.say(f"{len(answer.rows):,} rows in {out}.")
+
+
+def _table(answer: Report) -> list[Table | Text]:
+    shown = [column for column in answer.columns if not column.name.endswith("_id")]
+    places = [answer.columns.index(column) for column in shown]
+    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    for column in shown:
+        right = column.kind in (Kind.MONEY, Kind.COUNT)
+        table.add_column(column.name.replace("_", " "), justify="right" if right else "left", overflow="fold")
+    for row in answer.rows[:SHOWN]:
+        table.add_row(*(Text(as_text(row[place])) for place in places))
+    if len(answer.rows) > SHOWN:
+        return [table, Text(f"… and {len(answer.rows) - SHOWN:,} more (--json and --format csv hold all).")]
+    return [table] if answer.rows else [Text("Nothing to report.")]
