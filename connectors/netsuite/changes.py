@@ -7,54 +7,21 @@ applied to are shown with them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from connectors.base import Native, Page, ReadRecord
-from connectors.errors import Misconfigured
 from connectors.netsuite.error_table import odd_reply
 from connectors.netsuite.session import Row
 from connectors.netsuite.suiteql import instant, is_id, read_wall, wall, wall_start
-
-BEGINNING = "{}"
+from connectors.position import Position, furthest, number, position
+from connectors.position import wall as kept_wall
 
 Ask = Callable[[str], list[Row]]
 """Reads the first rows behind a condition, in (lastmodifieddate, id) order, with `id` and `changed`."""
 Show = Callable[[Sequence[Row]], Sequence[Sequence[tuple[str, Native]]]]
 """For each row the records to show for it, (id, record)."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
-    """The last row of a stream that was read: the account's wall time, and an internal id."""
-
-    changed: datetime
-    number: int
-
-    def cursor(self) -> str:
-        """As the opaque text the engine keeps."""
-        return json.dumps({"t": self.changed.isoformat(), "id": self.number}, separators=(",", ":"))
-
-
-def position(cursor: str | None) -> Position | None:
-    """The position a cursor stands for; None is the beginning. Raises Misconfigured for text that is no cursor."""
-    if cursor is None or cursor == BEGINNING:
-        return None
-    try:
-        kept = json.loads(cursor)
-        at = datetime.fromisoformat(kept["t"])
-        if at.tzinfo is not None or type(kept["id"]) is not int:
-            raise ValueError("no position")
-        return Position(at, kept["id"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise Misconfigured(
-            "CURSOR-UNREADABLE",
-            "The stored cursor is not one of this connector's. Nothing is read. An administrator resets the stream's cursor; "
-            "reading from the beginning loses nothing.",
-        ) from error
 
 
 def read_changes(
@@ -65,11 +32,11 @@ def read_changes(
     The cursor of a page never lies behind the one given: a run that ends inside the overlap must not creep backwards. A
     record that several rows of one page lead to is shown once, at the first.
     """
-    begun = position(cursor)
+    begun = position(cursor, kept_wall, number)
     condition = f"{column}.id > 0"
     if begun is not None:
         condition = f"{column}.lastmodifieddate >= {wall(wall_start(instant(begun.changed, zone) - overlap, zone))}"
-    last: Position | None = None
+    last: Position[int] | None = None
     while True:
         rows = ask(condition)
         times: list[datetime] = []
@@ -84,16 +51,15 @@ def read_changes(
             for native_id, native in shown:
                 records.setdefault(native_id, ReadRecord(native_id, at, native))
         complete = len(rows) < page_size
-        newest = max((p for p in (begun, last) if p is not None), default=None)
-        yield Page(list(records.values()), newest.cursor() if newest else BEGINNING, last=complete)
+        yield Page(list(records.values()), furthest(begun, last), last=complete)
         if complete or last is None:
             return
         there = wall(last.changed)
         stamp = f"{column}.lastmodifieddate"
-        condition = f"({stamp} > {there} OR ({stamp} = {there} AND {column}.id > {last.number}))"
+        condition = f"({stamp} > {there} OR ({stamp} = {there} AND {column}.id > {last.native_id}))"
 
 
-def _position(row: Mapping[str, str]) -> Position:
+def _position(row: Mapping[str, str]) -> Position[int]:
     if not is_id(row.get("id")):
         raise odd_reply("a row has no id")
     try:

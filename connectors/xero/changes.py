@@ -7,52 +7,18 @@ holds whole seconds). Part payments and set-off credits change the invoice's own
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.base import Native, Page, ReadRecord
-from connectors.errors import Misconfigured
+from connectors.position import Position, furthest, instant, position
 from connectors.xero.elements import is_uuid
 from connectors.xero.error_table import Effect, unreadable
-
-BEGINNING = "{}"
 
 Rows = list[dict[str, Any]]
 Ask = Callable[[datetime | None, int], Rows]
 """Reads one page of what changed since a moment (None: all), in the order of UpdatedDateUTC."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
-    """The last record of a stream that was read."""
-
-    modified_at: datetime
-    native_id: str
-
-    def cursor(self) -> str:
-        """As the opaque text the engine keeps."""
-        return json.dumps({"t": self.modified_at.isoformat(), "id": self.native_id}, separators=(",", ":"))
-
-
-def position(cursor: str | None) -> Position | None:
-    """The position a cursor stands for; None is the beginning. Raises Misconfigured for text that is no cursor."""
-    if cursor is None or cursor == BEGINNING:
-        return None
-    try:
-        kept = json.loads(cursor)
-        at = datetime.fromisoformat(kept["t"])
-        if at.tzinfo is None or not is_uuid(kept["id"]):
-            raise ValueError("no position")
-        return Position(at.astimezone(UTC), kept["id"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise Misconfigured(
-            "CURSOR-UNREADABLE",
-            "The stored cursor is not one of this connector's. Nothing is read. An administrator resets the stream's cursor; "
-            "reading from the beginning loses nothing.",
-        ) from error
 
 
 def read_changes(
@@ -68,8 +34,8 @@ def read_changes(
 
     The cursor of a page never lies behind the one given: a run that ends inside the overlap must not creep backwards.
     """
-    begun = position(cursor)
-    since = _whole(begun.modified_at - overlap) if begun else None
+    begun = position(cursor, instant, _uuid)
+    since = _whole(begun.changed - overlap) if begun else None
     page, newest = 1, begun
     seen: dict[str, datetime] = {}
     stale = 0
@@ -98,7 +64,7 @@ def read_changes(
         stale = 0 if fresh else stale + 1
         if not complete and stale * page_size > len(seen):
             raise unreadable("the same page over and over", "a page", Effect.READ)
-        yield Page(fresh, newest.cursor() if newest else BEGINNING, last=complete)
+        yield Page(fresh, furthest(newest), last=complete)
         if complete or last is None:
             return
         # One second early: whether the header's own second is among what changed since is not documented.
@@ -113,3 +79,9 @@ def read_changes(
 
 def _whole(at: datetime) -> datetime:
     return at.replace(microsecond=0)
+
+
+def _uuid(kept: object) -> str:
+    if not isinstance(kept, str) or not is_uuid(kept):
+        raise ValueError("no id")
+    return kept

@@ -29,8 +29,9 @@ from connectors.base import (
 )
 from connectors.billing_document import Kind
 from connectors.errors import Misconfigured, SchemaDrift
+from connectors.position import BEGINNING
 from connectors.xero import preflight, schemas
-from connectors.xero.changes import BEGINNING, read_changes
+from connectors.xero.changes import read_changes
 from connectors.xero.contacts import Contacts
 from connectors.xero.documents import document
 from connectors.xero.elements import elements, is_uuid

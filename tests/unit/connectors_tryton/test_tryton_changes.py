@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from connectors.errors import Misconfigured, RetryLater
-from connectors.tryton.changes import position, read_changes
+from connectors.position import instant, number, position
+from connectors.tryton.changes import read_changes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -65,13 +66,15 @@ def test_a_run_inside_the_overlap_keeps_its_cursor() -> None:
     table = Table(100)
     cursor = list(table.read(None))[-1].cursor
     table.rows = [{"id": 2, "last_modified_at": START + timedelta(seconds=50)}]
-    assert position(list(table.read(cursor, overlap=60))[-1].cursor) == position(cursor)
+    assert position(list(table.read(cursor, overlap=60))[-1].cursor, instant, number) == position(
+        cursor, instant, number
+    )
 
 
 def test_an_empty_stream_has_a_cursor_that_reads_from_the_beginning() -> None:
     (page,) = Table().read(None)
     assert page.last
-    assert position(page.cursor) is None
+    assert position(page.cursor, instant, number) is None
 
 
 @pytest.mark.parametrize(
