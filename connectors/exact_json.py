@@ -1,4 +1,5 @@
-"""JSON with exact numbers: fractions as Decimal, whole numbers as int, and never a float on either way.
+"""JSON with exact numbers: fractions as Decimal, whole numbers as int (Decimal beyond 64
+bits), and never a float on either way.
 
 What is read is of any origin and bounded in depth and digits; half surrogates and NUL, which no database takes, are shown as
 U+FFFD.
@@ -24,6 +25,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """Escapes that the quick reader takes otherwise than the thorough one: of NUL and of halves of a surrogate pair."""
 _TOO_LARGE = 10**MOST_DIGITS
+_WORD = 2**63
 
 
 class Unreadable(ValueError):  # noqa: N818
@@ -47,10 +49,9 @@ def read(body: bytes, dropped: Collection[str] = frozenset()) -> Any:
                 value = _thorough(body)
         else:
             value = _thorough(body)
-        _strip(value, dropped, 0)
+        return _settled(value, dropped, 0)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"the body is not the JSON expected ({type(error).__name__})") from error
-    return value
 
 
 def decimal(text: str) -> Decimal:
@@ -88,9 +89,9 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _strip(value: Any, dropped: Collection[str], depth: int) -> None:
-    """Check depth and whole numbers, and take members out where they are: building every record anew would cost more than
-    reading it."""
+def _settled(value: Any, dropped: Collection[str], depth: int) -> Any:
+    """The value with depth and whole numbers checked, and members taken out where they are: building every record anew
+    would cost more than reading it."""
     kind = value.__class__
     if kind is dict:
         for name in dropped:
@@ -99,19 +100,31 @@ def _strip(value: Any, dropped: Collection[str], depth: int) -> None:
     elif kind is list:
         inners = value
     else:
-        inners = ()
-        if kind is int and not -_TOO_LARGE < value < _TOO_LARGE:
-            raise ValueError("a number beyond anything a vendor holds")
+        return _narrow(value)
     if depth > MOST_DEPTH:
         raise ValueError("nested too deeply")
+    wide = False
     for inner in inners:
         kind = inner.__class__
         if kind is str or inner is None:
             continue
         if kind is dict or kind is list:
-            _strip(inner, dropped, depth + 1)
-        elif kind is int and not -_TOO_LARGE < inner < _TOO_LARGE:
-            raise ValueError("a number beyond anything a vendor holds")
+            _settled(inner, dropped, depth + 1)
+        elif kind is int and not -_WORD <= inner < _WORD:
+            wide = True
+    if wide:
+        for key, inner in list(value.items() if value.__class__ is dict else enumerate(value)):
+            value[key] = _narrow(inner)
+    return value
+
+
+def _narrow(value: Any) -> Any:
+    """A whole number beyond 64 bits as Decimal, because the store's encoder takes no larger int; anything else as it is."""
+    if value.__class__ is not int or -_WORD <= value < _WORD:
+        return value
+    if not -_TOO_LARGE < value < _TOO_LARGE:
+        raise ValueError("a number beyond anything a vendor holds")
+    return Decimal(value)
 
 
 def write(value: object, form: Callable[[object], object] | None = None) -> bytes:
