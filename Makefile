@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TOOLS := .tools
 ARGS ?=
 
-.PHONY: demo test scenario tryton lint types imports deps check bench simulate soak kill lock clean
+.PHONY: demo test scenario tryton beancount lint types imports deps check bench simulate soak kill lock clean
 
 $(VENV)/.installed: requirements/orderhub.lock pyproject.toml .ci/install
 	PYTHON=$(PYTHON) VENV=$(VENV) bash .ci/install
@@ -67,10 +67,18 @@ $(TOOLS)/tryton/.installed: requirements/tryton.lock $(VENV)/.installed
 
 tryton: $(TOOLS)/tryton/.installed
 
+# Checks the ledger file. GPL-2, so an environment and a process of its own.
+$(TOOLS)/beancount/.installed: requirements/beancount.lock $(VENV)/.installed
+	$(BIN)/python -m venv $(TOOLS)/beancount
+	if $(BIN)/uv pip sync --quiet --python $(TOOLS)/beancount/bin/python --require-hashes requirements/beancount.lock; \
+	  then touch $@; else rm -rf $(TOOLS)/beancount; echo "Beancount could not be installed; going on without it"; fi
+
+beancount: $(TOOLS)/beancount/.installed
+
 # One universal lock for Python 3.11-3.13; it holds hashes and no index address.
 lock: $(VENV)/.installed
 	$(BIN)/uv pip compile requirements/dev.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate -o requirements/orderhub.lock
 
 clean:
-	rm -rf .venv .tools/mitmproxy .tools/tryton .orderhub
+	rm -rf .venv .tools/mitmproxy .tools/tryton .tools/beancount .orderhub

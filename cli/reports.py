@@ -16,6 +16,7 @@ from hub.errors import Refused
 from hub.reports import NAMES, Kind, Report, Selection
 from hub.reports import report as money_report
 from hub.reports.export import as_text, write_csv, write_parquet
+from hub.reports.ledger import ledger
 from hub.store.money_reports import SUMMARIES
 
 SHOWN = 50
@@ -31,7 +32,7 @@ class Form(StrEnum):
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(NAMES)}")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(NAMES)}, ledger")],
     by: Annotated[str, typer.Option("--by", help=f"What the summary is by: {', '.join(SUMMARIES)}")] = "order",
     period: Annotated[str | None, typer.Option("--period", metavar="YYYY-MM", help="One month")] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="YYYY-MM", help="The first month")] = None,
@@ -41,11 +42,17 @@ def report(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Booked, delivered, billable, billed and paid; discrepancies, accruals, make-goods, documents. Reads only."""
+    """Booked, delivered, billable, billed and paid; discrepancies, accruals, make-goods, documents. Reads only.
+
+    `ledger` is a file for Beancount: invoices, credit memos, commission, tax and payments.
+    """
     with opened(config, as_json) as (desk, hub):
         chosen = Selection.of(since or period, until or period, by)
         if form is Form.PARQUET and out is None:
             raise Refused("Parquet is no text. Nothing was written. Name a file with --out.")
+        if name == "ledger":
+            _write_ledger(ledger(hub.session, chosen), out)
+            return
         answer = money_report(hub.session, name, chosen)
         if form is Form.PARQUET and out is not None:
             write_parquet(answer, out)
@@ -58,6 +65,13 @@ def report(
             desk.answer(answer.as_dict(), *_table(answer))
         if out is not None and form is not Form.TABLE:
             desk.say(f"{len(answer.rows):,} rows in {out}.")
+
+
+def _write_ledger(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
 
 
 def _table(answer: Report) -> list[Table | Text]:
