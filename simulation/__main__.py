@@ -25,7 +25,7 @@ from simulation.shrinking import shrink
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m simulation", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=None, help="how many schedules (200; 0 with --mutants)")
+    parser.add_argument("--seeds", type=int, default=None, help="how many schedules (2000; 0 with other suites)")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
     parser.add_argument("--backwards", action="store_true", help="the seeds from the last to the first")
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 stack.enter_context(named(name).at_work())
             return _replay(asked.replay, shrinking=asked.shrink)
     other = asked.mutants or asked.mutant or asked.exhaustive or asked.timing
-    seeds = asked.seeds if asked.seeds is not None else 0 if other else 200
+    seeds = asked.seeds if asked.seeds is not None else 0 if other else 2000
 
     def say(text: str) -> None:
         if not asked.json:

@@ -26,7 +26,7 @@ class Catch:
 
     def __str__(self) -> str:
         if self.invariant is None:
-            return f"{self.mutant}: survived {self.seeds} seeds"
+            return f"{self.mutant}: survived {self.seeds} seeds{f', but {self.sentence}' if self.sentence else ''}"
         return (
             f"{self.mutant}: caught by {self.invariant} after {self.seeds} seeds ({self.sentence[:140]})\n"
             f"  replay it with: python -m simulation --replay {self.seed} --mutant {shlex.quote(self.mutant)}"
@@ -38,14 +38,16 @@ def catch(arena: Arena, mutant: Mutant, start: int, most: int) -> Catch:
 
     A worker that ends with an error of its program does not count: that is what a mutant does that no longer fits the engine.
     """
+    stumbled = ""
     with mutant.at_work():
         for number in range(most):
             report = run(arena, generate(start + number))
             promises = [violation for violation in report.violations if violation.invariant != "crash"]
+            stumbled = next((str(violation) for violation in report.violations if violation not in promises), stumbled)
             if promises:
                 first = promises[0]
                 return Catch(mutant.name, number + 1, first.invariant, first.sentence, start + number)
-    return Catch(mutant.name, most, None)
+    return Catch(mutant.name, most, None, stumbled)
 
 
 def named(name: str) -> Mutant:

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from connectors.base import CreateProtocol, RecordCapability
 from hub.encoding import decode, encode
 from hub.store import documents, lanes
-from hub.sync import native_keys, prepare
+from hub.sync import native_keys, prepare, repeat
 from hub.sync import settle as settling
 from simulation.mutants import MUTANTS, Mutant, Patches, _wrap
 
@@ -32,7 +32,13 @@ def _key_of_each_send() -> Patches:
 
         return keyed
 
-    return [_wrap(prepare, "_document", make)]
+    def repeated(again: Any) -> Any:
+        def renewed(item: Any, first: Any, capability: RecordCapability) -> Any:
+            return item if capability.create is CreateProtocol.NATIVE_KEY else again(item, first, capability)
+
+        return renewed
+
+    return [_wrap(prepare, "_document", make), _wrap(repeat, "_repeated", repeated)]
 
 
 def _document_rewritten() -> Patches:

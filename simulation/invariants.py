@@ -37,8 +37,8 @@ from simulation.world import World
 
 def after_verb(world: World) -> None:
     """Everything that must hold between any two steps. Raises InvariantBroken."""
-    references, unproven, same, missing, changes, lanes, silent, refused, facts, stale, documents, held = answers(
-        world.arena, questions.AFTER_VERB
+    references, unproven, same, missing, changes, lanes, silent, refused, facts, stale, documents, held, undated = (
+        answers(world.arena, questions.AFTER_VERB)
     )
     _references(world, references)
     for lane_id, kind, entity_id, version in unproven:
@@ -60,6 +60,8 @@ def after_verb(world: World) -> None:
     _facts(world, facts)
     for line_id, day in stale:
         world.broken("I15", f"the current number of {line_id} on {day} is not its newest fact")
+    for line_id, day, as_of in undated:
+        world.broken("I15", f"no report of {as_of} was asked for, and the fact of {line_id} on {day} bears this time")
     bookkeeping.check_kept(world, documents)
 
 

@@ -564,17 +564,16 @@ def _cut_report_is_kept() -> Patches:
     return [_wrap(pull, "_checked", make)]
 
 
-def _old_report_wins() -> Patches:
-    def make(last: Any) -> Any:
-        return lambda cur, connection: None
+def _report_antedated() -> Patches:
+    """Numbers are dated otherwise than by when their report was asked for: which of two is newer cannot be told any more."""
 
-    def older(merge: Any) -> Any:
+    def make(merge: Any) -> Any:
         def backwards(cur: Any, connection: str, as_of: Any, job_id: str) -> Any:
             return merge(cur, connection, as_of - timedelta(days=3), job_id)
 
         return backwards
 
-    return [_wrap(facts, "merge", older)]
+    return [_wrap(facts, "merge", make)]
 
 
 def _plan_remembers() -> Patches:
@@ -592,13 +591,14 @@ def _plan_remembers() -> Patches:
 
 def _versions_without_news() -> Patches:
     def make(put: Any) -> Any:
-        return lambda session, cur, channel, incoming, model, known, **more: put(
+        return lambda session, cur, channel, incoming, model, known, *rest, **more: put(
             session,
             cur,
             channel,
             incoming,
             model,
             None if known is None else replace(known, content_hash=_NEVER),
+            *rest,
             **more,
         )
 
@@ -655,7 +655,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("delivery overwritten", "facts are immutable", _delivery_overwritten),
     Mutant("partial report replaces", "absent is not zero", _partial_report_replaces),
     Mutant("cut report is kept", "a report is loaded whole or not at all", _cut_report_is_kept),
-    Mutant("old report wins", "the newest as-of holds", _old_report_wins),
+    Mutant("report antedated", "a number bears the time of its report", _report_antedated),
     Mutant("a look writes", "plan, status and trace write nothing", _plan_remembers),
     Mutant("versions without news", "a version has news", _versions_without_news),
 )

@@ -92,7 +92,9 @@ def edit_order(world: World, rng: Random, step: Step) -> None:
     if order is not None:
         change: Mapping[str, object] = rng.choice(
             [
-                {"Name": f"Spring {order} {rng.randrange(5)}"},
+                {
+                    "Name": f"Spring {order} {rng.randrange(5)}{rng.choice(['', '', ' '])}"
+                },  # a blank at the end is no news
                 {"PO_Number__c": f"PO-{rng.randrange(9)}"},
                 {"Description": rng.choice(["call first", "urgent", None])},
             ]

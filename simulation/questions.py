@@ -42,11 +42,13 @@ SELECT d.line_id, d.day FROM delivery_day d LEFT JOIN LATERAL (
  AND f.day = d.day ORDER BY f.as_of DESC LIMIT 1) f ON true
  WHERE (f.as_of, f.impressions, f.clicks) IS DISTINCT FROM (d.as_of, d.impressions, d.clicks);
 SELECT document_id, record, payload FROM document ORDER BY 1;
-SELECT c.id, c.waits_for FROM change c JOIN entity e ON e.id = c.waits_for WHERE c.status = 'held' ORDER BY 1
+SELECT c.id, c.waits_for FROM change c JOIN entity e ON e.id = c.waits_for WHERE c.status = 'held' ORDER BY 1;
+SELECT f.line_id, f.day, f.as_of FROM delivery_fact f WHERE NOT EXISTS (
+ SELECT 1 FROM delivery_job j WHERE j.connection = f.source AND j.as_of = f.as_of) ORDER BY 1, 2, 3
 """)
 """References · acknowledged without evidence · versions without news · versions missing · changes without a verdict ·
 lanes in no state · lanes and changes parked in silence · facts · current numbers that are not the newest · documents ·
-changes that wait for what is there."""
+changes that wait for what is there · facts of no report."""
 
 PENDING = _each("""
 SELECT connection, state, count(*), min(not_before), min(lease_until) FROM lane

@@ -54,7 +54,7 @@ _VERBS: Mapping[str, int] = {
 }
 _WAITS = (1.0, 3.0, 6.0, 11.0, 31.0, 61.0, 66.0, 130.0, 300.0, 601.0, 700.0)
 _BEYOND_LEASE = (601.0, 700.0)
-_DOUBTFUL = frozenset({Fate.LOST_REQUEST, Fate.LOST_REPLY, Fate.LATE_COMMIT, Fate.GARBLED_REPLY, Fate.CONNECTOR_BUG})
+_SHORT_WAITS = (6.0, 11.0, 31.0, 61.0)
 _INNER = (
     "wait",
     "settle_ads",
@@ -117,21 +117,33 @@ def generate(seed: int, terms: Terms | None = None) -> Schedule:
     count = 60 + int(140 * rng.random() ** 4)
     steps = [Step("new_deal", rng.getrandbits(32)), Step("intake", rng.getrandbits(32))]
     while len(steps) < count:
-        steps.append(_step(rng))
-        if _leaves_doubt(steps[-1]) and rng.random() < 0.25:
-            steps += _meanwhile(rng)
+        steps += _scene(rng) if rng.random() < 0.02 else [_step(rng)]
     return Schedule(seed, terms or drawn, tuple(steps))
 
 
-def _leaves_doubt(step: Step) -> bool:
-    return step.what == "push_ads" and any(fault.fate in _DOUBTFUL for fault in step.faults)
+def _scene(rng: Random) -> list[Step]:
+    """Steps that seldom come in this order by themselves: the work of a worker that stands still is taken over, or what is in
+    doubt is renamed at its source before it is settled."""
+    begin = [_deed(rng, rng.choice(["new_deal", "edit_line", "edit_order", "rename_account"])), _plain(rng, "intake")]
+    if rng.random() < 0.5:
+        crash = Crash(Point.BEGIN, rng.randrange(3, 30), Stop.STALL, _takeover(rng, "push_ads"))
+        return [*begin, Step("push_ads", rng.getrandbits(32), 1, crash=crash)]
+    fault = CallFault(rng.randrange(3), rng.choice([Fate.LATE_COMMIT, Fate.LOST_REQUEST]), rng.getrandbits(32))
+    renamed = [_deed(rng, rng.choice(["edit_order", "rename_account", "rename_account"])), _plain(rng, "intake")]
+    wait = Step("wait", rng.getrandbits(32), amount=rng.choice(_SHORT_WAITS))
+    push = Step("push_ads", rng.getrandbits(32), 1, faults=(fault,))
+    return [*begin, push, *renamed, wait, _plain(rng, "settle_ads"), _plain(rng, "push_ads")]
 
 
-def _meanwhile(rng: Random) -> list[Step]:
-    """What is in doubt changes at its source before it is settled: drawn freely, these five seldom come in this order."""
-    deed = _deed(rng, rng.choice(["edit_order", "edit_line", "rename_account"]))
-    rest_of_it = [Step("intake", rng.getrandbits(32)), _deed(rng, "wait")]
-    return [deed, *rest_of_it, Step("settle_ads", rng.getrandbits(32)), Step("push_ads", rng.getrandbits(32))]
+def _plain(rng: Random, what: str) -> Step:
+    return Step(what, rng.getrandbits(32))
+
+
+def _takeover(rng: Random, what: str) -> tuple[Step, ...]:
+    """The lease of a worker that stands still runs out, and another one does its work."""
+    taken = (what.replace("push", "settle"), what) if what.startswith("push") else (what,)
+    wait = Step("wait", rng.getrandbits(32), amount=rng.choice(_BEYOND_LEASE))
+    return (wait, *(_plain(rng, verb) for verb in taken))
 
 
 def _chosen(rng: Random, weights: Mapping[str, int]) -> str:
@@ -185,9 +197,7 @@ def _inner(rng: Random, how: Stop, what: str) -> tuple[Step, ...]:
     if how is not Stop.STALL:
         return ()
     if rng.random() < 0.5:
-        taken = (what.replace("push", "settle"), what) if what.startswith("push") else (what,)
-        wait = Step("wait", rng.getrandbits(32), amount=rng.choice(_BEYOND_LEASE))
-        return (wait, *(Step(verb, rng.getrandbits(32)) for verb in taken))
+        return _takeover(rng, what)
     steps = []
     for _ in range(rng.choice([1, 2, 3, 4])):
         what = rng.choice(_INNER)
