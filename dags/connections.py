@@ -22,6 +22,7 @@ from connectors.base import (
     ObservesRecords,
     PushesRecords,
     ReadsChanges,
+    ReportsBilling,
     ReportsDelivery,
 )
 from connectors.discovery import load as load_connector
@@ -48,6 +49,8 @@ class Flow(StrEnum):
     MIRROR = "mirror"
     CHECK = "check"
     CENSUS = "census"
+    BILLING_CLOSE = "billing_close"
+    BILLING_BACK = "billing_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ def _clocked(configuration: Configuration, name: str) -> ClockedConnection:
         flows.add(Flow.CENSUS)
     if _can(kind, ReportsDelivery):
         flows.add(Flow.DELIVERY)
+    if _can(kind, ReportsBilling):
+        flows |= {Flow.BILLING_CLOSE, Flow.BILLING_BACK}
     seconds = settings.intake_every_seconds if settings is not None else DEFAULT_INTAKE_SECONDS
     return ClockedConnection(name, connector, frozenset(flows), seconds, _can(kind, ComparesRecords))
 

@@ -23,6 +23,8 @@ DEFAULTS = {
     Flow.DELIVERY: "15 6 * * *",
     Flow.CHECK: "1h",
     Flow.CENSUS: "30 3 * * 0",
+    Flow.BILLING_CLOSE: "0 8 5 * *",
+    Flow.BILLING_BACK: "1h",
 }
 """Intake has its own setting per connection (`intake_every_seconds`). Ad servers finish a day's figures overnight."""
 

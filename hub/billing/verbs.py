@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from hub.billing import approving, closing, entering, exporting, preparing, reading_back, replaying, sending
 from hub.billing import review as reviewing
@@ -35,6 +36,11 @@ class Billing:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+
+    def last_month(self) -> str:
+        """The month before this one, in business time: what a close is due for."""
+        first = self.session.business.now().date().replace(day=1)
+        return (first - timedelta(days=1)).isoformat()[:7]
 
     @anchored
     def prepare(self, period: str, *, by: str | None) -> PreparedSummary:

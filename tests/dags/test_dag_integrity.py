@@ -153,6 +153,6 @@ def test_parsing_loads_no_vendor_sdk_and_no_database_driver(configuration_file: 
 def test_an_unusable_configuration_is_an_import_error_with_its_sentence(tmp_path: Path) -> None:
     seen = parse_in_a_fresh_process(tmp_path / "absent.yaml")
     assert seen["dags"] == []
-    assert len(seen["errors"]) == 8
+    assert len(seen["errors"]) == 10
     for text in seen["errors"].values():
         assert "There is no configuration file" in text
