@@ -38,7 +38,8 @@ def approve(session: Session, period: BillingPeriod, review_hash: str, by: str |
 
 
 def _check(cur: Cursor, period: BillingPeriod, wanted: str, up: review.Content, actor: str) -> None:
-    earlier = billing_periods.approval(cur, wanted) if wanted else None
+    # Figures that changed and changed back have a hash that was approved before, and are approved once more.
+    earlier = billing_periods.approval(cur, wanted) if wanted and wanted != up.hash else None
     if earlier is not None:
         raise Refused(
             f"These figures of {period.label} were approved by {earlier[0]} already. Nothing was approved twice. Nobody needs "

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from hub.billing.counts import Counts, LineCycles, PeriodCount, counts_of
 from hub.billing.rules import (
     Billable,
@@ -112,6 +114,10 @@ def contracts(cur: Cursor, line_ids: Sequence[str], period: BillingPeriod) -> li
 def files(session: Session, cur: Cursor, line_ids: Sequence[str], period: BillingPeriod) -> list[LineFile]:
     """All that is known of these lines, in the order of their ids."""
     found = {one.line.id: one for one in contracts(cur, line_ids, period)}
+    for known in billing_periods.of_lines(cur, list(found)):
+        found[known.line_id].periods[known.period_start] = known
+    for file in found.values():
+        file.cycles = _with_billed(file.cycles, [known for known in file.periods.values() if known.locked])
     counts: Counts = counts_of(
         session,
         cur,
@@ -123,13 +129,33 @@ def files(session: Session, cur: Cursor, line_ids: Sequence[str], period: Billin
         found[entered.line_id].inputs.setdefault(entered.period_start, {})[entered.kind] = entered
     for document, position in billing_documents.positions_of_lines(cur, list(found)):
         found[position.line_id].positions.append((document, position))
-    for one in billing_periods.of_lines(cur, list(found)):
-        found[one.line_id].periods[one.period_start] = one
     return list(found.values())
 
 
+def _with_billed(cycles: tuple[BillingPeriod, ...], locked: Sequence[StoredPeriod]) -> tuple[BillingPeriod, ...]:
+    """The months of the flight and those that were billed before it was moved: what is billed stays under the cap."""
+    first = min([cycles[0].start, *(one.period_start for one in locked)])
+    last = max([cycles[-1].end, *(one.period_end for one in locked)])
+    months = [BillingPeriod.month(first.year, first.month)]
+    while months[-1].end < last:
+        months.append(BillingPeriod.month(months[-1].end.year, months[-1].end.month))
+    return tuple(months)
+
+
+def contradiction(file: LineFile, error: ValueError) -> str:
+    """What is said when the contract and what was billed cannot both be true (another currency than the one billed in)."""
+    if isinstance(error, ValidationError):
+        said = "; ".join(str(fault["msg"]).removeprefix("Value error, ") for fault in error.errors())
+    else:
+        said = str(error)
+    return (
+        f"Line {file.line.id} contradicts what was billed of it: {said}. Nothing is billed or corrected for it. Sales puts the "
+        "contract right at its source, or Finance bills the rest by hand."
+    )
+
+
 def case(file: LineFile, period: BillingPeriod, now: datetime, terms: Terms = CONTRACT) -> LinePeriodCase:
-    """The case of one period as things stand. pydantic.ValidationError when what is stored contradicts itself."""
+    """The case of one period as things stand. ValueError when what is stored contradicts itself; see `contradiction`."""
     line, order = file.line, file.order
     if terms != CONTRACT:
         line = line.model_copy(update={"terms": terms.of(file.terms)})

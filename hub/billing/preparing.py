@@ -28,6 +28,8 @@ BILLABLE_ORDERS = (
 )
 """Orders whose delivery is owed; of a cancelled one, what was delivered before."""
 
+CONTRADICTION = "CONTRACT-CONTRADICTS"
+
 CHUNK = 400
 """Lines in one transaction, orders whole."""
 
@@ -113,7 +115,12 @@ def _calculate(
     known = file.periods.get(period.start)
     if period not in file.cycles or (known is not None and known.locked) or (known is None and never_ran(file, period)):
         return False
-    case = cases.case(file, period, session.business.now())
+    try:
+        case = cases.case(file, period, session.business.now())
+    except ValueError as error:
+        sentence = cases.contradiction(file, error)
+        blocked.append(BlockedPeriod(file.line.id, file.order.id, CONTRADICTION, sentence))
+        return True
     result = payable(file, case)
     if isinstance(result, Blocked):
         problem = result.problems[0]

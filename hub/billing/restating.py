@@ -87,7 +87,12 @@ def _of_line(
         stored = file.periods.get(cycle.start)
         if stored is None or not stored.locked or cycle.start > until.start:
             continue
-        case = cases.case(file, cycle, now)
+        try:
+            case = cases.case(file, cycle, now)
+        except ValueError as error:
+            sentence = cases.contradiction(file, error)
+            found.blocked.append(BlockedPeriod(file.line.id, file.order.id, "CONTRACT-CONTRADICTS", sentence))
+            return
         if not case.billed:
             continue
         locked.append((stored, case))

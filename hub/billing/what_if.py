@@ -40,7 +40,11 @@ def what_if(session: Session, period: BillingPeriod, terms: Terms) -> WhatIf:
             if period not in file.cycles or preparing.never_ran(file, period):
                 continue
             lines += 1
-            real, other = (_calculated(session, file, period, one) for one in (CONTRACT, terms))
+            try:
+                real, other = (_calculated(session, file, period, one) for one in (CONTRACT, terms))
+            except ValueError:  # the contract contradicts what was billed; `prepare` and `why` say how
+                blocked = [count + 1 for count in blocked]
+                continue
             currency = file.line.price.currency
             nets = [None if isinstance(one, Blocked) else amount(one.amounts.net, currency) for one in (real, other)]
             before = sums.get(currency, (Decimal(0), Decimal(0)))

@@ -49,7 +49,10 @@ def why(session: Session, line: str, period: BillingPeriod) -> Why:
     if period not in file.cycles:
         answer = f"The line does not run in {period.label}, so there is nothing to bill for it."
         return _answer(file, period, status, None, steps, answer)
-    case = cases.case(file, period, session.business.now())
+    try:
+        case = cases.case(file, period, session.business.now())
+    except ValueError as error:
+        return _answer(file, period, status, None, steps, cases.contradiction(file, error))
     result = payable(file, case.model_copy(update={"billed": ()}) if stored is not None and stored.locked else case)
     steps += [*_reports(file, period), *(_topic(step.rule.value, step.sentence) for step in result.steps)]
     if isinstance(result, Blocked):

@@ -278,7 +278,8 @@ def add_approval(
     """Remember what was approved."""
     cur.execute(
         "INSERT INTO billing_approval (review_hash, period_start, approved_by, approved_at, line_periods, documents) "
-        "VALUES (%s, %s, %s, %s, %s, %s)",
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (review_hash) DO UPDATE SET approved_by = excluded.approved_by, "
+        "approved_at = excluded.approved_at",
         (review_hash, period_start, by, now, line_periods, documents),
     )
     counts = {"line_periods": line_periods, "documents": documents}
