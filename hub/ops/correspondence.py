@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from hub.session import Session
 from hub.store import audit
 from hub.store.database import Cursor
 from hub.store.lanes import IN_DOUBT, IN_FLIGHT, PARKED, READY
+from oms_schema.machines import BILLING
+from oms_schema.status import BillingStatus
 
 _STATES = frozenset({READY, IN_FLIGHT, IN_DOUBT, PARKED})
 _AWAY = frozenset({IN_FLIGHT, IN_DOUBT})
@@ -37,6 +40,7 @@ _MOVES: Mapping[str, tuple[frozenset[str], frozenset[str] | None]] = {
     "lane lost": (frozenset({READY, PARKED}), frozenset({READY, PARKED})),
     "lane answered": (frozenset({READY, IN_DOUBT, PARKED}), frozenset({READY})),
 }
+_OF_BILLS = frozenset({"billing document made", "billing document moved", "billing document read back"})
 _FENCING = frozenset({"lane claimed", "lane examined", "lane answered"})
 _FORGETTING = frozenset({"lane renewed", "lane answered", "lane lost", "lane sent again"})
 
@@ -61,6 +65,8 @@ class _Told:
     superseded: Counter[str] = field(default_factory=Counter)
     versions: Counter[str] = field(default_factory=Counter)
     loads: Counter[str] = field(default_factory=Counter)
+    billing: dict[str, str] = field(default_factory=dict)
+    bills: dict[str, tuple[str, str]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
 
@@ -75,6 +81,7 @@ def mismatches(session: Session) -> list[str]:
         _compare_attempts(cur, told)
         _compare_parked(cur, told)
         _compare_counts(cur, told)
+        _compare_billing(cur, told)
     return told.wrong
 
 
@@ -106,6 +113,21 @@ def _follow(told: _Told, subject: str, event: Mapping[str, Any]) -> None:
         told.versions[f"{subject} version {event['version']}"] += 1
     elif what == "facts loaded":
         told.loads[name] += 1
+    elif what == "billing moved":
+        _follow_billing(told, subject, event)
+    elif what in _OF_BILLS:
+        made = str(event["hash"]) if what == "billing document made" else told.bills.get(name, ("", ""))[0]
+        told.bills[name] = (made, str(event["state"]))
+
+
+def _follow_billing(told: _Told, subject: str, event: Mapping[str, Any]) -> None:
+    source, steps = str(event["source"]), [str(step) for step in event["steps"]]
+    known = told.billing.get(subject, str(BILLING.initial))
+    for before, after in pairwise([source, *steps]):
+        if source != known or after not in BILLING.targets(BillingStatus(before)):
+            told.wrong.append(f"{subject} cannot go from {known} by {source} to {after} in the chain.")
+            break
+    told.billing[subject] = steps[-1]
 
 
 def _follow_lane(told: _Told, lane_id: int, what: str, event: Mapping[str, Any]) -> None:
@@ -171,6 +193,24 @@ def _compare_parked(cur: Cursor, told: _Told) -> None:
         "AND (p.resolved_at IS NULL OR p.resolution LIKE 'ignored by %')) ORDER BY 1"
     )
     told.wrong += [f"lane {row[0]} is parked and nothing says why." for row in cur.fetchall()]
+
+
+def _compare_billing(cur: Cursor, told: _Told) -> None:
+    cur.execute(
+        "SELECT concat('line_period:', line_id, '/', period_start), status FROM line_period WHERE status <> 'open' ORDER BY 1"
+    )
+    stored: dict[str, str] = dict(cur.fetchall())
+    for subject in sorted({*stored} | {*told.billing}):
+        here, chain = stored.get(subject, "open"), told.billing.get(subject, "open")
+        if here != chain:
+            told.wrong.append(f"{subject} is {here} in the store and {chain} in the chain.")
+    cur.execute("SELECT document_id, content_hash, state FROM billing_document ORDER BY 1")
+    bills = {row[0]: (row[1], row[2]) for row in cur.fetchall()}
+    for name in sorted({*bills} | {*told.bills}):
+        if bills.get(name) != told.bills.get(name):
+            told.wrong.append(
+                f"document {name} is {bills.get(name)} in the store and {told.bills.get(name)} in the chain."
+            )
 
 
 def _compare_maps(told: _Told, what: str, stored: Mapping[int, Any], chain: Mapping[int, Any]) -> None:

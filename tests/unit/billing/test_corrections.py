@@ -11,6 +11,7 @@ from connectors.netsuite import documents as netsuite
 from connectors.tryton import documents as tryton
 from connectors.xero import documents as xero
 from hub.errors import Refused
+from hub.ops.correspondence import mismatches
 from oms_schema.line import CostMethod
 from oms_schema.party import PartyRole
 
@@ -142,3 +143,24 @@ def test_every_erp_connector_takes_what_is_sent(office: Office) -> None:
         for shape in (tryton.document(one), xero.document(one), netsuite.document(one)):
             assert shape.total == one["total"]
             assert [line.amount for line in shape.lines] == [line["amount"] for line in one["lines"]]
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "UPDATE line_period SET status = 'paid'",
+        "DELETE FROM line_period",
+        "UPDATE billing_document SET state = 'paid' WHERE kind = 'credit_memo'",
+        "UPDATE billing_document SET content_hash = 'x'",
+        "DELETE FROM billing_document WHERE kind = 'credit_memo'",
+    ],
+)
+def test_the_audit_chain_tells_of_every_bill_and_of_what_was_changed_behind_it(office: Office, planted: str) -> None:
+    line = office.line(office.order())
+    for impressions in (900_000, 800_000):
+        office.delivered(line, impressions)
+        office.close()
+    assert mismatches(office.hub.session) == []
+    with office.hub.session.database.transaction() as cur:
+        cur.execute(planted.encode())
+    assert mismatches(office.hub.session)
