@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,28 +52,46 @@ def report(
         chosen = Selection.of(since or period, until or period, by)
         if form is Form.PARQUET and out is None:
             raise Refused("Parquet is no text. Nothing was written. Name a file with --out.")
+        if form is Form.TABLE and out is not None and name != "ledger":
+            raise Refused("A table is for the screen. Nothing was written. Add --format csv or --format parquet.")
         if name == "ledger":
             _write_ledger(ledger(hub.session, chosen), out)
             return
         answer = money_report(hub.session, name, chosen)
-        if form is Form.PARQUET and out is not None:
-            write_parquet(answer, out)
-        elif form is Form.CSV and out is not None:
-            with out.open("w", encoding="utf-8", newline="") as file:
-                write_csv(answer, file)
-        elif form is Form.CSV:
+        if form is Form.TABLE:
+            desk.answer(answer.as_dict(), *_table(answer))
+        elif out is None:
             write_csv(answer, sys.stdout)
         else:
-            desk.answer(answer.as_dict(), *_table(answer))
-        if out is not None and form is not Form.TABLE:
+            _write_file(answer, form, out)
             desk.say(f"{len(answer.rows):,} rows in {out}.")
+
+
+def _write_file(answer: Report, form: Form, out: Path) -> None:
+    with _writing(out):
+        if form is Form.PARQUET:
+            write_parquet(answer, out)
+        else:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                write_csv(answer, file)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(
+            f"{out} cannot be written ({error.strerror or error}). There is no complete file. Name another with --out."
+        ) from error
 
 
 def _write_ledger(text: str, out: Path | None) -> None:
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        with _writing(out):
+            out.write_text(text, encoding="utf-8")
 
 
 def _table(answer: Report) -> list[Table | Text]:
