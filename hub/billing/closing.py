@@ -10,6 +10,7 @@ from connectors.base import ReportsBilling
 from hub.billing import approving, exporting, preparing, reading_back, sending
 from hub.billing.answers import CloseSummary, CurrencySums, ExportSummary, PreparedSummary
 from hub.billing.review import amount
+from hub.errors import Refused
 from hub.session import Session
 from hub.store import billing_documents, billing_periods
 from hub.store.billing_documents import DocumentState, StoredDocument
@@ -68,8 +69,18 @@ def _pass(
 ) -> _Run:
     prepared = preparing.prepare(session, period, prepared_by)
     if approved_by is not None and prepared.review_hash:
-        approving.approve(session, period, prepared.review_hash, approved_by)
+        _approve(session, period, prepared.review_hash, approved_by)
     return _Run(prepared, exporting.export(session, period, approved_by or prepared_by, connection))
+
+
+def _approve(session: Session, period: BillingPeriod, review_hash: str, by: str) -> None:
+    """Approve what was prepared, unless another close beside this one has approved exactly that."""
+    try:
+        approving.approve(session, period, review_hash, by)
+    except Refused:
+        with session.database.transaction() as cur:
+            if billing_periods.approval(cur, review_hash) is None:
+                raise
 
 
 def _read_back(session: Session, connection: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -110,6 +111,48 @@ def test_two_approvals_at_once_approve_once_and_tell_the_other(office: Office) -
     assert told[1] in ("approved by Grace", "approved by Joan")
     assert told[1].removeprefix("approved by ") in told[0]
     assert office.rows("SELECT count(*) FROM billing_approval") == [(1,)]
+
+
+def test_two_closes_at_once_make_each_document_once(office: Office) -> None:
+    lines = [office.line(office.order(f"O{number}")) for number in range(6)]
+    office.report({line: {"10": 500_000} for line in lines})
+    ready = threading.Barrier(2)
+    failures: list[BaseException] = []
+
+    def close() -> None:
+        with office.second_worker() as hub:
+            ready.wait(10)
+            try:
+                hub.billing.close("2026-02", prepared_by="Ada", approved_by="Grace")
+            except BaseException as error:
+                failures.append(error)
+
+    workers = [threading.Thread(target=close) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert failures == []
+    assert office.close().complete
+    assert office.erp.total() == Decimal("36000.00")
+    assert sorted(Counter(one["reference"] for one in office.erp.documents.values()).values()) == [1] * 6
+
+
+def test_the_next_close_takes_up_what_a_dead_worker_left_after_any_step(office: Office) -> None:
+    lines = {number: office.line(office.order(f"O{number}")) for number in range(3)}
+    bill = office.hub.billing
+    for number, line in lines.items():
+        office.report({known: {"10": 500_000} for known in list(lines.values())[: number + 1]})
+        prepared = bill.prepare("2026-02", by="Ada")
+        if number > 0:
+            bill.approve("2026-02", prepared.review_hash, by="Grace")
+        if number > 1:
+            bill.export("2026-02", by="Grace")
+        assert office.status(line) == ("in_review", "approved", "exported")[number]
+        assert office.close().complete or number < 2
+    assert office.close().complete
+    assert office.erp.total() == Decimal("18000.00")
+    assert len(office.erp.documents) == 3
 
 
 @pytest.mark.parametrize("name", ["Ada", "ada", " ADA "])
