@@ -171,9 +171,13 @@ class _Reports:
             settings = session.configuration.connections.get(name)
             shape = settings.report if settings is not None else None
             self._closing[name] = None if shape is None else shape.closing_days
+        self._with_rows = {
+            name: set(partitions.partitions(cur, name, list(days))) if days else set()
+            for name, days in self._days.items()
+        }
         self._covered: dict[tuple[str, date, date], bool] = {}
         self._late: dict[tuple[str, date, date, str, int], bool] = {}
-        self._said: dict[tuple[str, date, date], bool] = {}
+        self._said: dict[tuple[str, date, date, str], bool] = {}
 
     def counted_by(self, source: str) -> CountedBy:
         declared = self._declared[source]
@@ -197,7 +201,7 @@ class _Reports:
         """Whether the period's numbers of this source may be billed under the line's terms."""
         if not self.cover(source, *live):
             return False
-        if self._declared_final(source, *live):
+        if self._declared_final(source, line, *live):
             return True
         terms = line.terms
         if terms.finality is not Finality.AFTER_WINDOW:
@@ -210,10 +214,23 @@ class _Reports:
         settling = terms.finality_days if closing is None else min(closing, terms.finality_days)
         return self._late_enough(source, *live, zone, settling)
 
-    def _declared_final(self, source: str, first: date, last: date) -> bool:
-        key = (source, first, last)
+    def _declared_final(self, source: str, line: LineCycles, first: date, last: date) -> bool:
+        """Whether the source said of every day that it will not change.
+
+        A day on which nobody delivered anything has no row to say it of. It goes with the others, once a report came after it.
+        """
+        declared = self._declared[source]
+        zone = line.flight.zone if declared is None else declared.zone
+        key = (source, first, last, zone)
         if key not in self._said:
-            self._said[key] = all(self._days[source][day][1] for day in _each(first, last))
+            days, with_rows = self._days[source], self._with_rows[source]
+            told = [day for day in _each(first, last) if day in with_rows]
+            empty = [day for day in _each(first, last) if day not in with_rows]
+            self._said[key] = (
+                bool(told)
+                and all(days[day][1] for day in told)
+                and all(days[day][0] >= closes_at(day, zone, 0) for day in empty)
+            )
         return self._said[key]
 
     def _late_enough(self, source: str, first: date, last: date, zone: str, settling: int) -> bool:
