@@ -240,8 +240,8 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
     homeless: dict[str, dict[str, Trouble]] = {}
     for row in parking.of_orders(cur, order_ids):
         order_id, kind, entity_id, _, code, _, sentence, owner, _, resolved_at, _, _ = row
-        if resolved_at is not None:
-            continue
+        if resolved_at is not None or kind.endswith("_projection"):
+            continue  # a refused mirror that told of itself would be news for itself: woken, refused, told again
         trouble = Trouble(code, owner, sentence)
         base = kind.partition("_")[0]
         key = entity_id if base == "line" else order_id

@@ -187,3 +187,22 @@ def test_a_doubt_about_the_mirror_is_no_change_of_the_order(world: World) -> Non
 
 def _never_answers(record: str, operation: Operation, items: Sequence[PushItem]) -> list[PushResult]:
     raise OutcomeUnknown("TIMEOUT", "no answer")
+
+
+def test_a_mirror_that_was_refused_once_shows_no_error_of_its_own(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world.crm, "push", partial(_refused, "Opportunity"))
+        world.crm.opportunity("006A", "Acme spring again", "001A")
+        world.hub.intake("sfdc")
+        world.hub.push("gam-main")
+        world.machine.advance(61)
+        assert world.hub.push("sfdc").parked == 1, "its own refusal is no news for it"
+    world.crm.opportunity("006A", "Acme spring at last", "001A")
+    world.travel()
+    world.machine.advance(61)
+    world.hub.push("sfdc")
+
+    assert not world.hub.status().parked
+    assert world.crm.mirror["006A"].get("Hub_Error_Code__c") is None, "nothing is parked any more"
