@@ -47,7 +47,7 @@ def accruals(session: Session, since: BillingPeriod, until: BillingPeriod) -> Re
     today = session.business.now().date()
     last = min(until.start, today.replace(day=1))
     with session.database.transaction() as cur:
-        lines = money_reports.lines_until(cur, last, [str(status) for status in BILLABLE_ORDERS])
+        lines = money_reports.lines_of_orders(cur, [str(status) for status in BILLABLE_ORDERS])
     rows: list[Sequence[Cell]] = []
     period = BillingPeriod.month(last.year, last.month)
     for first in range(0, len(lines), CHUNK):
@@ -55,30 +55,27 @@ def accruals(session: Session, since: BillingPeriod, until: BillingPeriod) -> Re
         with session.database.transaction() as cur:
             cur.execute("SET TRANSACTION READ ONLY")
             known = cases.files(session, cur, chunk, period)
-            stored = money_reports.unbilled(cur, chunk)
+            stored = money_reports.billable_and_billed(cur, chunk)
         for file in known:
             for cycle in file.cycles:
                 if since.start <= cycle.start <= last and not never_ran(file, cycle):
-                    rows += _of_period(session, file, cycle, stored.get((file.line.id, cycle.start), (None, None)))
+                    rows += _of_period(session, file, cycle, stored.get((file.line.id, cycle.start), (0, 0)))
     return Report("accruals", COLUMNS, rows)
 
 
 def _of_period(
-    session: Session, file: LineFile, cycle: BillingPeriod, stored: tuple[object, object]
+    session: Session, file: LineFile, cycle: BillingPeriod, stored: tuple[int, int]
 ) -> Iterator[Sequence[Cell]]:
     line, currency = file.line, file.line.price.currency
     known = file.periods.get(cycle.start)
     case = cases.case(file, cycle, session.business.now())
     status = str(BillingStatus.OPEN if known is None else known.status)
-    billable, billed = (Decimal(str(part or 0)) for part in stored)
     delivered, reason = contracted_count(case), ""
     valued: Decimal | None
     if known is not None and known.locked:
-        valued = _shown(billable, known.currency)
-        billed = _shown(billed, known.currency)
         currency = known.currency
+        valued = amount(stored[0], currency)
     else:
-        billed = _shown(billed, currency)
         result = calculate(as_if_final(case))
         if isinstance(result, Blocked):
             if not delivered:
@@ -86,6 +83,7 @@ def _of_period(
             valued, reason = None, result.problems[0].sentence
         else:
             valued = amount(result.amounts.net, currency)
+    billed = amount(stored[1], currency)
     accrued = None if valued is None else valued - billed
     if accrued == 0:
         return
@@ -109,7 +107,3 @@ def as_if_final(case: LinePeriodCase) -> LinePeriodCase:
             "billed": (),
         }
     )
-
-
-def _shown(major: Decimal, currency: str) -> Decimal:
-    return amount(int(major.scaleb(6)), currency)

@@ -64,20 +64,29 @@ def read(cur: Cursor, statement: str, since: date, until: date, now: datetime) -
     return Found([(column.name, column.type_code) for column in cur.description], cur.fetchall())
 
 
-def lines_until(cur: Cursor, until: date, statuses: Sequence[str]) -> list[str]:
-    """Lines of orders in these statuses of which anything is known up to the month that begins on `until`, orders together."""
+def lines_of_orders(cur: Cursor, statuses: Sequence[str]) -> list[str]:
+    """The lines of orders in these statuses, orders together."""
     cur.execute(
-        "SELECT DISTINCT m.order_id, m.line_id FROM report.line_month m JOIN entity o ON o.kind = 'order' AND o.id = m.order_id "
-        "WHERE m.period_start <= %s AND o.status = ANY(%s) ORDER BY 1, 2",
-        (until, list(statuses)),
+        "SELECT l.id FROM entity l JOIN entity o ON o.kind = 'order' AND o.id = l.order_id AND o.status = ANY(%s) "
+        "WHERE l.kind = 'line' ORDER BY l.order_id, l.id",
+        (list(statuses),),
     )
-    return [row[1] for row in cur.fetchall()]
+    return [row[0] for row in cur.fetchall()]
 
 
-def unbilled(cur: Cursor, line_ids: Sequence[str]) -> dict[tuple[str, date], tuple[object, object]]:
-    """(billable, billed) of the line-periods of these lines that are known to billing, in major units."""
+def billable_and_billed(cur: Cursor, line_ids: Sequence[str]) -> dict[tuple[str, date], tuple[int, int]]:
+    """Of the line-periods of these lines (billable with all corrections, billed), net, in micros, as `report.line_month` has it.
+
+    Not from that view: it reads every line to answer for one.
+    """
     cur.execute(
-        "SELECT line_id, period_start, billable, billed FROM report.line_month WHERE line_id = ANY(%s)",
+        "SELECT l.line_id, l.period_start, coalesce(l.net, 0) + coalesce(b.corrected, 0)::bigint, coalesce(b.net, 0)::bigint "
+        "FROM line_period l LEFT JOIN LATERAL (SELECT sum(x.net) FILTER (WHERE d.state <> 'proposed') AS net, "
+        "sum(x.net) FILTER (WHERE d.corrects IS NOT NULL) AS corrected FROM billing_position p "
+        "JOIN billing_document d USING (document_id) "
+        "CROSS JOIN LATERAL (SELECT CASE d.kind WHEN 'credit_memo' THEN -p.net ELSE p.net END AS net) x "
+        "WHERE p.line_id = l.line_id AND p.period_start = l.period_start AND d.state <> 'withdrawn') b ON true "
+        "WHERE l.line_id = ANY(%s)",
         (list(line_ids),),
     )
     return {(row[0], row[1]): (row[2], row[3]) for row in cur.fetchall()}

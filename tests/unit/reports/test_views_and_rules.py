@@ -60,7 +60,9 @@ def test_the_views_round_as_money_does(office: Office) -> None:
         cases = [(chance.randrange(10**18), chance.choice((1, 1000, 7))) for _ in range(50)]
         cases += [(minor_unit(currency) * 5 + minor_unit(currency) // 2, 1), (minor_unit(currency) // 2 - 1, 1)]
         for numerator, denominator in cases:
-            ((found,),) = office.rows("SELECT report.rounded(%s, %s, %s)", [numerator, denominator, currency])
+            ((found,),) = office.rows(
+                "SELECT report.rounded(%s, %s, %s)", [numerator, denominator, minor_unit(currency)]
+            )
             assert found == Money(micros=numerator, currency=currency).share_rounded(1, denominator).micros
 
 
