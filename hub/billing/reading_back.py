@@ -191,17 +191,10 @@ def _payments(channel: Channel, one: StoredDocument, native: Native) -> list[Sto
                 amount=paid,
                 currency=one.currency,
                 received_on=_day(told.get("date")),
-                by_document=_by_document(told),
+                by_document=None if told.get("by_document") is None else str(told["by_document"]),
             )
         )
     return found
-
-
-def _by_document(told: Native) -> str | None:
-    by = told.get("by_document")
-    if by is None and told.get("by_credit"):
-        by = told.get("number")
-    return None if by is None else str(by)
 
 
 def _day(value: Any) -> date | None:
