@@ -70,9 +70,10 @@ def job(cur: Cursor, connection: str, job_id: str | None = None) -> Job | None:
 def set_job(
     cur: Cursor, connection: str, job_id: str, state: str, rows: int = 0, loaded_at: datetime | None = None
 ) -> None:
-    """Say where a report stands."""
+    """Say where a report stands. What was loaded stays so: a slow worker's older answer would have it loaded again."""
     cur.execute(
-        "UPDATE delivery_job SET state = %s, rows = %s, loaded_at = %s WHERE connection = %s AND job = %s",
+        "UPDATE delivery_job SET state = %s, rows = %s, loaded_at = %s WHERE connection = %s AND job = %s "
+        "AND state <> 'loaded'",
         (state, rows, loaded_at, connection, job_id),
     )
 

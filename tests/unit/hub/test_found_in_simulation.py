@@ -13,7 +13,7 @@ import pytest
 
 from connectors.base import DeliveryRow, Operation, Outcome, PushItem, PushResult
 from connectors.errors import OutcomeUnknown, RetryLater
-from hub.store import breakers, journal, lanes
+from hub.store import breakers, facts, journal, lanes
 from hub.store.breakers import CLOSED, Breaker
 from hub.store.database import Database
 
@@ -206,3 +206,17 @@ def test_a_mirror_that_was_refused_once_shows_no_error_of_its_own(world: World) 
 
     assert not world.hub.status().parked
     assert world.crm.mirror["006A"].get("Hub_Error_Code__c") is None, "nothing is parked any more"
+
+
+def test_a_loaded_report_stays_loaded_whatever_a_slow_worker_says_of_it(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    today = world.business.now().date()
+    job = world.hub.start_delivery("gam-main", since=today, until=today).job
+    world.hub.load_delivery("gam-main", job)
+    store = world.hub.session.database
+    with store.transaction() as cur:
+        facts.set_job(cur, "gam-main", job, "ready")
+        facts.set_job(cur, "gam-main", job, "failed")
+    assert store.rows("SELECT state FROM delivery_job WHERE job = %s", (job,)) == [("loaded",)]
+    assert not world.hub.audit_mismatches()
