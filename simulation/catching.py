@@ -37,16 +37,18 @@ def catch(arena: Arena, mutant: Mutant, start: int, most: int) -> Catch:
     """Run seeds until one of them breaks a promise; at most `most`.
 
     A worker that ends with an error of its program does not count: that is what a mutant does that no longer fits the engine.
+    Neither does a seed that the engine itself fails: what it found is not the mutant's.
     """
     stumbled = ""
-    with mutant.at_work():
-        for number in range(most):
-            report = run(arena, generate(start + number))
-            promises = [violation for violation in report.violations if violation.invariant != "crash"]
-            stumbled = next((str(violation) for violation in report.violations if violation not in promises), stumbled)
-            if promises:
-                first = promises[0]
-                return Catch(mutant.name, number + 1, first.invariant, first.sentence, start + number)
+    for number in range(most):
+        schedule = generate(start + number)
+        with mutant.at_work():
+            report = run(arena, schedule)
+        promises = [violation for violation in report.violations if violation.invariant != "crash"]
+        stumbled = next((str(violation) for violation in report.violations if violation not in promises), stumbled)
+        if promises and run(arena, schedule).passed:
+            first = promises[0]
+            return Catch(mutant.name, number + 1, first.invariant, first.sentence, start + number)
     return Catch(mutant.name, most, None, stumbled)
 
 

@@ -18,7 +18,7 @@ from connectors.base import Operation, Outcome, PushItem, PushResult
 from connectors.errors import OutcomeUnknown
 from hub.delivery import pull
 from hub.store import attempts, changes, entities, facts, journal, lanes, limits, parking
-from hub.sync import accept, intake, outcomes, prepare, projection, push, repeat, settle, targets
+from hub.sync import accept, intake, outcomes, prepare, push, repeat, settle, targets
 from simulation import crm, vendors
 
 Patches = Sequence[Any]
@@ -579,14 +579,15 @@ def _report_antedated() -> Patches:
 def _plan_remembers() -> Patches:
     """A look writes."""
 
-    def make(views: Any) -> Any:
-        def writing(session: Any, cur: Any, order_ids: Any) -> Any:
-            journal.mark_stale(cur, order_ids)
-            return views(session, cur, order_ids)
+    def make(dirty: Any) -> Any:
+        def writing(cur: Any, connection: str) -> Any:
+            found = dirty(cur, connection)
+            journal.mark_stale(cur, [lane.order_id for lane in found if lane.order_id])
+            return found
 
         return writing
 
-    return [_wrap(projection, "views", make)]
+    return [_wrap(lanes, "dirty", make)]
 
 
 def _versions_without_news() -> Patches:

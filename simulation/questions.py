@@ -12,10 +12,10 @@ def _each(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(";") if part.strip())
 
 
-def answers(arena: Arena, statements: Sequence[str]) -> list[Sequence[tuple[Any, ...]]]:
+def answers(arena: Arena, statements: Sequence[str], values: Sequence[Any] = ()) -> list[Sequence[tuple[Any, ...]]]:
     """The rows of several statements in one round trip, each of them prepared."""
     with arena.checker.pipeline():
-        cursors = [arena.checker.cursor().execute(statement.encode()) for statement in statements]
+        cursors = [arena.checker.cursor().execute(statement.encode(), values or None) for statement in statements]
         return [cursor.fetchall() for cursor in cursors]
 
 
@@ -60,6 +60,9 @@ SELECT count(*), count(*) FILTER (WHERE status IN ('accepted', 'unchanged')) FRO
 SELECT min(until) FROM breaker WHERE state <> 'closed'
 """)
 """Lanes that are not in sync · stale projections · a signature of all lanes · changes · when a broken vendor is tried."""
+
+OPEN_SINCE = _each("SELECT 1 FROM attempt WHERE outcome IS NULL AND invoked_at >= %s LIMIT 1")
+"""Whether an attempt was written at an instant or later and has no outcome."""
 
 PARKED = _each("SELECT 1 FROM parked WHERE resolved_at IS NULL LIMIT 1")
 

@@ -70,7 +70,7 @@ class _Simulated(Connector):
     def _ask(self, what: str, lies: frozenset[Fate] = frozenset()) -> CallFault | None:
         """A read arrives: counted, stopped or failed as the schedule says. A fault among `lies` is left to the caller."""
         self.worker.reach(Point.SEND)
-        fault = self.worker.next_fault()
+        fault = self.worker.next_fault(patient=_NOT_CUT if what in _BEFORE_REPORT else frozenset())
         self.world.catch_up()
         self.world.called(self.connection)
         if fault is None:
@@ -106,6 +106,10 @@ class _Simulated(Connector):
 
 _WRONG_COUNT = frozenset({Fate.SHORT, Fate.LONG})
 _CUT = frozenset({Fate.GARBLED_READ, Fate.SHORT})
+_NOT_CUT = frozenset({Fate.SHORT})
+_BEFORE_REPORT = frozenset({"delivery_zone", "start_delivery", "delivery_state"})
+"""Calls that nothing is missing from; a report that ends in the middle without a word is the next one's."""
+_ONE_ANSWER = frozenset({Fate.SHUFFLED})
 
 
 class SimulatedAdServer(_Simulated):
@@ -249,7 +253,7 @@ class SimulatedAdServer(_Simulated):
         world, ads = self.world, self.world.ads
         self.worker.reach(Point.SEND)
         self.worker.sent += 1
-        fault = self.worker.next_fault(len(items))
+        fault = self.worker.next_fault(patient=_ONE_ANSWER if len(items) < 2 else frozenset())
         world.catch_up()
         world.called(ADS)
         intents = world.intents(ADS, record, operation, items)
@@ -344,7 +348,7 @@ class SimulatedCrm(_Simulated):
         world, crm = self.world, self.world.crm
         self.worker.reach(Point.SEND)
         self.worker.sent += 1
-        fault = self.worker.next_fault(len(items))
+        fault = self.worker.next_fault(patient=_ONE_ANSWER if len(items) < 2 else frozenset())
         world.catch_up()
         world.called(CRM)
         intents = world.intents(CRM, record, operation, items)

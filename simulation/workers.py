@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from hub.errors import StoreUnavailable
 from hub.hub import Hub
-from simulation import arena
+from simulation import arena, questions
 from simulation.errors import WorkerInterrupted, WorkerKilled
+from simulation.questions import answers
 from simulation.steps import CallFault, Crash, Fate, Point, Step, Stop
 
 if TYPE_CHECKING:
@@ -72,11 +73,12 @@ class Worker:
         if left or crash is not None:
             self.world.unspent[step.what] = left, crash
 
-    def next_fault(self, answers: int = 2) -> CallFault | None:
-        """What becomes of the vendor call that is being made; counts it. One answer alone cannot be shuffled: the next can."""
+    def next_fault(self, patient: frozenset[Fate] = frozenset()) -> CallFault | None:
+        """What becomes of the vendor call that is being made; counts it. A fate that is `patient` can do nothing to this call
+        and waits for the next one."""
         self._calls += 1
         fault = self._faults.pop(self._calls - 1, None)
-        if fault is not None and fault.fate is Fate.SHUFFLED and answers < 2:
+        if fault is not None and fault.fate in patient:
             self._faults.setdefault(self._calls, replace(fault, nth=self._calls))
             return None
         return fault
@@ -108,11 +110,16 @@ class Worker:
             case Stop.STALL:
                 self._stall(crash)
 
+    def _about_to_send(self) -> bool:
+        """Whether an attempt of this moment is committed and open: its request leaves next."""
+        (found,) = answers(self.world.arena, questions.OPEN_SINCE, (self.world.now(),))
+        return bool(found)
+
     def _stall(self, crash: Crash) -> None:
         """The others go on while this worker stands still."""
         world = self.world
         clock, limit = world.clock, world.clock.limit
-        if crash.point is Point.SEND:
+        if crash.point is Point.SEND or (crash.point is Point.COMMITTED and self._about_to_send()):
             world.clock.advance(0)
             shortest = min(world.terms.max_in_flight, world.terms.crm_in_flight) * STALL_BEFORE_SEND
             until = world.after(shortest)
