@@ -7,7 +7,7 @@ import pytest
 from simulation import campaign
 
 SEEDS = 1_000
-"""What two cores do in five minutes; `make simulate` runs 2,000, `make soak` 100,000."""
+"""What two free cores do in about five minutes; `make simulate` runs 2,000, `make soak` 100,000."""
 JOBS = 2
 
 
