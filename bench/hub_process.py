@@ -23,6 +23,7 @@ from connectors.salesforce.schemas import record_schemas as crm_schemas
 from connectors.salesforce.transport import decoded
 from mappings.compiler import load_mapping
 from mappings.mapping import Mapping
+from mappings.memory import calm_collector
 
 PAGE = 500
 """Records of a page, as in the method of the published figures."""
@@ -77,6 +78,7 @@ def pages(url: str) -> Iterator[list[dict[str, Any]]]:
 def main() -> int:
     """`python -m bench.hub_process URL`: everything behind the URL to standard output."""
     line, order = line_way(), order_way()
+    calm_collector()  # as whoever opens the hub does
     out = sys.stdout.buffer
     for page in pages(sys.argv[1]):
         answers = Answers(EveryName(), facet="1")

@@ -24,6 +24,7 @@ from hub.store.shares import Work
 from mappings.actions import Actions
 from mappings.errors import MappingErrors
 from mappings.mapping import Mapping
+from mappings.memory import calm_collector
 
 ConnectorFactory = Callable[[str, ConnectionSettings], Connector]
 """Makes the connector of a connection; replaced in simulations."""
@@ -94,6 +95,7 @@ class Session:
     @classmethod
     def from_configuration(cls, configuration: Configuration) -> Session:
         """A session on the configured store; nothing is connected yet. Raises ConfigurationError."""
+        calm_collector()
         url = configuration.hub.store.url
         try:
             database = Database(resolve(url) if is_reference(url) else url)
