@@ -88,11 +88,20 @@ def finish(
     vendor_id: str | None = None,
     evidence: bytes | None = None,
 ) -> None:
-    """Record what became of an attempt."""
+    """Record what became of an attempt. A doubt that comes late does not replace what a look-up has found out meanwhile."""
     cur.execute(
-        "UPDATE attempt SET outcome = %s, finished_at = %s, code = %s, message = %s, evidence = %s, "
-        "vendor_id = coalesce(%s, vendor_id) WHERE id = %s",
-        (outcome, now, code, message, evidence, vendor_id, attempt_id),
+        "UPDATE attempt SET outcome = %(outcome)s, finished_at = %(now)s, code = %(code)s, message = %(message)s, "
+        "evidence = %(evidence)s, vendor_id = coalesce(%(vendor_id)s, vendor_id) WHERE id = %(id)s "
+        "AND NOT (%(outcome)s = 'in_doubt' AND outcome IS NOT NULL AND outcome <> 'in_doubt')",
+        {
+            "outcome": outcome,
+            "now": now,
+            "code": code,
+            "message": message,
+            "evidence": evidence,
+            "vendor_id": vendor_id,
+            "id": attempt_id,
+        },
     )
     if cur.rowcount:
         note(cur, subject(attempt_id), "attempt finished", outcome=outcome, code=code, vendor_id=vendor_id)

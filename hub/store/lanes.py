@@ -200,14 +200,17 @@ def line_facets(cur: Cursor, connection: str, order_id: str) -> dict[str, str]:
 def claim(
     cur: Cursor, connection: str, kind: str, limit: int, now: datetime, lease_until: datetime, *, updates: bool
 ) -> list[Lane]:
-    """Take up to `limit` due lanes of one kind whose record exists (`updates`) or not; each gets a new fence."""
+    """Take up to `limit` due lanes of one kind whose record exists (`updates`) or not; each gets a new fence.
+
+    Look-ups that found nothing belong to the send before; what is sent now has to be looked up anew.
+    """
     cur.execute(
         f"WITH due AS (SELECT l.id, r.vendor_id FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.kind = %(k)s "
         f"  AND l.dirty AND l.state = 'ready' AND {_NOT_PAUSED} "
         "  AND (l.not_before IS NULL OR l.not_before <= %(now)s) AND (r.vendor_id IS NOT NULL) = %(u)s "
         f"  AND {_READY_TO_SEND} ORDER BY l.order_id, l.id LIMIT %(n)s FOR UPDATE OF l SKIP LOCKED) "
-        "UPDATE lane l SET state = 'in_flight', lease_until = %(lease)s, fence = l.fence + 1 FROM due WHERE l.id = due.id "
-        f"RETURNING {_COLUMNS.replace('r.vendor_id', 'due.vendor_id')}",
+        "UPDATE lane l SET state = 'in_flight', lease_until = %(lease)s, fence = l.fence + 1, probes = 0 FROM due "
+        f"WHERE l.id = due.id RETURNING {_COLUMNS.replace('r.vendor_id', 'due.vendor_id')}",
         {
             "c": connection,
             "k": kind,

@@ -107,8 +107,10 @@ def conclude(
             if holder is not None:
                 park(session, cur, channel, lane, item.name, [two_entities_one_record(channel, item, holder)])
                 continue
-            lanes.acknowledge(cur, lane, item.payload_bytes, lane.desired_hash, lane.desired_version, now)
-            parking.resolve(cur, now, "in sync", subject=f"lane:{lane.id}")
+            known = lanes.acknowledge(cur, lane, item.payload_bytes, lane.desired_hash, lane.desired_version, now)
+            # An answer that comes after another worker parked the lane is no acknowledgement, but news for who asked.
+            if known or lanes.wake(cur, [lane.id], now, "an answer came late"):
+                parking.resolve(cur, now, "in sync" if known else "an answer came late", subject=f"lane:{lane.id}")
             if not lane.kind.endswith("_projection"):
                 entries.append(_told(channel, item, outcome, result.vendor_id or lane.vendor_id))
         elif outcome is Outcome.RETRY:

@@ -492,3 +492,52 @@ def test_a_person_may_say_which_record_a_document_in_doubt_is(erp_world: World) 
     erp_world.hub.adopt("doc_INV-1", vendor_id, connection="gam-main", by="Dana", note="found in the ledger")
     erp_world.rest()
     assert (erp_world.hub.parked(), len(invoices(erp_world)), len(erp_world.ads.calls)) == ([], 1, 1)
+
+
+# ---------------------------------------------------------------- answers that come late
+@pytest.mark.parametrize("erp_world", [BLIND], indirect=True)
+def test_an_answer_after_the_document_was_parked_brings_it_back(erp_world: World) -> None:
+    hub = erp_world.hub
+
+    def settled_meanwhile(record: str, operation: Operation, items: Sequence[PushItem]) -> list[PushResult]:
+        erp_world.machine.advance(1300)
+        assert hub.settle("gam-main").parked == 1
+        return [erp_world.ads.apply(record, operation, item) for item in items]
+
+    invoice(erp_world)
+    erp_world.ads.misbehave = [settled_meanwhile]
+    hub.push("gam-main")
+    rows = hub.session.database.rows
+    assert rows("SELECT state FROM lane WHERE kind = 'document'") != [("parked",)], "parked, and nobody would be told"
+    erp_world.rest()
+    assert (len(invoices(erp_world)), hub.parked()) == (1, [])
+    assert rows("SELECT state, dirty FROM lane WHERE kind = 'document'") == [("ready", False)]
+
+
+@pytest.mark.parametrize("erp_world", [UNIQUE], indirect=True)
+def test_a_doubt_that_comes_late_does_not_replace_what_was_found(erp_world: World) -> None:
+    hub = erp_world.hub
+
+    def found_meanwhile(record: str, operation: Operation, items: Sequence[PushItem]) -> list[PushResult]:
+        results = [erp_world.ads.apply(record, operation, item) for item in items]
+        erp_world.machine.advance(1300)
+        assert hub.settle("gam-main").adopted == 1
+        raise OutcomeUnknown("TIMEOUT", f"no answer for {len(results)}")
+
+    invoice(erp_world)
+    erp_world.ads.misbehave = [found_meanwhile]
+    hub.push("gam-main")
+    assert hub.session.database.rows("SELECT outcome FROM attempt") == [("created",)]
+    erp_world.rest()
+    assert len(invoices(erp_world)) == 1
+
+
+@pytest.mark.parametrize("erp_world", [UNIQUE], indirect=True)
+def test_look_ups_of_an_earlier_send_do_not_count_for_the_next(erp_world: World) -> None:
+    invoice(erp_world)
+    store = erp_world.hub.session.database
+    with store.transaction() as cur:
+        cur.execute("UPDATE lane SET probes = 1 WHERE kind = 'document'")
+        now = erp_world.machine.now()
+        (lane,) = lanes.claim(cur, "gam-main", "document", 5, now, now + timedelta(minutes=10), updates=False)
+    assert lane.probes == 0
