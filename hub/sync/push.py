@@ -166,8 +166,21 @@ def _push_kind(
             _send(session, channel, connector, batch, tally)
     finally:
         if buffer:
+            _give_back(session, [item.lane for item in buffer])
+
+
+def _give_back(session: Session, claimed: Sequence[Lane]) -> None:
+    """Release claimed lanes. Tried again when another worker's locks go first: what stays claimed waits for its lease."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
             with session.database.transaction() as cur:
-                lanes.release(cur, [item.lane for item in buffer], None)
+                lanes.release(cur, claimed, None)
+            return
+        except StoreContended:
+            if tries == CONTENDED_TRIES:
+                raise
 
 
 def _next_batch(buffer: list[Prepared], size: int) -> tuple[list[Prepared], list[Prepared]]:
@@ -234,11 +247,15 @@ def _send(
             due = None if isinstance(unavailable, breaker.BreakerOpen) else later
             lanes.release(cur, [item.lane for item in batch], due)
         raise
-    with session.database.transaction() as cur:
-        now = session.machine.now()
-        ours = lanes.hold(cur, [item.lane for item in batch], now + session.lease)
-        batch = [item for item in batch if (item.lane.id, item.lane.fence) in ours]
-        attempt_ids = write_attempts(session, cur, channel, batch)
+    claimed = [item.lane for item in batch]
+    try:
+        with session.database.transaction() as cur:
+            ours = lanes.hold(cur, claimed, session.machine.now() + session.lease)
+            batch = [item for item in batch if (item.lane.id, item.lane.fence) in ours]
+            attempt_ids = write_attempts(session, cur, channel, batch)
+    except StoreContended:
+        _give_back(session, claimed)  # another worker's locks went first; nothing was sent, and it is claimed again
+        return
     if not batch:
         return  # this worker stood still so long that its lease was over: another one has the work
     items = [PushItem(item.key, item.payload, item.lane.vendor_id, item.action) for item in batch]
