@@ -254,7 +254,7 @@ def _send(
             batch = [item for item in batch if (item.lane.id, item.lane.fence) in ours]
             attempt_ids = write_attempts(session, cur, channel, batch)
     except StoreContended:
-        _give_back(session, claimed)  # another worker's locks went first; nothing was sent, and it is claimed again
+        _give_back(session, claimed)  # another worker's locks went first; nothing was sent, it stays due
         return
     if not batch:
         return  # this worker stood still so long that its lease was over: another one has the work

@@ -9,6 +9,7 @@ import pytest
 
 from hub.errors import StoreContended, StoreUnavailable
 from hub.store.database import Database
+from hub.sync import push
 from hub.sync.outcomes import conclude
 
 if TYPE_CHECKING:
@@ -59,3 +60,25 @@ def test_an_outcome_that_met_a_deadlock_is_written_all_the_same(world: World, mo
     assert summary.in_doubt == 0
     assert [len(world.ads.live(record)) for record in ("Company", "Order", "LineItem")] == [1, 1, 2]
     assert world.hub.push("gam-main").calls == 0, "everything was acknowledged"
+
+
+def test_work_whose_lease_cannot_be_renewed_for_locks_is_given_back_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold, raised = push.lanes.hold, []
+
+    def contended(*arguments: Any) -> Any:
+        if not raised:
+            raised.append(True)
+            raise StoreContended("another worker went first")
+        return hold(*arguments)
+
+    monkeypatch.setattr(push.lanes, "hold", contended)
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    assert raised
+    in_flight = world.hub.session.database.rows("SELECT count(*) FROM lane WHERE state = 'in_flight'")
+    assert in_flight == [(0,)], "else it would wait until its lease is over"
+    world.hub.push("gam-main")
+    assert len(world.ads.live("Company")) == 1
