@@ -271,9 +271,12 @@ def release(
 ) -> None:
     """Give claimed lanes back, due again at `not_before`; `alone`: to be sent in a call of its own."""
     cur.execute(
+        # Locked in the order in which every other statement locks several lanes: two workers never wait for each other.
+        "WITH held AS (SELECT l.id FROM lane l JOIN unnest(%s::bigint[], %s::bigint[]) AS w(id, fence) "
+        "  ON l.id = w.id AND l.fence = w.fence ORDER BY l.order_id, l.id FOR UPDATE OF l) "
         "UPDATE lane l SET state = 'ready', lease_until = NULL, not_before = %s, tries = l.tries + %s, alone = %s "
-        "FROM unnest(%s::bigint[], %s::bigint[]) AS w(id, fence) WHERE l.id = w.id AND l.fence = w.fence RETURNING l.id",
-        (not_before, int(tried), alone, [lane.id for lane in lanes], [lane.fence for lane in lanes]),
+        "FROM held WHERE l.id = held.id RETURNING l.id",
+        ([lane.id for lane in lanes], [lane.fence for lane in lanes], not_before, int(tried), alone),
     )
     for lane_id in sorted(row[0] for row in cur.fetchall()):
         note(cur, subject(lane_id), "lane released", state=READY, not_before=not_before)
