@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from connectors.endpoint import base_url
 
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:(?:\.|--)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _CUSTOM_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,76}__c")
@@ -23,16 +23,6 @@ class Auth(StrEnum):
 
     CLIENT_CREDENTIALS = "client_credentials"
     JWT = "jwt"
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether the host of a URL is this machine."""
-    if host is None:
-        return False
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class SalesforceSettings(BaseModel):
@@ -118,18 +108,7 @@ class SalesforceSettings(BaseModel):
     @field_validator("endpoint")
     @classmethod
     def _https_or_loopback(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("endpoint must be a base URL such as 'https://proxy.acme.example/salesforce'")
-        if parts.username or parts.password:
-            raise ValueError("endpoint must hold no user or password")
-        if parts.scheme == "http" and not is_loopback(parts.hostname):
-            raise ValueError(
-                "endpoint must use https; plain http is for this machine only, else tokens travel in clear"
-            )
-        return value.rstrip("/")
+        return None if value is None else base_url(value, "endpoint", "https://proxy.acme.example/salesforce")
 
     @field_validator("external_id_fields")
     @classmethod

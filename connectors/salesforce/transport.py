@@ -15,9 +15,10 @@ import orjson
 import requests
 from requests.adapters import HTTPAdapter
 
+from connectors import endpoint
 from connectors.bounded import bounded_body
 from connectors.exact_json import read
-from connectors.salesforce.settings import SalesforceSettings, is_loopback
+from connectors.salesforce.settings import SalesforceSettings
 
 _MAX_NUMBER = 40  # Salesforce numbers have at most 18 digits
 _ATTRIBUTES = frozenset({"attributes"})
@@ -70,18 +71,10 @@ class BoundedAdapter(HTTPAdapter):
 
 def http_session(settings: SalesforceSettings) -> requests.Session:
     """A session for one worker thread that follows no redirects and takes no credentials from the environment."""
-    session = requests.Session()
+    session = endpoint.http_session(settings.endpoint or "")
     session.mount("https://", BoundedAdapter(settings))
     session.mount("http://", BoundedAdapter(settings))
-    session.max_redirects = 0
-    session.auth = _keep_header  # else a ~/.netrc entry would replace the bearer token
-    if settings.endpoint and is_loopback(urlsplit(settings.endpoint).hostname):
-        session.trust_env = False  # a proxy of the environment must not stand between us and this machine
     return session
-
-
-def _keep_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 @dataclass(frozen=True, slots=True)
