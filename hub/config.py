@@ -85,6 +85,8 @@ class ConnectionSettings(BaseModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     mapping_settings: dict[str, str] = Field(default_factory=dict)
     mapping: Path | None = None
+    overlays: tuple[str, ...] = ()
+    """Shipped overlays on the connector's mappings that this account has the fields for, by name; laid before its own."""
     adopt_unmarked: bool = True
     """Whether a vendor record with our name but nobody's mark may be taken over instead of being reported."""
     intake_every_seconds: int = Field(default=60, ge=1)

@@ -1,9 +1,13 @@
-"""Which mapping serves which entity of a connection: its own path, installed packages, then `mappings/<connector>/`."""
+"""Which mapping serves which entity of a connection: its own path, installed packages, then `mappings/<connector>/`.
+
+Beside the mappings stand overlays that an account may ask for by name: `mappings/<connector>/overlays/<name>/`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -36,14 +40,18 @@ def _is_overlay(path: Path) -> bool:
     return isinstance(loaded, dict) and "base" in loaded
 
 
-def mapping_paths(connector: str, own: Path | None) -> dict[str, tuple[Path, tuple[Path, ...]]]:
-    """By entity: the mapping file and the overlays on it, in order."""
+def mapping_paths(
+    connector: str, own: Path | None, overlays: Sequence[str] = ()
+) -> dict[str, tuple[Path, tuple[Path, ...]]]:
+    """By entity: the mapping file and the overlays on it, those asked for by name first. Raises ConfigurationError."""
     chosen: dict[str, tuple[Path, tuple[Path, ...]]] = {}
     shipped = Path(str(files("mappings").joinpath(connector)))
     folders = [shipped]
     folders += [Path(str(files(point.module))) / connector for point in entry_points(group=GROUP)]
     for folder in folders:
         chosen.update({entity: (path, ()) for entity, path in _newest(folder).items()})
+    asked = _asked_for(connector, folders, overlays)
+    chosen.update({entity: (chosen[entity][0], paths) for entity, paths in asked.items() if entity in chosen})
     if own is None:
         return chosen
     if not own.exists():
@@ -62,16 +70,32 @@ def mapping_paths(connector: str, own: Path | None) -> dict[str, tuple[Path, tup
                 )
             chosen[name] = (chosen[name][0], (*chosen[name][1], path))
         else:
-            chosen[entity or path.name.split(".")[0]] = (path, ())
+            name = entity or path.name.split(".")[0]
+            chosen[name] = (path, asked.get(name, ()))
     return chosen
 
 
+def _asked_for(connector: str, folders: Sequence[Path], overlays: Sequence[str]) -> dict[str, tuple[Path, ...]]:
+    found: dict[str, tuple[Path, ...]] = {}
+    offered = sorted({each.name for folder in folders for each in (folder / "overlays").glob("*") if each.is_dir()})
+    for name in dict.fromkeys(overlays):
+        if name not in offered:
+            raise ConfigurationError(
+                f"{connector} has no overlay {name!r}. The connection is not used. Correct `overlays:` in the configuration; "
+                f"there is {', '.join(offered) or 'none'}."
+            )
+        for folder in folders:
+            for entity, path in _newest(folder / "overlays" / name).items():
+                found[entity] = (*found.get(entity, ()), path)
+    return found
+
+
 def load_mappings(
-    connector: str, schemas: MappingType[str, RecordSchema], own: Path | None
+    connector: str, schemas: MappingType[str, RecordSchema], own: Path | None, named: Sequence[str] = ()
 ) -> dict[tuple[str, str], Mapping]:
     """By (entity, `in` or `out`): the compiled mapping. Raises ConfigurationError or mappings.errors.MappingErrors."""
     loaded: dict[tuple[str, str], Mapping] = {}
-    for entity, (path, overlays) in sorted(mapping_paths(connector, own).items()):
+    for entity, (path, overlays) in sorted(mapping_paths(connector, own, named).items()):
         record = str(yaml.safe_load(path.read_text(encoding="utf-8")).get("record", ""))
         if record not in schemas:
             raise ConfigurationError(

@@ -142,7 +142,8 @@ class Session:
             raise NotFound(f"There is no connection {name!r}. Nothing was done. The configuration names: {names}.")
         connector = self.connect(name, settings)
         try:
-            mappings = load_mappings(settings.connector, connector.record_schemas(), settings.mapping)
+            schemas = connector.record_schemas()
+            mappings = load_mappings(settings.connector, schemas, settings.mapping, settings.overlays)
             actions = load_action_table(settings.connector, mappings, connector.capabilities, settings.mapping)
         except (MappingErrors, ConfigurationError) as error:
             raise ConnectionBroken(name, f"Connection {name}: {error}") from error

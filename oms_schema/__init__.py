@@ -63,7 +63,7 @@ from oms_schema.order import Order, PurchaseOrder
 from oms_schema.party import ID, Address, Name, Party, PartyInRole, PartyRole
 from oms_schema.payment import Payment, check_balance
 from oms_schema.problems import Problem, Problems, Reason, shown
-from oms_schema.projection import LineProjection, OrderProjection, percent_of_goal
+from oms_schema.projection import LineProjection, OrderBilling, OrderProjection, percent_of_goal
 from oms_schema.reference import Reference, check_references, references_of
 from oms_schema.revision import LINE_GRADES, ORDER_GRADES, SMALL_SHIFT, Grade, grade_line, grade_order
 from oms_schema.status import BillingStatus, CommercialStatus, DeliveryStatus, SyncStatus
@@ -148,6 +148,7 @@ __all__ = [
     "NoSuchZone",
     "Operator",
     "Order",
+    "OrderBilling",
     "OrderObservation",
     "OrderProjection",
     "Origin",

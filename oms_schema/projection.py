@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from oms_schema.base import Canonical
 from oms_schema.instant import Instant
+from oms_schema.money import CurrencyCode, exponent
 from oms_schema.party import ID
 
 _CENT = Decimal("0.01")
@@ -16,7 +17,7 @@ _CENT = Decimal("0.01")
 
 def _no_float(value: object) -> object:
     if isinstance(value, float):
-        raise ValueError("a percentage is a decimal string or Decimal, never a float")
+        raise ValueError("a percentage or an amount is a decimal string or Decimal, never a float")
     return value
 
 
@@ -36,6 +37,14 @@ Percentage = Annotated[
 ]
 """A share in percent, exactly two decimals, at least 0; above 100 when more than the goal was delivered."""
 
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_no_float),
+    Field(gt=Decimal(-(10**16)), lt=Decimal(10**16), allow_inf_nan=False),
+    WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]{1,16}(\.[0-9]{1,4})?$"}),
+]
+"""Major units of a currency with exactly the decimals of its minor unit; below zero when more was credited than owed."""
+
 Label = Annotated[str, StringConstraints(max_length=40)]
 Sentence = Annotated[str, StringConstraints(max_length=255)]
 Count = Annotated[int, Field(ge=0, strict=True)]
@@ -46,6 +55,31 @@ def percent_of_goal(delivered: int, goal: int) -> Decimal:
     if goal <= 0:
         return Decimal("0.00")
     return (Decimal(delivered) * 100 / Decimal(goal)).quantize(_CENT, rounding=ROUND_HALF_UP)
+
+
+class OrderBilling(Canonical):
+    """What the ERP holds of an order's bills. Amounts are in `currency`, the order's own.
+
+    `invoiced` and `credited` are net of commission and without tax, as billed; `paid` and `balance` are the ERP's, with its tax.
+    Documents that the ERP has not numbered, or that it shows otherwise than they were billed, are in no amount.
+    """
+
+    currency: CurrencyCode
+    invoice: Annotated[str, StringConstraints(max_length=80)] = Field(description="Number of the latest invoice")
+    invoice_status: Label
+    balance: Amount = Field(description="Open on all documents together, credits that are not set off taken away")
+    invoiced: Amount
+    paid: Amount
+    credited: Amount
+    documents: tuple[Sentence, ...] = Field(description="Every document in words, the latest first")
+
+    @model_validator(mode="after")
+    def _in_minor_units(self) -> Self:
+        decimals = exponent(self.currency)
+        for name in ("balance", "invoiced", "paid", "credited"):
+            if getattr(self, name).as_tuple().exponent != -decimals:
+                raise ValueError(f"{name} is told with {decimals} decimals, those of {self.currency}")
+        return self
 
 
 class OrderProjection(Canonical):
@@ -62,6 +96,7 @@ class OrderProjection(Canonical):
     delivered_pct: Percentage
     ad_server_ids: tuple[str, ...] = ()
     error_code: str | None = None
+    billing: OrderBilling | None = Field(default=None, description="Absent before the first invoice")
 
 
 class LineProjection(Canonical):

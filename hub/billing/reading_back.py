@@ -116,7 +116,7 @@ def _one(
         tally[name] = tally.get(name, 0) + count
     if news and acknowledged and not mismatch and one.kind == DocumentKind.INVOICE:
         _advance(cur, one, str(number), total, balance or 0, tally)
-    if news:
+    if news or changed:
         journal.mark_stale(cur, [one.order_id])
 
 

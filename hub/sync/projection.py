@@ -9,9 +9,11 @@ from datetime import datetime
 
 from hub.encoding import fingerprint
 from hub.session import Channel, Session
-from hub.store import attempts, entities, facts, journal, lanes, parking
+from hub.store import attempts, billed, entities, facts, journal, lanes, parking
+from hub.store.billed import BilledDocument
 from hub.store.database import Cursor
 from hub.store.entities import StoredEntity
+from hub.sync.billed import billing_sentence, order_billing
 from hub.sync.targets import STAGES
 from oms_schema.ids import EntityKind
 from oms_schema.line import Line
@@ -98,6 +100,9 @@ class OrderView:
     vendor_ids: tuple[str, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     last_change_at: datetime | None = field(default=None)
+    currency: str = ""
+    billed: tuple[BilledDocument, ...] = ()
+    """What the ERP holds of its bills, the latest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +198,16 @@ def project_order(view: OrderView) -> OrderProjection:
     status = order_status(view, labels)
     troubles = [*view.troubles, *(line.trouble for line in view.lines if line.trouble is not None)]
     owner = troubles[0].owner if troubles else NEXT_STEP.get(status, "")
+    sentence = order_sentence(view, status, labels, delivered, goal)
+    billing = order_billing(view.currency, view.billed) if view.currency else None
+    if billing is not None:
+        told = f"{sentence} {billing_sentence(billing, view.billed)}"
+        sentence = told if _cut(told) == told else sentence  # half an amount would be another amount
     return OrderProjection(
         order_id=view.order_id,
         version=view.version,
         status=status,
-        sentence=_cut(order_sentence(view, status, labels, delivered, goal)),
+        sentence=_cut(sentence),
         next_step_owner=owner,
         last_change_at=view.last_change_at,
         delivered=delivered,
@@ -205,6 +215,7 @@ def project_order(view: OrderView) -> OrderProjection:
         delivered_pct=percent_of_goal(delivered, goal),
         ad_server_ids=view.vendor_ids,
         error_code=troubles[0].code if troubles else None,
+        billing=billing,
     )
 
 
@@ -253,6 +264,7 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
         ):
             homeless.setdefault(order_id, {})[entity_id] = trouble
     last = journal.last_event(cur, order_ids)
+    bills = billed.of_orders(cur, order_ids)
     result = []
     for order_id in order_ids:
         stored = orders.get(order_id)
@@ -267,16 +279,19 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
         )
         if stored is None and order_id not in troubles and not refused:
             continue
+        order = None if stored is None else Order.from_bytes(stored.canonical)
         result.append(
             OrderView(
                 order_id=order_id,
                 version=0 if stored is None else stored.version,
-                status=None if stored is None else Order.from_bytes(stored.canonical).status,
+                status=None if order is None else order.status,
                 systems=tuple(systems.get(order_id, ())),
                 lines=own_lines + refused,
                 vendor_ids=tuple(vendor_ids.get(order_id, ())),
                 troubles=tuple(troubles.get(order_id, ())),
                 last_change_at=last.get(order_id),
+                currency="" if order is None else order.currency,
+                billed=tuple(bills.get(order_id, ())),
             )
         )
     return result

@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from oms_schema.observation import LineObservation, OrderObservation
 from oms_schema.order import Order, PurchaseOrder
 from oms_schema.party import Address, Party, PartyInRole, PartyRole
 from oms_schema.payment import Payment
-from oms_schema.projection import LineProjection, OrderProjection, percent_of_goal
+from oms_schema.projection import LineProjection, OrderBilling, OrderProjection, percent_of_goal
 from oms_schema.reference import Reference
 from oms_schema.status import DeliveryStatus
 from oms_schema.targeting import Criterion, Dimension, Targeting
@@ -150,6 +151,16 @@ FULL: dict[str, list[Canonical]] = {
             delivered=1,
             goal=3,
             delivered_pct=percent_of_goal(1, 3),
+            billing=OrderBilling(
+                currency="KWD",
+                invoice="INV-1",
+                invoice_status="Open",
+                balance=Decimal("-1.500"),
+                invoiced=Decimal("1.500"),
+                paid=Decimal("0.000"),
+                credited=Decimal("3.000"),
+                documents=("INV-1",),
+            ),
         )
     ],
     "party": [Party(id=PARTY, name="Acme", address=Address(text="Main St", country="US"))],
@@ -212,6 +223,7 @@ def test_a_schema_refuses_an_unknown_field_and_a_missing_one(name: str) -> None:
         ("order", ("id",), "006A"),
         ("order_projection", ("delivered_pct",), 33.33),
         ("order_projection", ("sentence",), "x" * 256),
+        ("order_projection", ("billing", "paid"), 1.5),
         ("change", ("status",), "lost"),
     ],
 )
