@@ -42,11 +42,16 @@ class _Walk:
 
 
 def verify(session: Session, anchor: Path | None = None) -> AuditResult:
-    """Walk the whole chain in chunks. Raises NotFound when the anchor file is not there.
+    """Walk the whole chain in chunks and compare it with `anchor`, or with the configured file.
 
+    Raises NotFound when the file that was named is not there, AnchorFailed for one that holds something else. Whoever cuts
+    the chain may remove the configured file, too: that is a fault, unless nothing was ever written.
     Events that are appended meanwhile are not looked at: the walk ends at the head of its beginning.
     """
-    marks = {} if anchor is None else _read_anchors(anchor)
+    configured = session.configuration.hub.audit_anchor if anchor is None else None
+    vanished = configured is not None and not configured.exists()
+    file = anchor if vanished or configured is None else configured
+    marks = {} if file is None else _read_anchors(file)
     walk = _Walk()
     unseen = dict(marks)
     with session.database.transaction() as cur:
@@ -63,6 +68,14 @@ def verify(session: Session, anchor: Path | None = None) -> AuditResult:
                         "from there or before. Whoever keeps the anchor compares it with a backup.",
                     )
         _check_head(walk, head)
+    if vanished and walk.last is not None:
+        walk.fault(
+            "anchor",
+            walk.last.sequence,
+            f"The configured anchor file {configured} is not there. The end of the chain was compared with nothing, so that a "
+            "tail that was cut off cannot be seen. Whoever keeps the file restores it, or runs `orderhub audit anchor "
+            f"{configured}` when there never was one.",
+        )
     for sequence, seen in sorted(unseen.items()):
         for _, line in seen:
             walk.fault(

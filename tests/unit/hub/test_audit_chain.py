@@ -310,6 +310,25 @@ def test_the_configured_anchor_grows_with_each_verb_that_wrote_and_only_with_tho
     assert not world.hub.verify_audit().sound
 
 
+def test_a_configured_anchor_that_vanished_is_a_fault_and_not_a_chain_without_an_anchor(
+    world: World, tmp_path: Path
+) -> None:
+    heads = tmp_path / "heads"
+    world.hub.session.configuration.hub.audit_anchor = heads
+    assert world.hub.verify_audit().sound, "nothing was ever written"
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    assert world.hub.verify_audit().sound
+    heads.unlink()
+    cut_the_tail_and_the_head(world, 2)
+    result = world.hub.verify_audit()
+    (fault,) = result.faults
+    assert (result.sound, fault.kind, fault.sequence) == (False, "anchor", result.head)
+    assert f"orderhub audit anchor {heads}" in fault.sentence
+    world.hub.anchor_audit(heads)
+    assert world.hub.verify_audit().sound
+
+
 def test_a_verb_that_failed_after_it_wrote_is_anchored_too(world: World, tmp_path: Path) -> None:
     world.hub.session.configuration.hub.audit_anchor = tmp_path / "heads"
     world.book(lines=1)
