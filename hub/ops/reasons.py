@@ -142,7 +142,8 @@ CLASSES: Mapping[Reason, ReasonClass] = {
             Reason.AMBIGUOUS,
             "Operations",
             "The vendor never said whether it created the record. It is not sent again, so that it cannot exist twice.",
-            "Operations looks it up and answers: `orderhub adopt ENTITY VENDOR_ID`, or `orderhub adopt ENTITY --absent`.",
+            "Operations looks it up and answers: `orderhub adopt ENTITY VENDOR_ID --connection NAME`, or with `--absent` instead "
+            "of the id.",
         ),
         _class(
             Reason.DUPLICATE,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hub.ops.reasons import CLASSES, Retry, group_key, normalised_path, normalised_value, reasons_with
@@ -24,6 +26,11 @@ def test_every_reason_says_who_acts_what_it_means_and_how_it_is_put_right(reason
     assert known.fix.endswith(".")
     for is_change in (True, False):
         assert known.retry_sentence(is_change=is_change).endswith(".")
+
+
+def test_the_command_that_answers_what_is_ambiguous_can_be_run_as_it_is_told() -> None:
+    (command,) = re.findall(r"`orderhub adopt ([^`]+)`", CLASSES[Reason.AMBIGUOUS].fix)
+    assert command == "ENTITY VENDOR_ID --connection NAME", "the command line refuses it without a connection"
 
 
 @pytest.mark.parametrize(
