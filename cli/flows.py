@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hub import ConnectionInfo, Hub
-from hub.errors import ConnectionPaused, NotFound, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectionPaused, NotFound, VendorUnavailable
 from hub.results import DeliverySummary, IntakeResult, PushSummary, SettleSummary
 
 LONGEST_NAP = 5.0
@@ -43,11 +44,15 @@ class AppliedConnection:
 
 @dataclass
 class Applied:
-    """What apply did. `at_rest` is False when time ran out before the last due write was settled."""
+    """What apply did. `at_rest` is False when time ran out before the last due write was settled, or a connection is unusable.
+
+    `unusable` holds, by connection, the sentence that says why its work was left.
+    """
 
     connections: dict[str, AppliedConnection]
     at_rest: bool
     rounds: int
+    unusable: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -73,28 +78,52 @@ def chosen(hub: Hub, names: Iterable[str], can: Callable[[ConnectionInfo], bool]
     return [hub.connections[name] for name in wanted]
 
 
-def pull_changes(hub: Hub, names: Iterable[str] = ()) -> Iterator[IntakeResult]:
-    """Read the named sources, or all, to the present; one result per connection."""
+Failed = Callable[[ConnectionBroken | VendorUnavailable], None]
+"""Told of a connection that cannot be asked now, so that the others go on."""
+
+
+def _raise(error: ConnectionBroken | VendorUnavailable) -> None:
+    raise error
+
+
+def pull_changes(hub: Hub, names: Iterable[str] = (), *, failed: Failed = _raise) -> Iterator[IntakeResult]:
+    """Read the named sources, or all, to the present; one result per connection.
+
+    A paused source is left out unless it was named: who names it wants to know, who reads all of them wants the others.
+    """
     named = list(names)
     for info in chosen(hub, named, lambda info: info.reads, "be read"):
-        try:
+        with _one_of_several(named, failed):
             yield hub.intake(info.name)
-        except ConnectionPaused:
-            if named:
-                raise  # who names it wants to know; who reads all of them wants the others
 
 
-def pull_delivery(hub: Hub, names: Iterable[str] = (), sleep: Sleep = time.sleep) -> Iterator[DeliverySummary]:
+def pull_delivery(
+    hub: Hub, names: Iterable[str] = (), sleep: Sleep = time.sleep, *, failed: Failed = _raise
+) -> Iterator[DeliverySummary]:
     """Bring the delivered numbers of the named connections, or all. A report not ready in time is left running."""
-    for info in chosen(hub, names, lambda info: info.reports_delivery, "report delivery"):
-        summary = hub.start_delivery(info.name)
-        patience = time.monotonic() + REPORT_PATIENCE
-        nap = 0.2
-        while summary.state == "running" and time.monotonic() < patience:
-            sleep(nap)
-            nap = min(nap * 2, LONGEST_NAP)
-            summary = hub.poll_delivery(info.name, summary.job)
-        yield hub.load_delivery(info.name, summary.job) if summary.state == "ready" else summary
+    named = list(names)
+    for info in chosen(hub, named, lambda info: info.reports_delivery, "report delivery"):
+        with _one_of_several(named, failed):
+            summary = hub.start_delivery(info.name)
+            patience = time.monotonic() + REPORT_PATIENCE
+            nap = 0.2
+            while summary.state == "running" and time.monotonic() < patience:
+                sleep(nap)
+                nap = min(nap * 2, LONGEST_NAP)
+                summary = hub.poll_delivery(info.name, summary.job)
+            yield hub.load_delivery(info.name, summary.job) if summary.state == "ready" else summary
+
+
+@contextmanager
+def _one_of_several(named: Sequence[str], failed: Failed) -> Iterator[None]:
+    """Around the work of one connection; `named` are those that were asked for by name."""
+    try:
+        yield
+    except ConnectionPaused:
+        if named:
+            raise
+    except (ConnectionBroken, VendorUnavailable) as error:
+        failed(error)
 
 
 def apply(
@@ -109,11 +138,13 @@ def apply(
 
     Ad servers go first, and the CRM's mirror when they have nothing due: it then shows where things stand in one write.
     Work that waits for a settle time, a quota or a vendor that does not answer is waited for; parked work is not.
-    `heard` is told of every push and settle.
+    A connection that cannot be used stops its own work only, unless it was named. `heard` is told of every push and settle.
     """
     named = list(names)
-    infos = chosen(hub, named, lambda info: info.pushes or info.mirrors, "be written to")
-    applied = Applied({info.name: AppliedConnection() for info in infos}, at_rest=False, rounds=0)
+    unusable = {} if named else dict(hub.unusable())
+    able = chosen(hub, named, lambda info: info.pushes or info.mirrors, "be written to")
+    infos = [info for info in able if info.name not in unusable]
+    applied = Applied({info.name: AppliedConnection() for info in infos}, at_rest=False, rounds=0, unusable=unusable)
     groups = [[info for info in infos if not info.mirrors], [info for info in infos if info.mirrors]]
     until = time.monotonic() + patience
     while True:
@@ -121,14 +152,14 @@ def apply(
         due: list[datetime] = []
         moved = False
         for group in groups:
-            while sum(_work(hub, info.name, applied.connections[info.name], due, heard, named) for info in group):
+            while sum(_work(hub, info.name, applied, due, heard, named) for info in group):
                 moved = True
                 if time.monotonic() > until:
                     return applied
         if moved:
             continue
         if not due:
-            applied.at_rest = True
+            applied.at_rest = not applied.unusable
             return applied
         nap = min(max((min(due) - datetime.now(UTC)).total_seconds(), 0.05), LONGEST_NAP)
         if time.monotonic() + nap > until:
@@ -139,15 +170,18 @@ def apply(
 def _work(
     hub: Hub,
     name: str,
-    tally: AppliedConnection,
+    applied: Applied,
     due: list[datetime],
     heard: Callable[[PushSummary | SettleSummary], None],
     named: Sequence[str],
 ) -> bool:
     """One push and one settle; whether anything moved. When the rest falls due goes to `due`.
 
-    A paused connection is left out, unless it was named: then its sentence is raised.
+    A paused or unusable connection is left out, unless it was named: then its sentence is raised.
     """
+    if name in applied.unusable:
+        return False
+    tally = applied.connections[name]
     try:
         pushed = hub.push(name)
         heard(pushed)
@@ -157,6 +191,11 @@ def _work(
         tally.paused = True
         if named:
             raise
+        return False
+    except ConnectionBroken as broken:
+        if named:
+            raise
+        applied.unusable[name] = str(broken)
         return False
     except VendorUnavailable as unavailable:
         due.append(datetime.now(UTC) + timedelta(seconds=unavailable.after))

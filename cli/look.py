@@ -48,8 +48,12 @@ def plan(
     `orderhub apply --plan-hash HASH` is bound to what was shown.
     """
     with opened(config, as_json) as (desk, hub):
+        unusable = {} if connection else dict(hub.unusable())
         result = hub.plan(connection)
-        desk.answer(result.as_dict(), tables.planned(result, everything=everything))
+        table = tables.planned(result, everything=everything, whole=not unusable)
+        desk.answer({**result.as_dict(), "unusable": unusable}, table, *tables.left_out(unusable))
+    if unusable:
+        raise typer.Exit(ExitCode.UNUSABLE)
     if result.blocked:
         raise typer.Exit(ExitCode.ATTENTION)
 
@@ -90,6 +94,10 @@ def trace(
         desk.answer(result.as_dict(), tables.trace_tables(result))
 
 
+WELL = frozenset({"ok", "paused", "unreachable", "never used"})
+"""States of a connection in which nobody needs to mend anything: a vendor that does not answer is asked again."""
+
+
 def _attention(result: StatusResult) -> None:
-    if result.parked or any(connection.in_doubt for connection in result.connections):
+    if result.parked or any(each.in_doubt or each.state not in WELL for each in result.connections):
         raise typer.Exit(ExitCode.ATTENTION)

@@ -45,6 +45,11 @@ def connections_checked(results: Sequence[CheckResult], unusable: Mapping[str, s
     return table
 
 
+def left_out(unusable: Mapping[str, str]) -> list[RenderableType]:
+    """Why connections were left out, one sentence each; nothing when all could be used."""
+    return [Text(sentence, "red") for sentence in unusable.values()]
+
+
 def pulled(intakes: Sequence[IntakeResult], deliveries: Sequence[DeliverySummary]) -> RenderableType:
     """What was read, and what was delivered."""
     parts: list[RenderableType] = []
@@ -62,15 +67,16 @@ def pulled(intakes: Sequence[IntakeResult], deliveries: Sequence[DeliverySummary
     return Group(*parts)
 
 
-def planned(plan: PlanResult, *, everything: bool) -> RenderableType:
-    """What would be written, what cannot be, and what the vendor cannot express."""
+def planned(plan: PlanResult, *, everything: bool, whole: bool = True) -> RenderableType:
+    """What would be written, what cannot be, and what the vendor cannot express; not `whole` when a connection is left out."""
     items = [item for item in plan.items if item.action != "unchanged"]
     shown = items if everything else items[:PLAN_ROWS]
     table = _table("Connection", "Action", "What", "Name", "Difference")
     for item in shown:
         action = Text(item.action, _ACTION_STYLE.get(item.action, ""))
         table.add_row(item.connection, action, _what(item), _cut(item.name), _difference(item))
-    lines: list[RenderableType] = [table] if items else [Text("Nothing to write: every lane holds what it should.")]
+    calm = "Nothing to write: every lane holds what it should." if whole else "Nothing to write at the others."
+    lines: list[RenderableType] = [table] if items else [Text(calm)]
     if len(shown) < len(items):
         lines.append(Text(f"… and {len(items) - len(shown)} more (--all shows them)."))
     lost = [(item, loss) for item in items for loss in item.losses]
@@ -106,9 +112,9 @@ def applied_tables(applied: Applied) -> RenderableType:
     rest = (
         "Everything is at rest."
         if applied.at_rest
-        else "Not at rest yet: some writes wait for their time. Run it again."
+        else "Not at rest yet: some writes wait for their time, or for their connection. Run it again."
     )
-    return Group(table, Text(rest, "green" if applied.at_rest else "yellow"))
+    return Group(table, *left_out(applied.unusable), Text(rest, "green" if applied.at_rest else "yellow"))
 
 
 def status_tables(status: StatusResult) -> RenderableType:
@@ -120,7 +126,9 @@ def status_tables(status: StatusResult) -> RenderableType:
         counts = _counts(c.in_doubt, c.parked)
         table.add_row(c.name, c.connector, state, lanes, *counts, _when(c.last_read), _when(c.last_pushed))
     totals = _table("", "by state", "in sum")
-    for name, counts_by_state in (("orders", status.orders), ("lines", status.lines)):
+    # `accepted` is the sum of all lines, the other counts are its parts.
+    lines = {state: count for state, count in status.lines.items() if state != "accepted"}
+    for name, counts_by_state in (("orders", status.orders), ("lines", lines)):
         by_state = ", ".join(f"{count} {state}" for state, count in sorted(counts_by_state.items()))
         totals.add_row(name, by_state or "none", f"{sum(counts_by_state.values()):,}")
     totals.add_row("delivered impressions", "", f"{status.delivered:,}")

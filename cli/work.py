@@ -12,7 +12,7 @@ from cli.exit_codes import ExitCode
 from cli.flows import DELIVERED_STATES, pull_changes, pull_delivery
 from cli.flows import apply as apply_until_rest
 from cli.look import Names
-from hub.errors import PlanMoved
+from hub.errors import ConnectionBroken, PlanMoved, VendorUnavailable
 
 
 def pull(
@@ -25,13 +25,23 @@ def pull(
     """Read what changed at the sources, or what was delivered at the ad servers. Writes only to the hub's own store."""
     with opened(config, as_json) as (desk, hub):
         names = connections or ()
-        intakes = list(pull_changes(hub, names)) if everything or not delivery else []
-        deliveries = list(pull_delivery(hub, names)) if everything or delivery else []
+        unusable = {} if names else dict(hub.unusable())
+
+        def failed(error: ConnectionBroken | VendorUnavailable) -> None:
+            if names:
+                raise error
+            unusable[error.connection] = str(error)
+
+        intakes = list(pull_changes(hub, names, failed=failed)) if everything or not delivery else []
+        deliveries = list(pull_delivery(hub, names, failed=failed)) if everything or delivery else []
         data = {
             "intake": [result.as_dict() for result in intakes],
             "delivery": [result.as_dict() for result in deliveries],
+            "unusable": unusable,
         }
-        desk.answer(data, tables.pulled(intakes, deliveries))
+        desk.answer(data, tables.pulled(intakes, deliveries), *tables.left_out(unusable))
+    if unusable:
+        raise typer.Exit(ExitCode.UNUSABLE)
     if any(r.rejected or r.held for r in intakes) or any(
         d.state not in DELIVERED_STATES or d.quarantined for d in deliveries
     ):
@@ -60,6 +70,8 @@ def apply(
                 )
         applied = apply_until_rest(hub, connections or (), patience=patience)
         desk.answer(applied.as_dict(), tables.applied_tables(applied))
+    if applied.unusable:
+        raise typer.Exit(ExitCode.UNUSABLE)
     done = applied.connections.values()
     if not applied.at_rest or any(each.parked or each.in_doubt for each in done):
         raise typer.Exit(ExitCode.ATTENTION)

@@ -88,6 +88,16 @@ class Hub:
             found[name] = ConnectionInfo(name, "", False, False, False, False, False, sentence)
         return found
 
+    def unusable(self) -> Mapping[str, str]:
+        """Why connections cannot be used with what is configured here (settings, secrets, mappings), by name; no network."""
+        found = dict(self.session.configuration.broken)
+        for name in self.session.configuration.connections:
+            try:
+                self.session.channel(name)
+            except ConnectionBroken as broken:
+                found[name] = str(broken)
+        return found
+
     def migrate(self) -> None:
         """Bring the store's schema to the newest version."""
         url = self.session.database.url

@@ -72,6 +72,9 @@ class ScriptedHub:
             raise answer
         return answer
 
+    def unusable(self) -> Mapping[str, str]:
+        return {name: info.broken for name, info in self.connections.items() if info.broken is not None}
+
     def check(self, connection: str) -> Any:
         return self._said("check", CheckResult(connection, True, "account"), connection)
 
