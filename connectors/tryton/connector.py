@@ -31,7 +31,7 @@ from connectors.tryton.changes import ORDER, read_changes
 from connectors.tryton.directory import Directory, Rows, UnknownName, rows
 from connectors.tryton.documents import Party
 from connectors.tryton.kinds import INVOICE, SALE
-from connectors.tryton.posting import Posting
+from connectors.tryton.posting import BATCH, Posting
 from connectors.tryton.rpc import RpcSession
 from connectors.tryton.settings import TrytonSettings
 from oms_schema.problems import Reason
@@ -77,7 +77,7 @@ class TrytonConnector(Connector):
 
     @property
     def capabilities(self) -> Capabilities:
-        """The same for every company. One document a call, because each is posted or refused by itself."""
+        """The same for every company. Documents go many in a call, and each is posted or refused by itself."""
         settings = self._settings
         creates = frozenset({Operation.CREATE})
         return Capabilities(
@@ -89,13 +89,17 @@ class TrytonConnector(Connector):
             records={
                 # nothing is unique on a sale, not even its number
                 "Sale": RecordCapability(
-                    1, creates, CreateProtocol.PROBE, marker="reference", max_in_flight=settings.max_in_flight_seconds
+                    BATCH,
+                    creates,
+                    CreateProtocol.PROBE,
+                    marker="reference",
+                    max_in_flight=settings.max_in_flight_seconds,
                 ),
                 # party.code is unique in the database
                 "Party": RecordCapability(1, creates, CreateProtocol.UNIQUE_FIELD, marker="code", atomic=True),
                 # Nothing is unique on an invoice but its number, which Tryton gives at the posting
                 "Invoice": RecordCapability(
-                    1,
+                    BATCH,
                     creates,
                     CreateProtocol.PROBE,
                     marker="reference",
@@ -135,20 +139,22 @@ class TrytonConnector(Connector):
 
     # ------------------------------------------------------------ writing
     def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
-        """Create one party, confirm one sale, or post one document: several requests, each sent once, all safe to begin again.
+        """Create one party, or confirm sales or post documents: several requests, each sent once, all safe to begin again.
 
-        Raises OutcomeUnknown when any of them may have been applied without our knowing.
+        Raises OutcomeUnknown when any of them may have been applied without our knowing, unless some of the documents have a
+        result of their own.
         """
         _known(record)
-        if operation is not Operation.CREATE or len(items) > 1:
+        most = 1 if record == "Party" else BATCH
+        if operation is not Operation.CREATE or len(items) > most:
             raise Misconfigured(
                 "OPERATION",
-                f"The connector creates one {record} a call; {len(items)} to {operation} were asked for. Nothing was sent. "
-                "Integration corrects the caller.",
+                f"The connector creates up to {most} {record} a call; {len(items)} to {operation} were asked for. Nothing was "
+                "sent. Integration corrects the caller.",
             )
         if record == "Party":
             return [self._create_party(item) for item in items]
-        return [self._posting[record].post(item) for item in items]
+        return self._posting[record].post(items)
 
     def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
         """Parties by code; documents by reference once they are posted, sales once confirmed. Raises like a read."""

@@ -36,10 +36,15 @@ class Directory:
         self._sold: dict[str | None, Sold] = {}
         self._parties: dict[str, tuple[int, int]] = {}
         self._single: dict[str, int] = {}
+        self._countries: dict[str, int | None] = {}
 
     def forget(self) -> None:
         """Look everything up again: a refusal may mean that finance changed it."""
-        for known in (self._currencies, self._sold, self._parties, self._single):
+        remembered: tuple[dict[Any, Any], ...] = (
+            *(self._currencies, self._sold, self._parties),
+            *(self._single, self._countries),
+        )
+        for known in remembered:
             known.clear()
 
     def company(self) -> int:
@@ -162,28 +167,68 @@ class Directory:
         )
         return {str(row["code"]): row for row in found}
 
-    def party(self, wanted: Party) -> tuple[int, int]:
-        """Ids of a party and of the address its invoices go to; created when it does not exist and may be.
+    def party_ids(self, wanted: Sequence[Party]) -> dict[str, tuple[int, int] | RecordRejected]:
+        """By code, the ids of a party and of the address its invoices go to, or why there are none.
 
-        Raises UnknownName, and RecordRejected or OutcomeUnknown from the creation.
+        What does not exist is created where it may be. Raises OutcomeUnknown from a creation.
         """
-        if wanted.code not in self._parties:
-            known = self.parties([wanted.code]).get(wanted.code)
-            if known is None:
-                self.create_party(wanted)
-                known = self.parties([wanted.code]).get(wanted.code)
-            if known is None or not known.get("addresses") or not known.get("active"):
-                raise UnknownName(
-                    "PARTY-UNUSABLE",
-                    f"The party {wanted.code} is archived in Tryton or has no address. No document was created. Finance "
-                    "completes it; operations then replays the document.",
-                    path="party.code",
-                )
-            self._parties[wanted.code] = (known["id"], known["addresses"][0])
-        return self._parties[wanted.code]
+        by_code = {party.code: party for party in wanted if party.code not in self._parties}
+        refused: dict[str, RecordRejected] = {}
+        if by_code:
+            known = self.parties(list(by_code))
+            if missing := [party for code, party in by_code.items() if code not in known]:
+                refused = self._create_parties(missing)
+                known |= self.parties([party.code for party in missing])
+            for code in by_code:
+                row = known.get(code)
+                if row is not None and row.get("addresses") and row.get("active"):
+                    self._parties[code] = (row["id"], row["addresses"][0])
+                elif row is not None or code not in refused:
+                    refused[code] = UnknownName(
+                        "PARTY-UNUSABLE",
+                        f"The party {code} is archived in Tryton or has no address. No document was created. Finance "
+                        "completes it; operations then replays the document.",
+                        path="party.code",
+                    )
+        codes = {party.code for party in wanted}
+        return {code: self._parties[code] if code in self._parties else refused[code] for code in codes}
+
+    def _create_parties(self, wanted: Sequence[Party]) -> dict[str, RecordRejected]:
+        """Create parties in one request; what is refused is created one by one, and told by code."""
+        refused: dict[str, RecordRejected] = {}
+        values: list[dict[str, Any]] = []
+        creatable: list[Party] = []
+        for party in wanted:
+            try:
+                values.append(self._party_values(party))
+                creatable.append(party)
+            except UnknownName as error:
+                refused[party.code] = error
+        try:
+            if values:
+                self._created(values)
+        except RecordRejected as error:
+            if len(creatable) == 1:
+                return {**refused, creatable[0].code: error}
+            for party in creatable:
+                refused |= self._create_parties([party])
+        return refused
 
     def create_party(self, wanted: Party) -> int:
         """Create a party; its code is unique, so a second one is refused by Tryton. Returns its id."""
+        return self._created([self._party_values(wanted)])[0]
+
+    def _created(self, values: list[dict[str, Any]]) -> list[int]:
+        created = self._session.write("party.party", "create", values)
+        if (
+            not isinstance(created, list)
+            or len(created) != len(values)
+            or not all(type(native_id) is int for native_id in created)
+        ):
+            raise unreadable("no id", "party.create", Effect.WRITE)
+        return created
+
+    def _party_values(self, wanted: Party) -> dict[str, Any]:
         if not self._settings.create_parties or not wanted.name:
             raise UnknownName(
                 "PARTY-UNKNOWN",
@@ -197,17 +242,18 @@ class Directory:
             "postal_code": wanted.postal_code or None,
         }
         if wanted.country is not None:
-            countries = self._search("country.country", [["code", "=", wanted.country]], [], 1)
-            if countries:
-                address["country"] = countries[0]["id"]
+            country = self._country(wanted.country)
+            if country is not None:
+                address["country"] = country
             else:  # a Tryton whose list of countries was never loaded knows none
                 address["street"] = "\n".join(part for part in (wanted.street, wanted.country) if part)
-        created = self._session.write(
-            "party.party", "create", [{"code": wanted.code, "name": wanted.name, "addresses": [["create", [address]]]}]
-        )
-        if not isinstance(created, list) or len(created) != 1 or type(created[0]) is not int:
-            raise unreadable("no id", "party.create", Effect.WRITE)
-        return created[0]
+        return {"code": wanted.code, "name": wanted.name, "addresses": [["create", [address]]]}
+
+    def _country(self, code: str) -> int | None:
+        if code not in self._countries:
+            found = self._search("country.country", [["code", "=", code]], [], 1)
+            self._countries[code] = found[0]["id"] if found else None
+        return self._countries[code]
 
     def _search(self, model: str, domain: list[Any], fields: list[str], most: int) -> Rows:
         found = self._session.read(model, "search_read", domain, 0, most, None, ["id", *fields])

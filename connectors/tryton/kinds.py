@@ -7,7 +7,7 @@ follow delivery and not what was booked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.base import Native
@@ -17,7 +17,8 @@ from connectors.tryton.wire import Quantity
 
 @dataclass(frozen=True, slots=True)
 class DocumentKind:
-    """One model. `steps` names the method that leads on from a state, `done` the states in which the document stands."""
+    """One model. `steps` names the method that leads on from a state, `back` the one that makes it a draft again, `done` the
+    states in which the document stands."""
 
     record: str
     model: str
@@ -26,6 +27,7 @@ class DocumentKind:
     steps: Mapping[str, str]
     done: frozenset[str]
     values: Callable[[Document, Booking, int], dict[str, Any]]
+    back: Mapping[str, str] = field(default_factory=dict)
     cancelled_keeps_number: bool = False
 
     def is_done(self, row: Native) -> bool:
@@ -76,7 +78,10 @@ INVOICE = DocumentKind(
     model="account.invoice",
     day="invoice_date",
     scope=(("type", "=", "out"),),
-    steps={"draft": "post", "validated": "post"},
+    # Posting alone costs twice as much: Tryton checks the lines' taxes unless they were validated, and begins a posting anew
+    # for each number sequence that it finds it has to lock (33 ms a line, 16 ms after a validation).
+    steps={"draft": "validate_invoice", "validated": "post"},
+    back={"validated": "draft"},
     done=frozenset({"posted", "paid"}),
     values=draft,
     cancelled_keeps_number=True,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from connectors.base import Operation, Outcome, PushesRecords, PushItem, PushResult
+from connectors.base import CreateProtocol, Operation, Outcome, PushesRecords, PushItem, PushResult
 from connectors.errors import (
     AuthFailed,
     Misconfigured,
@@ -28,13 +28,15 @@ from hub.sync import breaker, guard, native_keys, projection
 from hub.sync.conflicts import before_update
 from hub.sync.outcomes import conclude, park, write_attempts
 from hub.sync.ownership import only_ours
-from hub.sync.prepare import STATUS_KINDS, Prepared, prepare
+from hub.sync.prepare import MODELS, STATUS_KINDS, Prepared, prepare
 from hub.sync.repeat import as_first_sent
 from hub.sync.targets import STAGES
 from hub.sync.vendor import close_bucket, stop, take_tokens
 
 CONTENDED_TRIES = 5
 """Times that outcomes are written down before a deadlock with other workers is given up to the look-up."""
+
+_FOUND_AGAIN = (CreateProtocol.PROBE, CreateProtocol.UNIQUE_FIELD)
 
 
 @dataclass
@@ -121,13 +123,22 @@ def _summary(session: Session, name: str, tally: _Tally, creates: bool) -> PushS
 
 def _batch_size(channel: Channel, kind: str) -> int:
     if kind == lanes.DOCUMENT:
-        return 1  # whole or not at all, each with an outcome of its own
+        mapped = {mapping.record for each in MODELS if (mapping := channel.mapping(each, "out")) is not None}
+        return max((_together(channel, record) for record in channel.capabilities.records.keys() - mapped), default=1)
     base = kind.removesuffix("_status")
     mapping = channel.mapping(base, "out")
     if mapping is None:
         return 0
     capability = channel.capabilities.records.get(mapping.record)
     return 0 if capability is None else capability.batch
+
+
+def _together(channel: Channel, record: str) -> int:
+    """How many documents of one record may share a call: several only where a look-up finds each of them by itself."""
+    capability = channel.capabilities.records.get(record)
+    if capability is None or capability.marker is None or capability.create not in _FOUND_AGAIN:
+        return 1
+    return capability.batch
 
 
 def _push_kind(
@@ -159,10 +170,10 @@ def _push_kind(
             if asked:
                 tally.outcomes["held"] += asked
             while len(buffer) >= size:
-                batch, buffer = _next_batch(buffer, size)
+                batch, buffer = _next_batch(channel, buffer, size)
                 _send(session, channel, connector, batch, tally)
         while buffer and session.machine.now() < deadline:  # type: ignore[operator]
-            batch, buffer = _next_batch(buffer, size)
+            batch, buffer = _next_batch(channel, buffer, size)
             _send(session, channel, connector, batch, tally)
     finally:
         if buffer:
@@ -183,12 +194,15 @@ def _give_back(session: Session, claimed: Sequence[Lane]) -> None:
                 raise
 
 
-def _next_batch(buffer: list[Prepared], size: int) -> tuple[list[Prepared], list[Prepared]]:
-    """The next records that may share one call: the same verb, at most `size`; one that must go alone goes alone."""
-    if buffer[0].lane.alone:
+def _next_batch(channel: Channel, buffer: list[Prepared], size: int) -> tuple[list[Prepared], list[Prepared]]:
+    """The next records that may share one call: one record and verb, at most `size`; one that must go alone goes alone."""
+    first = buffer[0]
+    if first.lane.alone:
         return buffer[:1], buffer[1:]
-    verb = buffer[0].action
-    batch = [item for item in buffer if item.action == verb and not item.lane.alone][:size]
+    if first.lane.kind == lanes.DOCUMENT:
+        size = _together(channel, first.record)
+    wanted = (first.record, first.action)
+    batch = [item for item in buffer if (item.record, item.action) == wanted and not item.lane.alone][:size]
     chosen = {item.lane.id for item in batch}
     return batch, [item for item in buffer if item.lane.id not in chosen]
 

@@ -29,7 +29,7 @@ from cli.erp.tryton import TrytonServer
 from connectors.base import Operation, Outcome, PushItem, Severity
 from connectors.errors import AuthFailed, RecordRejected
 from connectors.tryton import TrytonConnector
-from connectors.tryton.documents import document, draft
+from connectors.tryton.documents import Booking, document, draft
 from connectors.tryton.rpc import RpcSession
 from hub import Hub, open_hub
 from hub.results import ParkedItem
@@ -278,7 +278,8 @@ def test_tryton_itself_would_have_made_two_which_is_why_nothing_is_sent_without_
     session = RpcSession(erp.settings())
     naive = TrytonConnector(erp.settings())
     wanted = document(bill(reference, f"{office.mark}-buyer", {"Home": "10.00"}))
-    booking = naive._posting["Invoice"]._booking(wanted)
+    (booking,) = naive._posting["Invoice"].bookings([wanted])
+    assert isinstance(booking, Booking)
     for _ in range(2):
         session.write("account.invoice", "create", [draft(wanted, booking, 4)])
     naive.close()
@@ -446,7 +447,7 @@ def test_changes_come_in_pages_each_once_and_again_inside_the_overlap(office: Of
         for r in page.records
     ]
     assert references[0] in after, "a payment is a change"
-    assert len(after) <= 2
+    assert set(after) <= set(references), "with it only what was written at the cursor's own moment"
     connector.close()
     wide = TrytonConnector(erp.settings(overlap_seconds=3600))
     again = [r.native_id for page in wide.read("Invoice", ["reference"], pages[-1].cursor) for r in page.records]

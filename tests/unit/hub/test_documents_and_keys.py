@@ -108,6 +108,7 @@ def erp_world(world: World, request: pytest.FixtureRequest) -> World:
 KEYED = (CreateProtocol.NATIVE_KEY,)
 KEYED_BLIND = (CreateProtocol.NATIVE_KEY, None)
 UNIQUE = (CreateProtocol.UNIQUE_FIELD,)
+PROBED = (CreateProtocol.PROBE,)
 BLIND = (CreateProtocol.NONE, None)
 
 
@@ -129,8 +130,8 @@ def invoices(world: World) -> list[Mapping[str, Any]]:
 
 
 # ---------------------------------------------------------------- documents
-@pytest.mark.parametrize("erp_world", [KEYED, UNIQUE, BLIND], indirect=True)
-def test_each_document_is_posted_once_in_a_call_of_its_own(erp_world: World) -> None:
+@pytest.mark.parametrize("erp_world", [KEYED, BLIND], indirect=True)
+def test_each_document_is_posted_once_in_a_call_of_its_own_where_no_look_up_tells_them_apart(erp_world: World) -> None:
     for number in range(5):
         assert invoice(erp_world, f"INV-{number}")
     erp_world.rest()
@@ -138,6 +139,18 @@ def test_each_document_is_posted_once_in_a_call_of_its_own(erp_world: World) -> 
     assert [len(call.items) for call in erp_world.ads.calls] == [1] * 5
     erp_world.rest()
     assert len(erp_world.ads.calls) == 5
+
+
+@pytest.mark.parametrize("erp_world", [UNIQUE, PROBED], indirect=True)
+def test_documents_that_a_look_up_finds_share_a_call_and_each_is_posted_once(erp_world: World) -> None:
+    for number in range(5):
+        assert invoice(erp_world, f"INV-{number}")
+    erp_world.ads.lose_reply()
+    assert erp_world.hub.push("gam-main").in_doubt == 5
+    erp_world.machine.advance(301)
+    erp_world.rest()
+    assert sorted(each["number"] for each in invoices(erp_world)) == [f"INV-{n}" for n in range(5)]
+    assert [len(call.items) for call in erp_world.ads.calls] == [5], "found again, so nothing is sent again"
     assert mismatches(erp_world.hub.session) == []
 
 
