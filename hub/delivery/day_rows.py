@@ -1,10 +1,13 @@
-"""One day of a report: in the order of its lines, without duplicates, with its digest and its sums by line."""
+"""One day of a report: in the order of its lines, without duplicates, with its digest, its sums by line, and as COPY takes it.
+
+Texts come as places in `Texts`, the sorted texts of each column (`hub.delivery.names`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import polars as pl
@@ -15,51 +18,86 @@ from hub.delivery.refusals import ReportRefused
 SLICE = 65_536
 """Rows written as text at once: a few MB."""
 
+Texts = Mapping[str, pl.Series]
+"""By column, every text that the report has there, in order of its bytes."""
 
-def in_order(source: str, day: date, frame: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+_PLAIN = r"^[0-9A-Za-z_.:/-]+$"
+"""Texts that stand in an array's literal as they are; all others are quoted (PostgreSQL 18 manual, 8.15.6)."""
+
+
+def in_order(source: str, day: date, frame: pl.DataFrame, keys: Sequence[str], texts: Texts) -> pl.DataFrame:
     """The day's rows sorted by what tells them apart. Raises ReportRefused when two rows are of the same thing."""
     rows = frame.sort(keys)
-    del frame  # the caller keeps none either: a day of a third of a million rows is 30 MB
+    del frame  # the caller keeps none either
     same = pl.all_horizontal(pl.col(key) == pl.col(key).shift() for key in keys)
     twice = rows.filter(same)
     if twice.height:
-        what = ", ".join(f"{key} {twice[key][0]}" for key in keys)
+        what = ", ".join(f"{key} {texts[key][twice[key][0]]}" for key in keys)
         raise ReportRefused(
             source, "twice", f"The report has {day} of {what} twice; which of the two is right cannot be known.", ASK
         )
     return rows
 
 
-def texts(frame: pl.DataFrame) -> Iterator[bytes]:
+def spelled(frame: pl.DataFrame, texts: Texts) -> pl.DataFrame:
+    """The same rows with their texts instead of the places."""
+    return frame.with_columns(texts[name].gather(frame[name]).alias(name) for name in frame.columns if name in texts)
+
+
+def csv(frame: pl.DataFrame, texts: Texts) -> Iterator[bytes]:
     """The rows as CSV, some MB at a time."""
     for rows in frame.iter_slices(SLICE):
         buffer = io.BytesIO()
-        rows.write_csv(buffer, include_header=False)
+        spelled(rows, texts).write_csv(buffer, include_header=False)
         yield buffer.getvalue()
 
 
-class Digest:
-    """What identifies the content of a day: blake2b-128 over its columns' names and its rows in order."""
+def digest(frame: pl.DataFrame, texts: Texts) -> bytes:
+    """What identifies the content of a day: blake2b-128 over its columns' names and its rows in order, as CSV."""
+    content = hashlib.blake2b(",".join(frame.columns).encode(), digest_size=16)
+    for piece in csv(frame, texts):
+        content.update(piece)
+    return content.digest()
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._hash = hashlib.blake2b(",".join(columns).encode(), digest_size=16)
 
-    def through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """The same pieces, each taken into the digest on its way."""
-        for piece in pieces:
-            self._hash.update(piece)
-            yield piece
+def literals(texts: Texts) -> Texts:
+    """The same texts as elements of an array's literal."""
+    escaped = pl.col("text").str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
+    quoted = pl.concat_str(pl.lit('"'), escaped, pl.lit('"'))
+    plain = pl.col("text").str.contains(_PLAIN) & (pl.col("text").str.to_lowercase() != "null")
+    return {
+        name: column.rename("text").to_frame().select(pl.when(plain).then("text").otherwise(quoted)).to_series()
+        for name, column in texts.items()
+    }
 
-    def of(self, pieces: Iterator[bytes]) -> bytes:
-        """The digest of all pieces."""
-        for _ in self.through(pieces):
-            pass
-        return self.value
 
-    @property
-    def value(self) -> bytes:
-        """16 bytes."""
-        return self._hash.digest()
+def packed(frame: pl.DataFrame, lines: pl.Series, elements: Texts) -> Iterator[bytes]:
+    """CSV with one record per line: its id, and every other column as an array. `elements` as `literals` makes them.
+
+    A line at the edge of a slice becomes two records, which mean the same.
+    """
+    for rows in frame.iter_slices(SLICE):
+        cells = rows.select(
+            "line",
+            *(
+                elements[name].gather(rows[name]).alias(name)
+                for name in frame.columns
+                if name in elements and name != "line"
+            ),
+            *(pl.col(name).cast(pl.String) for name in frame.columns if name not in elements and name != "line"),
+        )
+        by_line = cells.group_by("line", maintain_order=True).agg(pl.exclude("line"))
+        records = by_line.select(
+            lines.gather(by_line["line"]).alias("line"),
+            *(
+                pl.concat_str(pl.lit("{"), pl.col(name).list.join(","), pl.lit("}")).alias(name)
+                for name in frame.columns
+                if name != "line"
+            ),
+        )
+        buffer = io.BytesIO()
+        records.write_csv(buffer, include_header=False)
+        yield buffer.getvalue()
 
 
 def sums(day: date, frame: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:

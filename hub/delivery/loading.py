@@ -18,7 +18,7 @@ import polars as pl
 from hub.delivery import checking, csv_report, cumulative, page_report
 from hub.delivery.answers import ReportSummary
 from hub.delivery.checking import Told
-from hub.delivery.day_rows import Digest, in_order, sums, texts
+from hub.delivery.day_rows import csv, digest, in_order, literals, packed, sums
 from hub.delivery.finality import verdict
 from hub.delivery.outliers import Peaks
 from hub.delivery.refusals import ReportHeld, ReportRefused
@@ -114,9 +114,9 @@ def load_report(session: Session, source: str, report: Report, *, spool_folder: 
         raise ReportRefused(source, "as_of", f"The report is as of {report.as_of}, which is yet to come.", checking.ASK)
     told = Told(declared_rows=report.rows, final=report.final)
     with Spool(spool_folder) as spool:
-        for frame in _frames(source, shape, report, told):
+        for frame in ahead(_frames(source, shape, report, told), 2):
             spool.add(frame)
-        spool.flush()
+        spool.seal()
         checking.proven_whole(source, shape, told)
         if not spool.days and report.since is None:
             raise ReportRefused(
@@ -163,6 +163,17 @@ def _frames(source: str, shape: ReportShape, report: Report, told: Told) -> Iter
     return checking.checked(source, shape, raw, told, report.since, report.until)
 
 
+def _line_of_each(texts: pl.Series, known: bytes) -> pl.DataFrame:
+    """By place of a vendor's line: our `line_id` (null: nobody knows it), and its `place` among the line ids."""
+    pairs = (
+        pl.read_csv(known, has_header=False, schema={"vendor_id": pl.String, "line_id": pl.String})
+        if known
+        else pl.DataFrame(schema={"vendor_id": pl.String, "line_id": pl.String})
+    )
+    lines = texts.rename("vendor_id").to_frame().join(pairs, on="vendor_id", how="left", maintain_order="left")
+    return lines.select("line_id", pl.col("line_id").rank("dense").alias("place"))
+
+
 class _Load:
     """One load under the lock of its source: workers build days aside, this thread folds their sums into the facts."""
 
@@ -174,6 +185,10 @@ class _Load:
         self._spool = spool
         self._columns = (*checking.texts(shape), *shape.metrics)
         days = spool.days
+        named = [*checking.texts(shape), *(["order"] if shape.columns.order is not None else [])]
+        self._texts = {name: spool.texts(name) for name in named} if days else {}
+        self._elements = literals({name: column for name, column in self._texts.items() if name in self._columns[1:]})
+        self._ids = pl.DataFrame()
         self._since = report.since or days[0]
         self._until = report.until or days[-1]
         self._known: Mapping[date, Partition] = {}
@@ -243,7 +258,7 @@ class _Load:
         rows_of, days = self._days(cur)
         self._known = partitions.partitions(cur, self._source, days)
         days = self._with_emptied(cur, days)
-        peaks = Peaks()
+        peaks = Peaks(self._texts["line"]) if self._texts else None
         waiting: list[_Day] = []
         held = 0
         for day in self._built(days, rows_of):
@@ -251,15 +266,15 @@ class _Load:
                 if day.final:
                     self._counts.finals.append(day.day)
                 continue
-            peaks.add(day.sums)
             waiting.append(day)
             held += day.sums.height
             if held >= FOLD_LINES:
-                self._fold(cur, waiting, begun)
+                self._fold(cur, waiting, begun, peaks)
                 waiting, held = [], 0
         if waiting:
-            self._fold(cur, waiting, begun)
-        self._hold_outliers(cur, peaks)
+            self._fold(cur, waiting, begun, peaks)
+        if peaks is not None:
+            self._hold_outliers(cur, peaks)
         claimed = report_facts.claim(cur, self._source)
         orders = report_facts.orders_touched(cur) if known.counted_by == "seller" else []
         partitions.declare_final(cur, self._source, self._counts.finals)
@@ -275,13 +290,16 @@ class _Load:
         if self._shape.counting is Counting.DAILY or not days:
             return self._spool.rows_of, days
         frame = pl.concat([self._spool.rows_of(day).with_columns(pl.lit(day).alias("day")) for day in days])
+        frame = frame.with_columns(
+            pl.col("line").alias("place"), self._texts["line"].gather(frame["line"]).alias("line")
+        )
         lines = frame["line"].unique().to_list()
         before = {
             line: (dict(zip(UNITS, units, strict=True)), day)
             for line, (units, day) in report_facts.counted_before(cur, self._source, lines, days[0]).items()
         }
         by_day = cumulative.days_of(self._source, frame, self._shape.metrics, before)
-        return lambda day: by_day[day], days
+        return lambda day: by_day[day].drop("line").rename({"place": "line"}), days
 
     def _with_emptied(self, cur: Cursor, days: list[date]) -> list[date]:
         """The days to look at: those with rows, and those that the report declares it covers and leaves empty."""
@@ -335,42 +353,45 @@ class _Load:
 
     def _build(self, store: Database, day: date, rows_of: Callable[[date], pl.DataFrame]) -> _Day:
         if day in self._spool.days:
-            frame = in_order(self._source, day, rows_of(day), checking.texts(self._shape))
+            frame = in_order(self._source, day, rows_of(day), checking.texts(self._shape), self._texts)
         else:
             frame = self._nothing()
         final = self._told.final or ("final" in frame.columns and bool(frame.height) and bool(frame["final"].all()))
         wanted = frame.select(self._columns)
         known = self._known.get(day)
-        digest = Digest(self._columns)
-        if known is not None:
-            value = digest.of(texts(wanted))
-            if value == known.digest or known.as_of > self._report.as_of:
-                older = value != known.digest
-                if older:
-                    self._counts.older += 1
-                return _Day(day, frame.height, False, value, None, final and not older, frame.clear())
+        value = digest(wanted, self._texts)
+        if known is not None and (value == known.digest or known.as_of > self._report.as_of):
+            older = value != known.digest
+            if older:
+                self._counts.older += 1
+            return _Day(day, frame.height, False, value, None, final and not older, frame.clear())
         added = sums(day, frame, self._shape.metrics)
         if not frame.height:
-            return _Day(day, 0, True, digest.of(iter(())), None, final, added)
+            return _Day(day, 0, True, value, None, final, added)
         del frame
-        fresh = Digest(self._columns)
-        columns = ("line_vendor_id", *self._columns[1:])
         with store.transaction() as cur:
-            part, count = partitions.build(
-                cur, self._number, columns, len(checking.texts(self._shape)), fresh.through(texts(wanted))
-            )
+            columns = ("line_vendor_id", *self._columns[1:])
+            records = packed(wanted, self._texts["line"], self._elements)
+            part = partitions.build(cur, self._number, columns, records)
         self._parts.append(part)
-        return _Day(day, count, True, fresh.value, part, final, added)
+        return _Day(day, wanted.height, True, value, part, final, added)
 
     def _nothing(self) -> pl.DataFrame:
-        kinds = dict.fromkeys(checking.texts(self._shape), pl.String) | dict.fromkeys(self._shape.metrics, pl.Int64)
+        texts = (*checking.texts(self._shape), *(["order"] if self._shape.columns.order is not None else []))
+        kinds = dict.fromkeys(texts, pl.UInt32) | dict.fromkeys(self._shape.metrics, pl.Int64)
         return pl.DataFrame(schema=kinds)
 
-    def _fold(self, cur: Cursor, days: Sequence[_Day], begun: Begun) -> None:
+    def _fold(self, cur: Cursor, days: Sequence[_Day], begun: Begun, peaks: Peaks | None) -> None:
         frame = pl.concat([day.sums for day in days])
-        columns = {"line": "line_vendor_id", "order": "order_vendor_id"}
-        report_facts.stage(cur, [columns.get(name, name) for name in frame.columns], texts(frame))
+        if peaks is not None:
+            peaks.add(frame)
         known = [one for day in days if (one := self._known.get(day.day)) is not None]
+        fresh = begun.untouched and not known
+        added = 0
+        if fresh and begun.paired:
+            added, frame = self._added_first(cur, frame)
+        columns = {"line": "line_vendor_id", "order": "order_vendor_id"}
+        report_facts.stage(cur, [columns.get(name, name) for name in frame.columns], csv(frame, self._texts))
         new, restated, quarantined = report_facts.fold(
             cur,
             self._source,
@@ -378,9 +399,10 @@ class _Load:
             self._report.as_of,
             [day.day for day in days],
             [one.part for one in known if one.part is not None],
-            fresh=begun.untouched and not known,
+            fresh=fresh,
             single=begun.single,
         )
+        new += added
         counts = self._counts
         counts.new += new
         counts.restated += restated
@@ -399,6 +421,28 @@ class _Load:
                     day.final or (before is not None and before.final),
                 )
             )
+
+    def _added_first(self, cur: Cursor, frame: pl.DataFrame) -> tuple[int, pl.DataFrame]:
+        """Sums of known lines straight into the facts: how many, and the sums of the lines that nobody knows."""
+        if not self._ids.height:
+            self._ids = _line_of_each(self._texts["line"], report_facts.known_lines(cur))
+        lines = frame.select(self._ids["line_id"].gather(frame["line"]), self._ids["place"].gather(frame["line"]))
+        known = lines["line_id"].is_not_null()
+        facts_ = (
+            pl.concat([frame, lines], how="horizontal")
+            .filter(known)
+            .sort("place", "day")
+            .select(
+                pl.lit(self._source).alias("source"),
+                "line_id",
+                "day",
+                pl.lit(self._report.as_of.isoformat()).alias("as_of"),
+                *(unit if unit in self._shape.metrics else pl.lit(0).alias(unit) for unit in UNITS),
+            )
+        )
+        touched = facts_.select(pl.col("line_id").unique())
+        report_facts.touch(cur, csv(touched, {}))
+        return report_facts.add_first(cur, facts_.columns, csv(facts_, {})), frame.filter(~known)
 
     def _was_final(self, before: Partition) -> bool:
         shape = self._shape

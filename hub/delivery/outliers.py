@@ -12,17 +12,21 @@ ENOUGH = 2
 Before = Callable[[Sequence[str]], Mapping[str, tuple[int, int]]]
 """By line: how many other days with delivery the store has, and the largest of them."""
 
-_EMPTY = {"line": pl.String, "day": pl.Date, "impressions": pl.Int64}
+_EMPTY = {"line": pl.UInt32, "day": pl.Date, "impressions": pl.Int64}
 
 
 class Peaks:
-    """The three largest days of each line, so that memory follows the lines and not the days of a report."""
+    """The three largest days of each line, so that memory follows the lines and not the days of a report.
 
-    def __init__(self) -> None:
+    `lines` are the vendor's ids of the places by which the sums name lines.
+    """
+
+    def __init__(self, lines: pl.Series) -> None:
+        self._lines = lines
         self._largest = pl.DataFrame(schema=_EMPTY)
 
     def add(self, sums: pl.DataFrame) -> None:
-        """Take one day's sums by line."""
+        """Take the sums by line of some days."""
         days = sums.filter(pl.col("impressions") > 0).select("line", "day", "impressions")
         self._largest = (
             pl.concat([self._largest, days])
@@ -42,6 +46,7 @@ class Peaks:
         suspects = lines.filter((pl.col("impressions") >= floor) & (pl.col("impressions") > pl.col("other") * times))
         if not suspects.height:
             return []
+        suspects = suspects.with_columns(self._lines.gather(suspects["line"]).alias("line"))
         known = before(suspects["line"].to_list())
         found = []
         for line, day, impressions, other, others in suspects.iter_rows():

@@ -25,7 +25,7 @@ from sqlalchemy import (
     event,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -512,20 +512,32 @@ delivery_report = Table(
 
 delivery_part = Sequence("delivery_part", metadata=metadata)
 
-delivery_detail = Table(
-    "delivery_detail",
+delivery_packed = Table(
+    "delivery_packed",
     metadata,
     Column("part", BigInteger, nullable=False),
     Column("line_vendor_id", Text(collation="C"), nullable=False),
-    _text("ad_unit", nullable=True),
-    _text("creative", nullable=True),
-    Column("impressions", BigInteger, nullable=False),
-    Column("clicks", BigInteger, nullable=True),
-    Column("completed_views", BigInteger, nullable=True),
-    Column("viewable_impressions", BigInteger, nullable=True),
+    Column("ad_unit", ARRAY(Text), nullable=True),
+    Column("creative", ARRAY(Text), nullable=True),
+    Column("impressions", ARRAY(BigInteger), nullable=False),
+    Column("clicks", ARRAY(BigInteger), nullable=True),
+    Column("completed_views", ARRAY(BigInteger), nullable=True),
+    Column("viewable_impressions", ARRAY(BigInteger), nullable=True),
     postgresql_partition_by="LIST (part)",
 )
-"""The newest detail rows; each partition is one (source, day) of `delivery_partition`, made by `hub.store.partitions`."""
+"""The newest detail rows, those of one line side by side as arrays of one length; a column that the source does not report is
+null. Each partition is one (source, day) of `delivery_partition`, made by `hub.store.partitions`; `delivery_detail` is the
+view of the single rows."""
+
+_DETAIL = "ad_unit, creative, impressions, clicks, completed_views, viewable_impressions"
+event.listen(
+    metadata,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        f"CREATE VIEW delivery_detail AS SELECT p.part, p.line_vendor_id, {', '.join(f'r.{name}' for name in _DETAIL.split(', '))} "
+        f"FROM delivery_packed p CROSS JOIN LATERAL unnest({', '.join(f'p.{name}' for name in _DETAIL.split(', '))}) AS r({_DETAIL})"
+    ),
+)
 
 _VERSION = "source, line_id, day, as_of, impressions, clicks, completed_views, viewable_impressions"
 event.listen(
