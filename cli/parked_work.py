@@ -72,7 +72,7 @@ def ignore(
 
 
 def adopt(
-    entity: Annotated[str, typer.Argument(metavar="ENTITY", help="Canonical id: ord_…, lin_… or pty_…")],
+    entity: Annotated[str, typer.Argument(metavar="ENTITY", help="Canonical id: ord_…, lin_…, pty_… or doc_…")],
     connection: At,
     vendor_id: Annotated[
         str | None, typer.Argument(metavar="[VENDOR_ID]", help="The vendor's object that it is")

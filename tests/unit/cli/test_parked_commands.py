@@ -143,3 +143,13 @@ def test_a_paused_connection_that_is_named_says_so_with_code_3(orderhub: Any, sc
         shown = orderhub(verb, "sfdc")
         assert shown.exit_code == 3
         assert "Dana paused sfdc" in " ".join(shown.stderr.split())
+
+
+def test_delivery_of_a_paused_connection_is_left_out_unless_it_is_named(orderhub: Any, scripted: Any) -> None:
+    scripted.says("start_delivery", PAUSED)
+    assert list(flows.pull_delivery(scripted)) == []
+    shown = orderhub("pull", "--delivery")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    named = orderhub("pull", "gam-main", "--delivery")
+    assert named.exit_code == 3
+    assert "Dana paused sfdc" in " ".join(named.stderr.split())
