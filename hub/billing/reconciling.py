@@ -1,0 +1,198 @@
+"""Reconcile a book: every line-month of a range of periods, what each source counted, what may be billed of it and what may not.
+
+A run calculates as if nothing had been billed before, writes no bill and moves no status. Contracts and counts are brought into
+columns first, what changed since the last run and no more; then PostgreSQL calculates, one session for each range of lines, all
+of them on one and the same state of the store. What the columns cannot say goes through the billing library in the same run.
+`hub.store.reconciliation` says which rules those are, and what is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from hub.billing.preparing import BILLABLE_ORDERS, month, named
+from hub.billing.reconciling_contracts import compiled, month_number
+from hub.billing.reconciling_coverage import Reports, todays
+from hub.billing.reconciling_library import library_months
+from hub.billing.review import amount
+from hub.billing.rules import CURRENT
+from hub.errors import Refused
+from hub.session import Session
+from hub.store import billing_contracts, delivery_life, entities, reconciliation
+from hub.store.billing_contracts import Shard
+from hub.store.database import Cursor, Database
+from hub.store.delivery_life import Touched
+from hub.store.reconciliation import Run
+from oms_schema.delivery import BillingPeriod
+from oms_schema.ids import EntityKind
+
+SESSIONS = 4
+MOST_SESSIONS = 32
+_COMPILED_AT_ONCE = 1_000
+_READ_ANEW = 10_000
+"""Rows brought up to date from which PostgreSQL is told to look at them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """One run. `codes` counts the exceptions by what blocks them, the empty code being billable ones.
+
+    `gross` and `commission` are by currency, in major units. `contracts` and `counts` are rows that had to be brought up to date.
+    """
+
+    run: Run
+    codes: Mapping[str, int]
+    gross: Mapping[str, Decimal]
+    commission: Mapping[str, Decimal]
+    contracts: int
+    counts: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            **asdict(self.run),
+            "by_statement": self.run.line_months - self.run.by_library,
+            "codes": dict(self.codes),
+            "gross": dict(self.gross),
+            "commission": dict(self.commission),
+            "contracts_read": self.contracts,
+            "counts_read": self.counts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What every worker is told."""
+
+    snapshot: str
+    run: int
+    since: BillingPeriod
+    until: BillingPeriod
+    touched: Sequence[Touched]
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A clock that stands: all workers calculate for one instant."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        """That instant."""
+        return self.at
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    contracts: int
+    counts: int
+    digest: int
+
+
+def reconcile(session: Session, since: str, until: str, by: str | None, *, sessions: int = SESSIONS) -> Reconciliation:
+    """Reconcile the months from `since` to `until` (YYYY-MM), both included. Raises Refused, also while another run works."""
+    actor = named(by, "A reconciliation")
+    first, last = month(since), month(until)
+    if last.start < first.start:
+        raise Refused(f"{until} lies before {since}. Nothing was reconciled. Give the earlier month as --since.")
+    if not 1 <= sessions <= MOST_SESSIONS:
+        raise Refused(f"{sessions} sessions cannot be had. Nothing was reconciled. Ask for 1 to {MOST_SESSIONS}.")
+    control = Database(session.database.url)
+    try:
+        with control.transaction() as cur:
+            if not reconciliation.alone(cur):
+                raise Refused(
+                    "Another reconciliation is at work. Nothing was begun. Whoever asked for this one waits for its end."
+                )
+        with control.transaction() as cur:
+            reconciliation.repeatable(cur)
+            snapshot = reconciliation.share_snapshot(cur)
+            numbers, touched = delivery_life.touched(cur)
+            shards = billing_contracts.bounds(cur, sessions)
+            as_of = session.business.now()
+            with session.database.transaction() as mine:
+                run = reconciliation.begin(
+                    mine, first.start, last.start, as_of, CURRENT.version, actor, session.machine.now()
+                )
+            task = _Task(snapshot, run, first, last, touched, as_of)
+            with ThreadPoolExecutor(max_workers=max(1, len(shards))) as pool:
+                done = list(pool.map(lambda shard: _shard(session, task, shard), shards))
+    finally:
+        control.close()
+    return _finished(session, run, actor, numbers, done)
+
+
+def _finished(session: Session, run: int, actor: str, numbers: Sequence[int], done: Sequence[_Done]) -> Reconciliation:
+    contracts, counts = sum(one.contracts for one in done), sum(one.counts for one in done)
+    digest = 0
+    for one in done:
+        digest ^= one.digest
+    with session.database.acting(actor), session.database.transaction() as cur:
+        delivery_life.forget(cur, numbers)
+        if contracts + counts >= _READ_ANEW:
+            reconciliation.look_again(cur)
+        found = reconciliation.finish(cur, run, f"{digest % 2**64:016x}", session.machine.now())
+        codes, sums = reconciliation.by_code(cur, run), reconciliation.amounts(cur, run)
+    return Reconciliation(
+        run=found,
+        codes=codes,
+        gross={currency: amount(gross, currency) for currency, (gross, _) in sums.items()},
+        commission={currency: amount(commission, currency) for currency, (_, commission) in sums.items()},
+        contracts=contracts,
+        counts=counts,
+    )
+
+
+def _shard(asked: Session, task: _Task, shard: Shard) -> _Done:
+    """One range of lines in a database session of its own; all or nothing."""
+    database = Database(asked.database.url)
+    session = replace(asked, database=database, business=_Moment(task.as_of))
+    since, until = month_number(task.since), month_number(task.until)
+    statuses = [str(status) for status in BILLABLE_ORDERS]
+    try:
+        with database.transaction() as cur:
+            reconciliation.see(cur, task.snapshot)
+            reconciliation.prepare(cur)
+            contracts = _compile(cur, shard)
+            counts = sum(delivery_life.refresh(cur, shard, changed) for changed in task.touched)
+            _tell(session, cur, shard)
+            reconciliation.set_apart(cur, shard, since, until, statuses)
+            reconciliation.reconcile(cur, task.run, shard, since, until, statuses)
+            if apart := reconciliation.apart(cur):
+                found = library_months(session, cur, apart, task.since, task.until)
+                reconciliation.keep(cur, task.run, list(found))
+            return _Done(contracts, counts, reconciliation.shard_digest(cur, task.run, shard))
+    finally:
+        database.close()
+
+
+def _compile(cur: Cursor, shard: Shard) -> int:
+    stale = billing_contracts.stale(cur, shard)
+    for first in range(0, len(stale), _COMPILED_AT_ONCE):
+        lines = entities.many(cur, EntityKind.LINE, stale[first : first + _COMPILED_AT_ONCE])
+        orders = entities.many(cur, EntityKind.ORDER, sorted({str(line.order_id) for line in lines.values()}))
+        billing_contracts.put(cur, (compiled(line, orders[str(line.order_id)]) for line in lines.values()))
+    return len(stale) + billing_contracts.forget_gone(cur, shard)
+
+
+def _tell(session: Session, cur: Cursor, shard: Shard) -> None:
+    closings = billing_contracts.closings(cur, shard)
+    if not closings:
+        reconciliation.tell(cur, [], [], [])
+        return
+    first, last = min(row[1] for row in closings), max(row[2] for row in closings)
+    names = [row[0] for row in closings]
+    reports = [Reports(session, cur, source, first, last) for source in delivery_life.sources(cur)]
+    parts = billing_contracts.edges(cur, shard)
+    reconciliation.tell(
+        cur,
+        (one.months(name) for one in reports for name in names),
+        (one.edge(name, since, until) for one in reports for name, since, until in parts),
+        todays(names, session.business.now()),
+    )

@@ -1,0 +1,510 @@
+"""Reconciliation of a book's line-months inside PostgreSQL: the billing rules as one statement over columns, and what it leaves.
+
+The statement follows `hub.billing.rules` for lines that bill what was counted, month by month and as if nothing had been billed
+before: period over, report, finality, silent zero, variance in the month and over the line's life, a gap before a cap over the
+whole line, cap, price rounded once, commission. Counts are added up from the line's first month, so that every month is
+calculated by itself. All figures are 64-bit integers; a line whose figures could leave them goes to the library, as does
+everything that the columns cannot say. Tests compare both, line-month by line-month.
+
+Kept are one row per line and the exceptions: what is blocked, agrees over the line's life only, or was cut by a cap. The other
+months are implied: a digest over all of a line's months stands in its row, and one over all lines in the run's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import date, datetime
+
+from hub.store.audit import note
+from hub.store.billing_contracts import Shard
+from hub.store.database import Cursor
+
+CODES = (
+    *("", "NO-REPORT", "NOT-FINAL", "NO-DELIVERY", "VARIANCE", "EARLIER-OPEN", "PERIOD-OPEN"),
+    *("TERMS-SCHEDULE", "TERMS-COMMISSION", "FLIGHT-OPEN", "FLIGHT-OUTSIDE", "CONTRACT-UNKNOWN", "AMOUNT-TOO-LARGE"),
+    *("SETTLEMENT-OUTSIDE", "OVERRIDE-ABOVE-CAP", "OVERRIDE-NOT-COUNTED", "CONTRACT-CONTRADICTS"),
+)
+"""What blocks a line-month, by its number; the first is billable. The first seven are what the statement tells."""
+
+TOLERANCES = ("not compared", "within", "within over life", "outside")
+"""How two counts compare, by number."""
+
+NO_END = "the flight has no end"
+SEVERAL_SOURCES = "several sources of one side"
+PEOPLE = "people entered something"
+NO_FACTS = "a source that knows it has no facts of it"
+IN_STATEMENT = "late delivery, a fallback, or figures too large for 64 bits"
+
+_LOCK = 7_042_029
+"""The advisory lock of whoever reconciles: any number that no other advisory lock of the hub has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Whole months of one source under one kind of closing terms: from month `origin` on, one entry each.
+
+    `gap` is the first month from there on that no whole reports cover.
+    """
+
+    source: str
+    closing: str
+    origin: int
+    whole: list[bool]
+    final: list[bool]
+    gap: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A part of a month, where a flight begins or ends in it."""
+
+    source: str
+    closing: str
+    first: date
+    last: date
+    whole: bool
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What day and what month it is where a kind of closing terms is in force."""
+
+    closing: str
+    month: int
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryMonth:
+    """One line-month as the library calculated it. Codes and tolerances by their numbers, amounts in micros."""
+
+    line_id: str
+    order_id: str
+    currency: str
+    why: str
+    month: int
+    code: int
+    tolerance: int
+    seller: int | None
+    other: int | None
+    chosen: int | None
+    quantity: int
+    capped: int
+    gross: int
+    commission: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run. `by_library` are line-months that went through the library; `digest` is 64 bits, in hexadecimal."""
+
+    run: int
+    since: date
+    until: date
+    as_of: datetime
+    rules: str
+    started_by: str
+    started_at: datetime
+    finished_at: datetime
+    lines: int
+    line_months: int
+    by_library: int
+    exceptions: int
+    digest: str
+
+
+# ---------------------------------------------------------------- a run and its workers
+def alone(cur: Cursor) -> bool:
+    """Whether nobody else reconciles; held until the connection is closed."""
+    cur.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
+    row = cur.fetchone()
+    return row is not None and bool(row[0])
+
+
+def begin(cur: Cursor, since: date, until: date, as_of: datetime, rules: str, by: str, now: datetime) -> int:
+    """A new run; what an unfinished one left behind is dropped."""
+    for table in ("reconciliation_line", "reconciliation_exception"):
+        cur.execute(f"DELETE FROM {table} WHERE run IN (SELECT run FROM reconciliation_run WHERE finished_at IS NULL)")
+    cur.execute("DELETE FROM reconciliation_run WHERE finished_at IS NULL")
+    cur.execute(
+        "INSERT INTO reconciliation_run (since, until, as_of, rules, started_by, started_at) VALUES (%s, %s, %s, %s, %s, %s) "
+        "RETURNING run",
+        (since, until, as_of, rules, by, now),
+    )
+    row = cur.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def share_snapshot(cur: Cursor) -> str:
+    """Let other sessions see the store as this transaction does, as long as it lasts."""
+    cur.execute("SELECT pg_export_snapshot()")
+    row = cur.fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def repeatable(cur: Cursor) -> None:
+    """See the store as it is now until the transaction ends; its first statement."""
+    cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def see(cur: Cursor, snapshot: str) -> None:
+    """See the store as another session does; the first statement of the transaction."""
+    repeatable(cur)
+    cur.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+
+
+def prepare(cur: Cursor) -> None:
+    """Temporary tables of one worker. Compiling the statement to machine code would take longer than it runs."""
+    cur.execute("SET LOCAL jit = off")
+    cur.execute("SET LOCAL work_mem = '64MB'")
+    cur.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+    cur.execute(
+        "CREATE TEMP TABLE coverage (source text, closing text, origin int, whole boolean[], final boolean[], gap int[]) ON COMMIT DROP"
+    )
+    cur.execute(
+        "CREATE TEMP TABLE coverage_edge (source text, closing text, first date, last date, whole boolean, final boolean) "
+        "ON COMMIT DROP"
+    )
+    cur.execute("CREATE TEMP TABLE closing_today (closing text, month int, day date) ON COMMIT DROP")
+    cur.execute("CREATE TEMP TABLE apart (line_id text PRIMARY KEY, why text NOT NULL) ON COMMIT DROP")
+    cur.execute(
+        "CREATE TEMP TABLE library_month (line_id text, order_id text, currency text, why text, month int, code int, tolerance int, "
+        "seller bigint, other bigint, chosen bigint, quantity bigint, capped bigint, gross bigint, commission bigint) ON COMMIT DROP"
+    )
+
+
+def tell(cur: Cursor, coverage: Iterable[Coverage], edges: Iterable[Edge], todays: Iterable[Today]) -> None:
+    """What reports cover and what day it is."""
+    for table, rows in (("coverage", coverage), ("coverage_edge", edges), ("closing_today", todays)):
+        with cur.copy(f"COPY {table} FROM STDIN") as copy:
+            for one in rows:
+                copy.write_row(astuple(one))
+        cur.execute(f"ANALYZE {table}")
+
+
+def set_apart(cur: Cursor, shard: Shard, since: int, until: int, statuses: Sequence[str]) -> int:
+    """Name the lines that the library calculates, with the reason; returns how many.
+
+    Only lines of orders in these statuses that have a month between these two (since year 0, both included).
+    """
+    of_shard = "{0} >= %(lo)s AND (%(hi)s::text IS NULL OR {0} < %(hi)s)"
+    cur.execute(
+        "INSERT INTO apart (line_id, why) SELECT c.line_id, min(x.why) FROM ("
+        f"SELECT line_id, apart AS why FROM billing_contract WHERE apart <> '' AND {of_shard.format('line_id')} UNION ALL "
+        f"SELECT line_id, %(people)s FROM billing_input WHERE approved_at IS NOT NULL AND {of_shard.format('line_id')} UNION ALL "
+        f"SELECT line_id, %(several)s FROM delivery_life WHERE {of_shard.format('line_id')} "
+        "GROUP BY line_id, seller HAVING count(*) > 1 UNION ALL "
+        "SELECT r.entity_id, %(unknown)s FROM reference r WHERE r.kind = 'line' AND r.superseded_at IS NULL "
+        f"AND {of_shard.format('r.entity_id')} AND r.connection IN (SELECT source FROM delivery_report UNION "
+        "SELECT connection FROM delivery_job WHERE state = 'loaded') AND NOT EXISTS ("
+        "SELECT 1 FROM delivery_life d WHERE d.line_id = r.entity_id AND d.source = r.connection)"
+        ") x JOIN billing_contract c USING (line_id) WHERE c.order_status = ANY(%(statuses)s) "
+        "AND (c.apart = %(open)s OR c.first_month + c.months > %(since)s) AND c.first_month <= %(until)s GROUP BY 1",
+        {
+            **shard.named,
+            "people": PEOPLE,
+            "several": SEVERAL_SOURCES,
+            "unknown": NO_FACTS,
+            "statuses": list(statuses),
+            "open": NO_END,
+            "since": since,
+            "until": until,
+        },
+    )
+    return cur.rowcount
+
+
+def apart(cur: Cursor) -> dict[str, str]:
+    """The lines that the library calculates, each with the reason."""
+    cur.execute("SELECT line_id, why FROM apart ORDER BY 1")
+    return dict(cur.fetchall())
+
+
+def _side(name: str, condition: str) -> tuple[str, str]:
+    """Columns and joins of one side's counts: `{name}_cum` added up, and what reports cover of it."""
+    unit = (
+        f"CASE c.unit WHEN 1 THEN {name}.impressions WHEN 2 THEN {name}.clicks WHEN 3 THEN {name}.completed_views "
+        f"WHEN 4 THEN {name}.viewable_impressions WHEN 5 THEN {name}.active_days END"
+    )
+    columns = (
+        f"{unit} AS {name}_cum, {name}.seen AS {name}_seen, c.first_month - {name}.first_month + 1 AS {name}_shift, "
+        f"cardinality({name}.seen) AS {name}_n, {name}.first_month + cardinality({name}.seen) AS {name}_end, "
+        f"coalesce(({unit})[least(c.first_month - {name}.first_month, cardinality({name}.seen))], 0) AS {name}_base, "
+        f"c.first_month - {name}_c.origin + 1 AS {name}_place, {name}_c.whole AS {name}_whole, {name}_c.final AS {name}_final, "
+        f"{name}_c.gap AS {name}_gap, coalesce({name}_1.whole, false) AS {name}_whole_1, coalesce({name}_1.final, false) "
+        f"AS {name}_final_1, coalesce({name}_2.whole, false) AS {name}_whole_2, coalesce({name}_2.final, false) AS {name}_final_2"
+    )
+    joins = (
+        f"LEFT JOIN delivery_life {name} ON {name}.line_id = c.line_id AND {condition} "
+        f"LEFT JOIN coverage {name}_c ON {name}_c.source = {name}.source AND {name}_c.closing = c.closing "
+        f"LEFT JOIN coverage_edge {name}_1 ON {name}_1.source = {name}.source AND {name}_1.closing = c.closing "
+        f"AND {name}_1.first = c.first_live AND {name}_1.last = c.first_until "
+        f"LEFT JOIN coverage_edge {name}_2 ON {name}_2.source = {name}.source AND {name}_2.closing = c.closing "
+        f"AND {name}_2.first = c.last_since AND {name}_2.last = c.last_live"
+    )
+    return columns, joins
+
+
+def _of_month(name: str, what: str) -> str:
+    """Whole or final in month `m`."""
+    return (
+        f"CASE WHEN m = 0 THEN l.{name}_{what}_1 WHEN m = l.months - 1 THEN l.{name}_{what}_2 "
+        f"ELSE coalesce(l.{name}_{what}[l.{name}_place + m], false) END"
+    )
+
+
+def _life(name: str, month: str) -> str:
+    """A side's count from the line's first month to `month`, both included."""
+    return f"coalesce(l.{name}_cum[least(l.{name}_shift + {month}, l.{name}_n)], 0) - l.{name}_base"
+
+
+_SELLER, _SELLER_JOINS = _side("s", "s.seller")
+_OTHER, _OTHER_JOINS = _side("o", "NOT o.seller")
+
+# 2 × 10^6 × an amount in minor units, and twice an amount in micros, stay below 2^63; so do differences × 10^6.
+_LINES = f"""
+SELECT *, greatest(s_last, o_last) > 4000000000000
+  OR 2::numeric * rate * greatest(s_last, o_last, total, 1) + per::numeric * minor > 9000000000000000000
+  OR 2000000::numeric * rate * greatest(s_last, o_last, total, 1) / (per::numeric * minor) > 9000000000000000000
+  OR window_days > 0 AND greatest(s_end, o_end) > first_month + months AS odd,
+  CASE WHEN third_party THEN o_unknown ELSE s_unknown END AS unknown
+FROM (
+  SELECT *, coalesce(s_cum[least(s_shift + months - 1, s_n)], 0) - s_base AS s_last,
+    coalesce(o_cum[least(o_shift + months - 1, o_n)], 0) - o_base AS o_last,
+    CASE WHEN s_cum IS NULL OR NOT s_whole_1 THEN 0 ELSE coalesce(s_gap[s_place + 1], 999999) - first_month END AS s_unknown,
+    CASE WHEN o_cum IS NULL OR NOT o_whole_1 THEN 0 ELSE coalesce(o_gap[o_place + 1], 999999) - first_month END AS o_unknown
+  FROM (
+    SELECT c.*, t.month AS month_now, t.day AS today, {_SELLER}, {_OTHER}
+    FROM billing_contract c JOIN closing_today t ON t.closing = c.closing
+    {_SELLER_JOINS}
+    {_OTHER_JOINS}
+    WHERE c.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR c.line_id < %(hi)s) AND c.order_status = ANY(%(statuses)s)
+      AND c.fixed_gross IS NULL AND c.first_month <= %(until)s AND c.first_month + c.months > %(since)s
+      AND NOT EXISTS (SELECT 1 FROM apart a WHERE a.line_id = c.line_id)
+    OFFSET 0
+  ) known OFFSET 0
+) summed OFFSET 0"""
+
+# Each step is computed once and named; OFFSET 0 keeps the planner from writing a step out wherever it is used.
+_MONTHS = f"""
+SELECT *, CASE WHEN status = 0 THEN chosen - quantity ELSE 0 END AS capped,
+  CASE WHEN status <> 0 OR NOT l.net_rate THEN CASE WHEN status <> 0 THEN 0 ELSE gross_minor * l.minor END
+       ELSE div(2::numeric * l.rate * quantity * 1000000 + bought * (1000000 - l.commission_ppm),
+                2::numeric * bought * (1000000 - l.commission_ppm))::bigint * l.minor END AS gross
+FROM (
+  SELECT *, CASE WHEN status <> 0 THEN 0 ELSE (2 * l.rate * quantity + bought) / (2 * bought) END AS gross_minor
+  FROM (
+    SELECT *, l.per::bigint * l.minor AS bought, CASE WHEN status <> 0 THEN 0 ELSE
+      CASE l.cap WHEN 0 THEN chosen WHEN 1 THEN least(chosen_life, l.total) - least(chosen_life - chosen, l.total)
+        WHEN 2 THEN least(chosen, l.goals[m + 1] - CASE WHEN m = 0 THEN 0 ELSE l.goals[m] END)
+        ELSE least(chosen_life, l.goals[m + 1])
+             - least(chosen_life - chosen, CASE WHEN m = 0 THEN 0 ELSE l.goals[m] END) END END AS quantity
+    FROM (
+      SELECT *, CASE WHEN l.first_month + m >= l.month_now THEN 6 WHEN chosen IS NULL THEN 1 WHEN NOT chosen_final THEN 2
+          WHEN chosen = 0 AND coalesce(seller, 0) = 0 AND l.live[m + 1] THEN 3 WHEN tolerance = 3 THEN 4
+          WHEN m > l.unknown AND (l.cap = 1 OR l.cap = 3) THEN 5 ELSE 0 END AS status
+      FROM (
+        SELECT *, CASE WHEN l.third_party THEN other ELSE seller END AS chosen,
+          CASE WHEN l.third_party THEN other_final ELSE seller_final END AS chosen_final,
+          CASE WHEN l.third_party THEN other_life ELSE seller_life END AS chosen_life,
+          CASE WHEN NOT (seller_final AND other_final) OR seller IS NULL OR other IS NULL THEN 0
+            WHEN seller = other OR abs(seller - other) * 1000000 <= l.tolerance_ppm *
+              CASE l.variance_base WHEN 0 THEN seller WHEN 1 THEN other ELSE greatest(seller, other) END THEN 1
+            WHEN abs(seller_life - other_life) * 1000000 <= l.tolerance_ppm *
+              CASE l.variance_base WHEN 0 THEN seller_life WHEN 1 THEN other_life ELSE greatest(seller_life, other_life) END
+            THEN 2 ELSE 3 END AS tolerance
+        FROM (
+          SELECT *, CASE WHEN seller_told THEN seller_life - ({_life("s", "m - 1")}) END AS seller,
+            CASE WHEN other_told THEN other_life - ({_life("o", "m - 1")}) END AS other
+          FROM (
+            SELECT m, {_life("s", "m")} AS seller_life, {_life("o", "m")} AS other_life,
+              {_of_month("s", "final")} AS seller_final, {_of_month("o", "final")} AS other_final,
+              l.s_cum IS NOT NULL AND ({_of_month("s", "whole")} OR coalesce(l.s_seen[l.s_shift + m], false)) AS seller_told,
+              l.o_cum IS NOT NULL AND ({_of_month("o", "whole")} OR coalesce(l.o_seen[l.o_shift + m], false)) AS other_told
+            FROM generate_series(greatest(0, %(since)s - l.first_month), least(l.months - 1, %(until)s - l.first_month)) m OFFSET 0
+          ) lives OFFSET 0
+        ) counts OFFSET 0
+      ) compared OFFSET 0
+    ) judged OFFSET 0
+  ) capped OFFSET 0
+) priced OFFSET 0"""
+
+_COMMISSION = """
+SELECT *, CASE WHEN status <> 0 OR l.commission_ppm = 0 THEN 0 WHEN l.net_rate THEN gross - gross_minor * l.minor
+          ELSE (2 * gross_minor * l.commission_ppm + 1000000) / 2000000 * l.minor END AS commission,
+  status <> 0 OR tolerance = 2 OR capped > 0 AS exception
+"""
+
+_DIGEST = (
+    "bit_xor(hashint8extended(gross, hashint8extended(commission, hashint8extended(quantity * 32 + {code}, {month}))))"
+)
+
+_ARRAYS = ("m", "status", "tolerance", "seller", "other", "chosen", "quantity", "capped", "gross", "commission")
+_FOUND = f"""
+SELECT l.line_id, l.order_id, l.currency, l.first_month, l.odd OR r.fallback OR r.negative AS odd, r.*
+FROM ({_LINES}) l CROSS JOIN LATERAL (
+  SELECT count(*)::int AS line_months, (count(*) FILTER (WHERE status = 0))::int AS billable_months,
+    (count(*) FILTER (WHERE exception))::int AS exceptions,
+    coalesce(sum(seller), 0)::bigint AS seller_units, coalesce(sum(other), 0)::bigint AS other_units,
+    sum(quantity)::bigint AS billable_units, sum(capped)::bigint AS capped_units,
+    sum(gross)::bigint AS gross_sum, sum(commission)::bigint AS commission_sum,
+    {_DIGEST.format(code="status", month="l.first_month + m")} AS digest,
+    l.third_party AND l.fallback_days IS NOT NULL AND bool_or(status IN (1, 2) AND l.today >= l.fallback_days
+      + make_date((l.first_month + m + 1) / 12, (l.first_month + m + 1) %% 12 + 1, 1)) AS fallback,
+    coalesce(bool_or(seller < 0 OR other < 0), false) AS negative,
+    {", ".join(f"array_agg({name}) FILTER (WHERE exception) AS x_{name}" for name in _ARRAYS)}
+  FROM ({_COMMISSION} FROM ({_MONTHS}) amounts) months WHERE NOT l.odd
+) r"""
+
+_CODE = "(ARRAY[" + ", ".join(f"'{code}'" for code in CODES) + "])[{0} + 1]"
+_TOLERANCE = "(ARRAY[" + ", ".join(f"'{word}'" for word in TOLERANCES) + "])[{0} + 1]"
+_LINE = (
+    "run, line_id, order_id, currency, line_months, billable_months, exceptions, by_library, seller_units, other_units, "
+    "billable_units, capped_units, gross, commission, digest"
+)
+_EXCEPTION = (
+    "run, line_id, period_start, code, tolerance, seller_units, other_units, chosen_units, billable_units, capped_units, "
+    "gross, commission"
+)
+
+_RECONCILE = f"""
+WITH found AS MATERIALIZED ({_FOUND}), kept AS (
+  INSERT INTO reconciliation_line ({_LINE})
+  SELECT %(run)s, line_id, order_id, currency, line_months, billable_months, exceptions, '', seller_units, other_units,
+    billable_units, capped_units, gross_sum, commission_sum, digest FROM found WHERE NOT odd
+), told AS (
+  INSERT INTO reconciliation_exception ({_EXCEPTION})
+  SELECT %(run)s, line_id, make_date((first_month + m) / 12, (first_month + m) %% 12 + 1, 1), {_CODE.format("status")},
+    {_TOLERANCE.format("tolerance")}, seller, other, chosen, quantity, capped, gross, commission
+  FROM found, unnest({", ".join(f"x_{name}" for name in _ARRAYS)}) AS x({", ".join(_ARRAYS)}) WHERE NOT odd AND exceptions > 0
+)
+INSERT INTO apart SELECT line_id, %(odd)s FROM found WHERE odd"""
+
+# A contract's value needs no count; only whether the period is over is left to ask.
+_RECONCILE_VALUES = f"""
+WITH found AS MATERIALIZED (
+  SELECT c.line_id, c.order_id, c.currency, r.* FROM billing_contract c JOIN closing_today t ON t.closing = c.closing
+  CROSS JOIN LATERAL (
+    SELECT count(*)::int AS line_months, (count(*) FILTER (WHERE status = 0))::int AS billable_months,
+      sum(quantity)::bigint AS billable_units, sum(gross)::bigint AS gross_sum, sum(commission)::bigint AS commission_sum,
+      {_DIGEST.format(code="status", month="month")} AS digest, array_agg(month) FILTER (WHERE status <> 0) AS x_month
+    FROM (
+      SELECT month, status, CASE WHEN status = 0 THEN units ELSE 0 END AS quantity,
+        CASE WHEN status = 0 THEN fixed_gross ELSE 0 END AS gross, CASE WHEN status = 0 THEN fixed_commission ELSE 0 END AS commission
+      FROM (
+        SELECT c.first_month + m - 1 AS month, CASE WHEN c.first_month + m - 1 >= t.month AND NOT c.prepaid THEN 6 ELSE 0 END AS status,
+          c.fixed_units[m] AS units, c.fixed_gross[m] AS fixed_gross, c.fixed_commission[m] AS fixed_commission
+        FROM generate_series(greatest(1, %(since)s - c.first_month + 1), least(c.months, %(until)s - c.first_month + 1)) m
+      ) told
+    ) months
+  ) r
+  WHERE c.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR c.line_id < %(hi)s) AND c.order_status = ANY(%(statuses)s)
+    AND c.fixed_gross IS NOT NULL AND c.first_month <= %(until)s AND c.first_month + c.months > %(since)s
+    AND NOT EXISTS (SELECT 1 FROM apart a WHERE a.line_id = c.line_id)
+), kept AS (
+  INSERT INTO reconciliation_line ({_LINE})
+  SELECT %(run)s, line_id, order_id, currency, line_months, billable_months, line_months - billable_months, '', 0, 0,
+    billable_units, 0, gross_sum, commission_sum, digest FROM found
+)
+INSERT INTO reconciliation_exception ({_EXCEPTION})
+SELECT %(run)s, line_id, make_date(month / 12, month %% 12 + 1, 1), 'PERIOD-OPEN', 'not compared', NULL, NULL, NULL, 0, 0, 0, 0
+FROM found, unnest(x_month) AS month"""
+
+
+def reconcile(cur: Cursor, run: int, shard: Shard, since: int, until: int, statuses: Sequence[str]) -> None:
+    """Every line-month of a shard that the columns can say; lines that turn out not to fit are set apart."""
+    named = {**shard.named, "run": run, "since": since, "until": until, "statuses": list(statuses), "odd": IN_STATEMENT}
+    cur.execute(_RECONCILE.encode(), named)
+    cur.execute(_RECONCILE_VALUES.encode(), named)
+
+
+def keep(cur: Cursor, run: int, months: Iterable[LibraryMonth]) -> None:
+    """What the library calculated, kept in the same form."""
+    cur.execute("TRUNCATE library_month")
+    with cur.copy("COPY library_month FROM STDIN") as copy:
+        for one in months:
+            copy.write_row(astuple(one))
+    exception = "(code <> 0 OR tolerance = 2 OR capped > 0)"
+    cur.execute(
+        f"INSERT INTO reconciliation_line ({_LINE}) SELECT %s, line_id, max(order_id), max(currency), count(*), "
+        f"count(*) FILTER (WHERE code = 0), count(*) FILTER (WHERE {exception}), max(why), coalesce(sum(seller), 0), "
+        "coalesce(sum(other), 0), sum(quantity), sum(capped), sum(gross), sum(commission), "
+        f"{_DIGEST.format(code='code', month='month')} FROM library_month GROUP BY line_id",
+        (run,),
+    )
+    cur.execute(
+        f"INSERT INTO reconciliation_exception ({_EXCEPTION}) SELECT %s, line_id, make_date(month / 12, month %% 12 + 1, 1), "
+        f"{_CODE.format('code')}, {_TOLERANCE.format('tolerance')}, seller, other, chosen, quantity, capped, gross, commission "
+        f"FROM library_month WHERE {exception}",
+        (run,),
+    )
+
+
+def shard_digest(cur: Cursor, run: int, shard: Shard) -> int:
+    """64 bits over the rows of a shard's lines; those of all shards together (exclusive or) do not depend on where they end."""
+    cur.execute(
+        "SELECT coalesce(bit_xor(hashtextextended(concat_ws('|', line_id, line_months, billable_months, exceptions, "
+        "billable_units, gross, commission), digest)), 0) FROM reconciliation_line "
+        "WHERE run = %(run)s AND line_id >= %(lo)s AND (%(hi)s::text IS NULL OR line_id < %(hi)s)",
+        {**shard.named, "run": run},
+    )
+    row = cur.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def finish(cur: Cursor, run: int, digest: str, now: datetime) -> Run:
+    """Sum up the run and let others see it."""
+    cur.execute(
+        "UPDATE reconciliation_run r SET finished_at = %s, digest = %s, lines = s.lines, line_months = s.months, "
+        "by_library = s.apart, exceptions = s.exceptions FROM (SELECT count(*) AS lines, coalesce(sum(line_months), 0) AS months, "
+        "coalesce(sum(line_months) FILTER (WHERE by_library <> ''), 0) AS apart, coalesce(sum(exceptions), 0) AS exceptions "
+        "FROM reconciliation_line WHERE run = %s) s WHERE r.run = %s",
+        (now, digest, run, run),
+    )
+    found = last(cur)
+    assert found is not None
+    note(
+        cur,
+        f"reconciliation:{run}",
+        "line-months reconciled",
+        line_months=found.line_months,
+        exceptions=found.exceptions,
+        digest=digest,
+    )
+    return found
+
+
+# ---------------------------------------------------------------- what was found
+def last(cur: Cursor) -> Run | None:
+    """The newest finished run, None before the first."""
+    cur.execute(
+        "SELECT run, since, until, as_of, rules, started_by, started_at, finished_at, lines, line_months, by_library, exceptions, "
+        "digest FROM reconciliation_run WHERE finished_at IS NOT NULL ORDER BY run DESC LIMIT 1"
+    )
+    row = cur.fetchone()
+    return None if row is None else Run(*row)
+
+
+def by_code(cur: Cursor, run: int) -> dict[str, int]:
+    """How many exceptions of a run have each code; the empty one is billable: capped, or within tolerance over the line's life."""
+    cur.execute("SELECT code, count(*) FROM reconciliation_exception WHERE run = %s GROUP BY 1 ORDER BY 1", (run,))
+    return dict(cur.fetchall())
+
+
+def amounts(cur: Cursor, run: int) -> dict[str, tuple[int, int]]:
+    """(gross, commission) in micros by currency."""
+    cur.execute(
+        "SELECT currency, sum(gross)::bigint, sum(commission)::bigint FROM reconciliation_line WHERE run = %s GROUP BY 1 ORDER BY 1",
+        (run,),
+    )
+    return {row[0]: (row[1], row[2]) for row in cur.fetchall()}
+
+
+def look_again(cur: Cursor) -> None:
+    """Have PostgreSQL count anew what it plans by, after many rows changed."""
+    cur.execute("ANALYZE billing_contract, delivery_life")
