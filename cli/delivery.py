@@ -13,6 +13,7 @@ from rich.table import Table
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
 from hub.delivery.answers import DayFinality, FactVersion, QuarantinedLine, ReportSummary
+from hub.delivery.completeness import SourceCompleteness
 
 app = typer.Typer(help="Delivery reports: load, quarantine, restatements, finality.", no_args_is_help=True)
 
@@ -145,6 +146,21 @@ def final_days(
         raise typer.Exit(ExitCode.ATTENTION)
 
 
+@app.command()
+def complete(
+    source: Annotated[str | None, typer.Option("--source", metavar="CONNECTION", help="Only this source")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Has every expected day of every source arrived whole? Says what is missing and who does what; ends with 1 then."""
+    with opened(config, as_json) as (desk, hub):
+        found = hub.completeness(source)
+        answer = _completeness(found) if found else "No connection counts delivery."
+        desk.answer({"sources": [one.as_dict() for one in found]}, answer, *(one.sentence for one in found))
+    if not all(one.complete for one in found):
+        raise typer.Exit(ExitCode.ATTENTION)
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
@@ -178,6 +194,15 @@ def _versions(versions: Sequence[FactVersion]) -> Table:
         day: date = one.day
         newest = "newest" if one.newest else "old"
         table.add_row(one.source, one.counted_by, day.isoformat(), f"{one.as_of:%Y-%m-%d %H:%M}Z", *shown, newest)
+    return table
+
+
+def _completeness(found: Sequence[SourceCompleteness]) -> Table:
+    table = _table("Source", "from", "to", "days expected", "missing", "lines expected", "silent")
+    for one in found:
+        span = (one.since.isoformat(), one.until.isoformat())
+        counts = (one.days_expected, len(one.missing), one.lines_expected, one.lines_silent)
+        table.add_row(one.source, *span, *(f"{count:,}" for count in counts))
     return table
 
 

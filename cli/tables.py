@@ -134,6 +134,8 @@ def status_tables(status: StatusResult) -> RenderableType:
     totals.add_row("delivered impressions", "", f"{status.delivered:,}")
     totals.add_row("business time", "", _when(status.business_time))
     parts: list[RenderableType] = [table, "", totals]
+    if status.delivery_missing:
+        parts += ["", *(Text(sentence, "yellow") for sentence in status.delivery_missing)]
     if status.parked:
         parts += ["", parked_table(status.parked)]
     return Group(*parts)

@@ -3,7 +3,7 @@
     intake ──changes──▶ push ──pushed──▶ mirror
                         settle ─pushed──▶ mirror
                         observe ─observed▶ mirror
-                        delivery ────────▶ mirror
+                        delivery, reports▶ mirror
     census ─changes──▶ push, mirror
     people ──replayed─▶ push, mirror
 

@@ -20,6 +20,7 @@ from connectors.base import (
     Connector,
     CountsRecords,
     ObservesRecords,
+    OffersReportPages,
     PushesRecords,
     ReadsChanges,
     ReportsBilling,
@@ -45,6 +46,8 @@ class Flow(StrEnum):
     PUSH = "push"
     SETTLE = "settle"
     DELIVERY = "delivery"
+    REPORTS = "reports"
+    COMPLETENESS = "completeness"
     OBSERVE = "observe"
     MIRROR = "mirror"
     CHECK = "check"
@@ -63,6 +66,10 @@ class ClockedConnection:
     intake_seconds: int = DEFAULT_INTAKE_SECONDS
     compares: bool = False
     """Whether its connector can tell foreign edits from its own writes."""
+    drops: bool = False
+    """Whether its delivery reports are dropped into a folder as files."""
+    fetches: bool = False
+    """Whether its delivery reports are fetched as pages."""
 
     def dag_id(self, flow: Flow) -> str:
         """Id of the flow's DAG; characters that Airflow does not allow in ids become underscores."""
@@ -111,10 +118,22 @@ def _clocked(configuration: Configuration, name: str) -> ClockedConnection:
         flows.add(Flow.CENSUS)
     if _can(kind, ReportsDelivery):
         flows.add(Flow.DELIVERY)
+    report = settings.report if settings is not None else None
+    drops = report is not None and report.folder is not None
+    only_reports = _can(kind, OffersReportPages) and flows == {Flow.CHECK}
+    # A source of files alone needs no address: there is nobody to ask, and nothing to check.
+    fetches = report is not None and _can(kind, OffersReportPages) and bool(settings is not None and settings.settings)
+    if drops or fetches:
+        flows.add(Flow.REPORTS)
+    if drops and only_reports and not fetches:
+        flows.discard(Flow.CHECK)
+    if report is not None or Flow.DELIVERY in flows:
+        flows.add(Flow.COMPLETENESS)
     if _can(kind, ReportsBilling):
         flows |= {Flow.BILLING_CLOSE, Flow.BILLING_BACK}
     seconds = settings.intake_every_seconds if settings is not None else DEFAULT_INTAKE_SECONDS
-    return ClockedConnection(name, connector, frozenset(flows), seconds, _can(kind, ComparesRecords))
+    compares = _can(kind, ComparesRecords)
+    return ClockedConnection(name, connector, frozenset(flows), seconds, compares, drops, fetches)
 
 
 def _written_connector(configuration: Configuration, name: str) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Context, Param, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.assets import DELIVERY
 from dags.connections import ClockedConnection, Flow, connections_with
-from dags.flow import counts, flow_dag, opened_hub, skip_unless
+from dags.flow import counts, flow_dag, opened_hub, patient, skip_unless
 from dags.schedules import timetable
-from hub.errors import VendorUnavailable
 from plugins.triggers import DeliveryReadyTrigger
 
 DOC = """
@@ -22,7 +20,8 @@ DOC = """
 
 Asks the ad server for delivered units by day, waits until the report is ready (deferred: no worker is occupied), and loads
 it: unchanged days write nothing, changed ones become new facts. Without dates the hub looks back as far as the connection
-is configured to, in business time. A report that is already running is taken up, not asked for twice.
+is configured to (`delivery_look_back_days`), in business time. A report that is already running is taken up, not asked for twice.
+Whether every day has arrived is the question of `completeness`.
 """
 
 LONGEST_WAIT = timedelta(hours=6)
@@ -32,22 +31,6 @@ PARAMS = {
     "since": Param(None, type=["null", "string"], format="date", description="First day, in the ad server's time zone"),
     "until": Param(None, type=["null", "string"], format="date", description="Last day, included"),
 }
-
-
-@contextmanager
-def patient(context: Context) -> Iterator[None]:
-    """Give the worker back while the vendor says wait, and try again when it said; until `LONGEST_WAIT` after the start.
-
-    The other flows fail in such a case and their clock tries again in a minute; this one's clock is a day.
-    """
-    try:
-        yield
-    except VendorUnavailable as error:
-        now = datetime.now(UTC)
-        again = now + timedelta(seconds=max(error.after, 1.0))
-        if again > (context["dag_run"].start_date or now) + LONGEST_WAIT:
-            raise
-        raise AirflowRescheduleException(again) from error
 
 
 class WaitForReport(BaseOperator):
@@ -63,7 +46,7 @@ class WaitForReport(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """The job's id, once it is ready."""
-        with patient(context), opened_hub() as hub:
+        with patient(context, LONGEST_WAIT), opened_hub() as hub:
             state = hub.poll_delivery(self.connection, self.job).state
         if state == "running":
             self.defer(
@@ -102,7 +85,7 @@ def build(connection: ClockedConnection) -> DAG:
         def start(name: str, **context: Any) -> dict[str, Any]:
             asked = context["params"]
             days = {which: date.fromisoformat(asked[which]) for which in ("since", "until") if asked.get(which)}
-            with patient(context), opened_hub() as hub:
+            with patient(context, LONGEST_WAIT), opened_hub() as hub:
                 result = hub.start_delivery(name, **days)
             if not result.job:
                 raise AirflowSkipException(f"No report is needed: {result.state}.")
@@ -110,7 +93,7 @@ def build(connection: ClockedConnection) -> DAG:
 
         @task(outlets=[DELIVERY])
         def load(name: str, job: str, **context: Any) -> dict[str, Any]:
-            with patient(context), opened_hub() as hub:
+            with patient(context, LONGEST_WAIT), opened_hub() as hub:
                 result = hub.load_delivery(name, job)
             return skip_unless(result.facts_new or result.facts_restated or result.lanes_touched, result)
 

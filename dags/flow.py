@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, AssetOrTimeSchedule
+from airflow.sdk import DAG, AssetOrTimeSchedule, Context
 from airflow.sdk.bases.timetable import BaseTimetable
 from airflow.sdk.definitions.asset import BaseAsset
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 
 from dags.connections import ClockedConnection, Flow, configuration_name
 from dags.infrastructure import RETRIES, RETRY_DELAY, InfrastructureRetryPolicy
-from hub.errors import ConnectionPaused
+from hub.errors import ConnectionPaused, VendorUnavailable
 from plugins.names import pool_name
 
 if TYPE_CHECKING:
@@ -87,6 +87,22 @@ def opened_hub() -> Iterator[Hub]:
         raise AirflowSkipException(str(pause)) from pause
 
 
+@contextmanager
+def patient(context: Context, longest: timedelta) -> Iterator[None]:
+    """Give the worker back while the vendor says wait, and try again when it said; until `longest` after the run's start.
+
+    For flows whose clock is a day; the others fail in such a case and their clock tries again in a minute.
+    """
+    try:
+        yield
+    except VendorUnavailable as error:
+        now = datetime.now(UTC)
+        again = now + timedelta(seconds=max(error.after, 1.0))
+        if again > (context["dag_run"].start_date or now) + longest:
+            raise
+        raise AirflowRescheduleException(again) from error
+
+
 def counts(result: Result) -> dict[str, Any]:
     """A result as a small dictionary that JSON can hold: what a task returns."""
     return {name: _plain(value) for name, value in result.as_dict().items()}
@@ -101,7 +117,7 @@ def skip_unless(changed: object, result: Result) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}

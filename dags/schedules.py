@@ -21,12 +21,16 @@ DEFAULTS = {
     Flow.SETTLE: "1m",
     Flow.OBSERVE: "5m",
     Flow.DELIVERY: "15 6 * * *",
+    Flow.REPORTS: "45 6 * * *",
+    Flow.COMPLETENESS: "30 7 * * *",
     Flow.CHECK: "1h",
     Flow.CENSUS: "30 3 * * 0",
     Flow.BILLING_CLOSE: "0 8 5 * *",
     Flow.BILLING_BACK: "1h",
 }
 """Intake has its own setting per connection (`intake_every_seconds`). Ad servers finish a day's figures overnight."""
+DROPPED = "1h"
+"""How often a folder of report files is looked into: files come when they come, and looking costs nothing."""
 
 _SPAN = re.compile(r"^(\d+)([smhd])$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -35,7 +39,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def timetable(flow: Flow, connection: ClockedConnection) -> BaseTimetable | None:
     """The flow's clock, None for `never`. Raises ConfigurationError when the setting cannot be read."""
     name = PREFIX + flow.upper()
-    default = f"{connection.intake_seconds}s" if flow is Flow.INTAKE else DEFAULTS.get(flow, "never")
+    default = DEFAULTS.get(flow, "never")
+    if flow is Flow.INTAKE:
+        default = f"{connection.intake_seconds}s"
+    elif flow is Flow.REPORTS and connection.drops and not connection.fetches:
+        default = DROPPED
     return parse(name, os.environ.get(name, default).strip())
 
 

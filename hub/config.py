@@ -95,6 +95,10 @@ class ConnectionSettings(BaseModel):
     guard: GuardSettings = Field(default_factory=GuardSettings)
     drift: dict[Owner, DriftPolicy] = Field(default_factory=dict)
     """By the field's owner: the hub writes again, asks a person, or lets it be. Unsaid: it asks; the CRM's mirror it writes."""
+    delivery_look_back_days: int = Field(default=35, ge=0, le=3660)
+    """Days behind the newest that each pull of the connector's delivery report reads again, because vendors restate them."""
+    delivery_late_after_hours: float = Field(default=24.0, ge=0, le=24 * 90)
+    """Hours after the end of a day, in the source's own zone, until a day that has not arrived is told as missing."""
     report: ReportShape | None = None
     """How delivery reports that arrive as files look, where this connection counts delivery."""
     check_before_update: bool = True

@@ -340,6 +340,8 @@ class StatusResult(Result):
     lines: Mapping[str, int]
     delivered: int
     business_time: datetime
+    delivery_missing: Sequence[str] = ()
+    """One sentence for each source of delivery of which a day has not arrived whole."""
 
 
 @dataclass(frozen=True, slots=True)

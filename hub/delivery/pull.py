@@ -18,10 +18,6 @@ from hub.store.journal import Entry
 from hub.sync import projection
 from hub.sync.vendor import ask, reading, take_tokens
 
-LOOK_BACK_DAYS = 35
-"""Days read again behind the newest: ad servers adjust figures after the day (general knowledge, not published)."""
-
-
 SAME_REPORT = timedelta(hours=1)
 """A report asked for within this business time is taken up by a retry instead of being asked for twice."""
 
@@ -55,8 +51,10 @@ def start_delivery(
     if first is None:
         return DeliverySummary(name, "", "nothing booked")
     if since is None:
+        # Ad servers adjust figures after the day (general knowledge, not published).
+        look_back = channel.settings.delivery_look_back_days
         start = first.astimezone(zone).date()
-        since = start if last is None else max(start, last.astimezone(zone).date() - timedelta(days=LOOK_BACK_DAYS))
+        since = start if last is None else max(start, last.astimezone(zone).date() - timedelta(days=look_back))
     until = min(until or today, today)
     if since > until:
         return DeliverySummary(name, "", "nothing flown")

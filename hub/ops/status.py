@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.delivery import completeness
 from hub.ops import pauses
 from hub.ops.reasons import CLASSES
 from hub.results import ConnectionStatus, ParkedGroup, StatusResult
@@ -16,6 +17,7 @@ from oms_schema.problems import Reason
 def status(session: Session) -> StatusResult:
     """How every connection stands, what is parked, and how far orders and lines are. Reads only the store."""
     rows: list[ConnectionStatus] = []
+    late = completeness.late_sources(session)
     with session.database.transaction() as cur:
         paused = journal.pauses(cur)
         states = journal.connection_states(cur)
@@ -61,6 +63,7 @@ def status(session: Session) -> StatusResult:
             lines=lines,
             delivered=facts.total(cur),
             business_time=session.business.now(),
+            delivery_missing=[one.sentence for one in late],
         )
 
 

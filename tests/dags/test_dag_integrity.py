@@ -19,7 +19,7 @@ EXPECTED = {
     "push__gam-main", "settle__gam-main", "observe__gam-main", "delivery__gam-main", "check__gam-main",
     "census__sfdc", "census__gam-main", "census__Broken_R_um_e",
     "push__Broken_R_um_e", "settle__Broken_R_um_e", "observe__Broken_R_um_e", "delivery__Broken_R_um_e",
-    "check__Broken_R_um_e",
+    "check__Broken_R_um_e", "completeness__gam-main", "completeness__Broken_R_um_e",
     "check__stranger",
     "check__unreadable",
 }  # fmt: skip
@@ -153,6 +153,6 @@ def test_parsing_loads_no_vendor_sdk_and_no_database_driver(configuration_file: 
 def test_an_unusable_configuration_is_an_import_error_with_its_sentence(tmp_path: Path) -> None:
     seen = parse_in_a_fresh_process(tmp_path / "absent.yaml")
     assert seen["dags"] == []
-    assert len(seen["errors"]) == 10
+    assert len(seen["errors"]) == 12
     for text in seen["errors"].values():
         assert "There is no configuration file" in text
