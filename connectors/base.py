@@ -412,6 +412,20 @@ class CountsRecords(Protocol):
 
 
 @runtime_checkable
+class ChecksDeclaredFields(Protocol):
+    """Compares what mappings say of an account's own fields with what the account says; such fields stand in no list."""
+
+    def check_declared(
+        self, read: Mapping[str, Sequence[FieldSchema]], written: Mapping[str, Sequence[FieldSchema]]
+    ) -> Sequence[Finding]:
+        """Findings about type, values and length, by record type; a field that is not there is told by `check`. Writes nothing.
+
+        Raises as `check`.
+        """
+        ...
+
+
+@runtime_checkable
 class ResolvesNames(Protocol):
     """Turns names into the vendor's own ids through its look-up tables."""
 

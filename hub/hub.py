@@ -9,18 +9,17 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Self
 
-from connectors.base import ObservesRecords, PushesRecords, ReadsChanges, ReportsDelivery
+from connectors.base import ChecksDeclaredFields, ObservesRecords, PushesRecords, ReadsChanges, ReportsDelivery
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub import config, log
 from hub.billing.verbs import Billing
 from hub.clock import StoredClock
-from hub.delivery import completeness, finality, pull, questions
+from hub.delivery import finality, pull, questions
 from hub.delivery.answers import DayFinality, FactVersion, QuarantinedLine, ReportSummary
-from hub.delivery.completeness import SourceCompleteness
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
-from hub.ops import acceptance, answers, approval, chain, correspondence, parked_work, pauses, retry
+from hub.ops import acceptance, answers, approval, chain, correspondence, parked_work, pauses, preflight, retry
 from hub.ops import resync as resync_verb
 from hub.ops import status as status_page
 from hub.ops import trace as trace_page
@@ -108,16 +107,14 @@ class Hub:
     def check(self, connection: str) -> CheckResult:
         """Try a connection: credentials, rights, and every field its mappings use. Writes only how the connection is."""
         channel = self.session.channel(connection)
-        used: dict[str, list[str]] = {}
-        written: dict[str, list[str]] = {}
-        for (_, direction), mapping in channel.mappings.items():
-            for table in (used, written) if direction == "out" else (used,):
-                fields = table.setdefault(mapping.record, [])
-                fields += [name for name in mapping.native_fields if name not in fields]
+        used = preflight.used_by(channel.mappings)
         with self.session.doing(Work.INTERACTIVE):
             take_tokens(self.session, channel, "check")
             with reading(self.session, channel, "check"):
-                report = channel.connector.check(used, written)
+                report = channel.connector.check(used.fields, used.written)
+                if isinstance(channel.connector, ChecksDeclaredFields):
+                    more = channel.connector.check_declared(used.declared_read, used.declared_written)
+                    report = replace(report, findings=(*report.findings, *more))
         breaker.answered(self.session, channel)
         channel.account = report.account
         errors = [finding.sentence for finding in report.findings if finding.severity == "error"]
@@ -276,10 +273,6 @@ class Hub:
     def delivery_facts(self, line_id: str, since: date, until: date) -> Sequence[DeliveryFact]:
         """The newest facts of a canonical line, all sources side by side with their finality, days inclusive."""
         return questions.delivery_facts(self.session, line_id, since, until)
-
-    def completeness(self, source: str | None = None) -> Sequence[SourceCompleteness]:
-        """Which expected days of each source have not arrived whole, and who does what. Raises NotFound, ConnectionBroken."""
-        return completeness.completeness(self.session, source)
 
     def finality(self, source: str, since: date, until: date) -> Sequence[DayFinality]:
         """Which days of a source are final, and why; days inclusive."""

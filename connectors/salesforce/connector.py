@@ -15,6 +15,8 @@ from connectors.base import (
     Connector,
     CreateProtocol,
     FieldDifference,
+    FieldSchema,
+    Finding,
     JobState,
     Native,
     Operation,
@@ -129,6 +131,13 @@ class SalesforceConnector(Connector):
         """As the contract says. `written` names the fields that will be written, so that a missing right is an error."""
         with self._session.into_reserve():
             return preflight.run(self._session, self._describes, self._settings, used or {}, written or {})
+
+    def check_declared(
+        self, read: Mapping[str, Sequence[FieldSchema]], written: Mapping[str, Sequence[FieldSchema]]
+    ) -> Sequence[Finding]:
+        """Findings about the fields that mappings declare (`native_fields`), from the describes that `check` asked for."""
+        with self._session.into_reserve():
+            return preflight.declared(self._describes, read, written)
 
     def close(self) -> None:
         """Give back sockets and forget the token."""

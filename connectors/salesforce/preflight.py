@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from connectors.base import CheckReport, FieldSchema, Finding, Severity
+from connectors.base import CheckReport, FieldSchema, FieldType, Finding, Severity
 from connectors.errors import Misconfigured, PermissionMissing, SchemaDrift
 from connectors.salesforce.describes import DescribedField, DescribedObject, Describes
 from connectors.salesforce.schemas import CUSTOM_SUFFIX, TYPES, record_schemas
@@ -233,6 +233,65 @@ def _differences(subject: str, field: DescribedField, known: FieldSchema) -> Ite
             subject,
             f"The values of {subject} are not the standard ones ({said[:300]}). {closed}Whoever keeps the mapping lists the "
             "org's values.",
+        )
+
+
+_KINDS: Mapping[FieldType, str] = {
+    FieldType.STRING: "text", FieldType.ENUM: "text", FieldType.ID: "text",
+    FieldType.INTEGER: "number", FieldType.DECIMAL: "number",
+}  # fmt: skip
+"""Types whose values can stand for each other in JSON; any other type stands for itself alone."""
+
+
+def declared(
+    describes: Describes, read: Mapping[str, Sequence[FieldSchema]], written: Mapping[str, Sequence[FieldSchema]]
+) -> list[Finding]:
+    """What the org's own fields are otherwise than the mappings declare; fields that are not there are left to `run`.
+
+    Of a field that is read its type and unknown values matter, of one that is written its length and missing values, too.
+    """
+    found: dict[Finding, None] = {}
+    for record, fields, writes in (
+        *((record, fields, False) for record, fields in read.items()),
+        *((record, fields, True) for record, fields in written.items()),
+    ):
+        try:
+            described = describes.known(record)
+        except (SchemaDrift, PermissionMissing):
+            continue  # told by `run`
+        for field in fields:
+            there = described.field(field.path)
+            if there is not None:
+                found |= dict.fromkeys(_declared(f"{record}.{field.path}", there, field, writes))
+    return list(found)
+
+
+def _declared(subject: str, field: DescribedField, said: FieldSchema, writes: bool) -> Iterator[Finding]:
+    kind = TYPES.get(field.type)
+    if kind is not None and _KINDS.get(kind, kind) != _KINDS.get(said.type, said.type):
+        yield Finding(
+            Severity.ERROR,
+            subject,
+            f"{subject} is a {field.type} here, and the mapping takes it for {said.type}. Its records are parked. A "
+            "Salesforce administrator makes the field anew, or whoever keeps the mapping adapts it.",
+        )
+        return
+    if writes and said.length and field.length and field.length < said.length:
+        yield Finding(
+            Severity.WARNING,
+            subject,
+            f"{subject} takes {field.length} characters here, and the mapping writes up to {said.length}. Longer texts are "
+            "refused. A Salesforce administrator lengthens the field, or whoever keeps the mapping sets its length.",
+        )
+    odd = sorted(said.values - field.values) if writes and field.restricted else []
+    odd = odd or (sorted(field.values - said.values) if not writes and said.values_closed else [])
+    if said.values and field.values and odd:
+        which = "the org's list lacks" if writes else "the mapping does not know"
+        yield Finding(
+            Severity.WARNING,
+            subject,
+            f"Of the values of {subject} {which} {', '.join(odd)[:300]}. Records that hold them are parked. Whoever keeps "
+            "the mapping lists the org's values.",
         )
 
 

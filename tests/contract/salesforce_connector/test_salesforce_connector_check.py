@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from connectors.base import CheckReport, Severity
+from connectors.base import CheckReport, FieldSchema, FieldType, Severity
 from connectors.errors import AuthFailed, Misconfigured, QuotaExhausted
 from connectors.salesforce import SalesforceConnector
 
@@ -150,3 +150,44 @@ def test_observe_shows_every_field_the_org_shows(org: Org, connect: Connect) -> 
     assert seen.keys() == {deal}
     assert seen[deal]["Hub_Status__c"] == "LIVE"
     assert seen[deal]["StageName"] == "Closed Won"
+
+
+def declared(path: str, kind: FieldType, **more: Any) -> dict[str, list[FieldSchema]]:
+    return {"Opportunity": [FieldSchema(path, kind, **more)]}
+
+
+def test_an_own_field_of_another_type_is_an_error_where_the_mapping_says_otherwise(org: Org, connect: Connect) -> None:
+    connector = connect()
+    (finding,) = connector.check_declared(declared("PO_Number__c", FieldType.DATETIME), {})
+    assert (finding.severity, finding.subject) == (Severity.ERROR, "Opportunity.PO_Number__c")
+    assert connector.check_declared(declared("PO_Number__c", FieldType.STRING), {}) == []
+    assert connector.check_declared(declared("PO_Number__c", FieldType.ID), {}) == [], "an id is text, too"
+
+
+def test_an_own_field_too_short_for_what_is_written_is_told(org: Org, connect: Connect) -> None:
+    org.control("fields", object="Opportunity", field="Hub_Status_Text__c", type="string", length=80)
+    wanted = declared("Hub_Status_Text__c", FieldType.STRING, length=255)
+    (finding,) = connect().check_declared({}, wanted)
+    assert finding.severity is Severity.WARNING
+    assert "80 characters" in finding.sentence
+    assert "255" in finding.sentence
+    assert connect().check_declared(wanted, {}) == [], "what is only read may be shorter"
+
+
+def test_values_of_an_own_picklist_that_the_mapping_does_not_know_are_told(org: Org, connect: Connect) -> None:
+    org.control("picklist", object="OpportunityLineItem", field="Cost_Type__c", values=["CPM", "CPX"], restricted=True)
+    field = FieldSchema("Cost_Type__c", FieldType.ENUM, values=frozenset({"CPM", "CPC"}), values_closed=True)
+    (read,) = connect().check_declared({"OpportunityLineItem": [field]}, {})
+    assert "CPX" in read.sentence
+    assert "CPC" not in read.sentence, "a value that is never read does no harm"
+    (written,) = connect().check_declared({}, {"OpportunityLineItem": [field]})
+    assert "CPC" in written.sentence
+    assert "CPX" not in written.sentence
+
+
+def test_a_declared_field_or_object_that_is_not_there_is_left_to_the_check(org: Org, connect: Connect) -> None:
+    missing = {
+        "Opportunity": [FieldSchema("Nothing__c", FieldType.STRING)],
+        "Nowhere": [FieldSchema("A", FieldType.ID)],
+    }
+    assert connect().check_declared(missing, missing) == []
