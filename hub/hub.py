@@ -15,8 +15,9 @@ from connectors.errors import Misconfigured
 from hub import config, log
 from hub.billing.verbs import Billing
 from hub.clock import StoredClock
-from hub.delivery import finality, pull, questions
+from hub.delivery import completeness, finality, pull, questions
 from hub.delivery.answers import DayFinality, FactVersion, QuarantinedLine, ReportSummary
+from hub.delivery.completeness import SourceCompleteness
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
 from hub.ops import acceptance, answers, approval, chain, correspondence, parked_work, pauses, preflight, retry
@@ -273,6 +274,10 @@ class Hub:
     def delivery_facts(self, line_id: str, since: date, until: date) -> Sequence[DeliveryFact]:
         """The newest facts of a canonical line, all sources side by side with their finality, days inclusive."""
         return questions.delivery_facts(self.session, line_id, since, until)
+
+    def completeness(self, source: str | None = None) -> Sequence[SourceCompleteness]:
+        """Which expected days of each source have not arrived whole, and who does what. Raises NotFound, ConnectionBroken."""
+        return completeness.completeness(self.session, source)
 
     def finality(self, source: str, since: date, until: date) -> Sequence[DayFinality]:
         """Which days of a source are final, and why; days inclusive."""
