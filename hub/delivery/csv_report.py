@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
 
@@ -15,6 +17,9 @@ from hub.delivery.unpacking import AGAIN
 
 CHUNK = 3 << 20
 """Bytes of text that become one frame; more costs memory and saves nothing."""
+
+PARSERS = 2
+"""Chunks read at once."""
 
 LONGEST_HEADER = 1 << 20
 """Bytes within which the first row must end; what has no row end is no CSV."""
@@ -29,18 +34,18 @@ def frames(source: str, shape: ReportShape, pieces: Iterator[bytes], told: Told)
     header, rest = _header(source, shape, next(chunks, b""))
     places = _places(source, shape, header)
     reading = _Reading(source, shape, header, places)
-    held = b""
-    keep_last = shape.trailer is not None
-    for chunk in _again(rest, chunks):
-        whole = held + chunk
-        held = b""
-        if keep_last:
-            cut = whole.rfind(b"\n", 0, len(whole) - 1) + 1
-            whole, held = whole[:cut], whole[cut:]
-        if whole:
-            yield reading.frame(whole, told.rows + 1)
-    if keep_last:
-        _trailer(source, shape, header, places, held, told)
+    last: list[bytes] = []
+    rows = _without_last(_again(rest, chunks), last) if shape.trailer is not None else _again(rest, chunks)
+    under_way: deque[tuple[bytes, Future[pl.DataFrame]]] = deque()
+    with ThreadPoolExecutor(PARSERS, thread_name_prefix="report-parsing") as pool:
+        for text in rows:
+            under_way.append((text, pool.submit(reading.frame, text)))
+            if len(under_way) > PARSERS:
+                yield reading.done(*under_way.popleft(), told)
+        while under_way:
+            yield reading.done(*under_way.popleft(), told)
+    if shape.trailer is not None:
+        _trailer(source, shape, header, places, b"".join(last), told)
     if shape.complete_by is Evidence.GZIP:
         told.complete = True  # the unpacking ends without complaint only after length and check sum agreed
     elif shape.complete_by is Evidence.ROWS:
@@ -51,6 +56,18 @@ def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     if first:
         yield first
     yield from rest
+
+
+def _without_last(chunks: Iterator[bytes], last: list[bytes]) -> Iterator[bytes]:
+    """The same rows but the last, which is in `last` afterwards."""
+    held = b""
+    for chunk in chunks:
+        whole = held + chunk
+        cut = whole.rfind(b"\n", 0, len(whole) - 1) + 1
+        held = whole[cut:]
+        if cut:
+            yield whole[:cut]
+    last.append(held)
 
 
 def _chunks(source: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -124,12 +141,16 @@ class _Reading:
         self._kinds = {name: kinds.get(name, pl.String) for name in self._names}
         self._wanted = [self._names[place] for place in sorted(places.values())]
 
-    def frame(self, text: bytes, first: int) -> pl.DataFrame:
-        """One chunk of whole rows."""
+    def frame(self, text: bytes) -> pl.DataFrame:
+        """One chunk of whole rows; in any thread."""
+        return self._read(text, self._kinds)
+
+    def done(self, text: bytes, read: Future[pl.DataFrame], told: Told) -> pl.DataFrame:
+        """What became of a chunk, once every chunk before it was counted. Raises ReportRefused."""
         try:
-            return self._read(text, self._kinds)
+            return read.result()
         except pl.exceptions.PolarsError as error:
-            raise self._refusal(text, first, error) from error
+            raise self._refusal(text, told.rows + 1, error) from error
 
     def _read(self, text: bytes, kinds: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
         return pl.read_csv(

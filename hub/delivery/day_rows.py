@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 import polars as pl
@@ -16,7 +17,7 @@ from hub.delivery.checking import ASK
 from hub.delivery.refusals import ReportRefused
 
 SLICE = 65_536
-"""Rows written as text at once: a few MB."""
+"""Rows written as text at once: a few MB. It is part of what `digest` takes in: another number makes every day look changed."""
 
 Texts = Mapping[str, pl.Series]
 """By column, every text that the report has there, in order of its bytes."""
@@ -27,10 +28,19 @@ _PLAIN = r"^[0-9A-Za-z_.:/-]+$"
 
 def in_order(source: str, day: date, frame: pl.DataFrame, keys: Sequence[str], texts: Texts) -> pl.DataFrame:
     """The day's rows sorted by what tells them apart. Raises ReportRefused when two rows are of the same thing."""
-    rows = frame.sort(keys)
-    del frame  # the caller keeps none either
-    same = pl.all_horizontal(pl.col(key) == pl.col(key).shift() for key in keys)
+    most = math.prod(max(1, texts[key].len()) for key in keys)
+    if most < 2**63:
+        # All of it in one number: sorting by that takes a third of the time of sorting by two columns.
+        place = pl.lit(0, pl.UInt64)
+        for key in keys:
+            place = place * texts[key].len() + pl.col(key).cast(pl.UInt64)
+        rows = frame.with_columns(place.alias("place")).sort("place")
+        same = pl.col("place") == pl.col("place").shift()
+    else:
+        rows = frame.sort(keys)
+        same = pl.all_horizontal(pl.col(key) == pl.col(key).shift() for key in keys)
     twice = rows.filter(same)
+    rows = rows.select(frame.columns)
     if twice.height:
         what = ", ".join(f"{key} {texts[key][twice[key][0]]}" for key in keys)
         raise ReportRefused(
@@ -52,10 +62,10 @@ def csv(frame: pl.DataFrame, texts: Texts) -> Iterator[bytes]:
         yield buffer.getvalue()
 
 
-def digest(frame: pl.DataFrame, texts: Texts) -> bytes:
-    """What identifies the content of a day: blake2b-128 over its columns' names and its rows in order, as CSV."""
-    content = hashlib.blake2b(",".join(frame.columns).encode(), digest_size=16)
-    for piece in csv(frame, texts):
+def digest(columns: Sequence[str], records: Iterable[bytes]) -> bytes:
+    """What identifies the content of a day: blake2b-128 over its columns' names and its records as `packed` makes them."""
+    content = hashlib.blake2b(",".join(("packed", *columns)).encode(), digest_size=16)
+    for piece in records:
         content.update(piece)
     return content.digest()
 

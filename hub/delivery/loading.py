@@ -357,24 +357,23 @@ class _Load:
         else:
             frame = self._nothing()
         final = self._told.final or ("final" in frame.columns and bool(frame.height) and bool(frame["final"].all()))
-        wanted = frame.select(self._columns)
         known = self._known.get(day)
-        value = digest(wanted, self._texts)
+        records = list(packed(frame.select(self._columns), self._texts["line"], self._elements)) if frame.height else []
+        value = digest(self._columns, records)
         if known is not None and (value == known.digest or known.as_of > self._report.as_of):
             older = value != known.digest
             if older:
                 self._counts.older += 1
-            return _Day(day, frame.height, False, value, None, final and not older, frame.clear())
+            return _Day(day, frame.height, False, value, None, final and not older, self._nothing())
         added = sums(day, frame, self._shape.metrics)
-        if not frame.height:
+        rows = frame.height
+        if not rows:
             return _Day(day, 0, True, value, None, final, added)
         del frame
         with store.transaction() as cur:
-            columns = ("line_vendor_id", *self._columns[1:])
-            records = packed(wanted, self._texts["line"], self._elements)
-            part = partitions.build(cur, self._number, columns, records)
+            part = partitions.build(cur, self._number, ("line_vendor_id", *self._columns[1:]), records)
         self._parts.append(part)
-        return _Day(day, wanted.height, True, value, part, final, added)
+        return _Day(day, rows, True, value, part, final, added)
 
     def _nothing(self) -> pl.DataFrame:
         texts = (*checking.texts(self._shape), *(["order"] if self._shape.columns.order is not None else []))
@@ -407,10 +406,10 @@ class _Load:
         counts.new += new
         counts.restated += restated
         counts.quarantined += quarantined
+        final = [one.day for one in known if self._was_final(one)]
+        counts.final_restated += report_facts.days_told_anew(cur, final) if final else 0
         for day in days:
             before = self._known.get(day.day)
-            if before is not None and self._was_final(before):
-                counts.final_restated += 1
             counts.built.append(
                 Partition(
                     day.day,

@@ -16,7 +16,7 @@ import polars as pl
 from hub.delivery.names import Names
 
 SPILL_ROWS = 300_000
-"""Rows held before they are written by day: about 20 MB. Fewer would cut many days into crumbs."""
+"""Rows held before they are written by day: about 10 MB. Fewer would cut many days into crumbs."""
 
 
 class Spool:
@@ -35,6 +35,10 @@ class Spool:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rows that have a `day`."""
+        texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+        for name in texts:
+            numbers = self._names.setdefault(name, Names()).numbers(frame[name])
+            frame = frame.with_columns(numbers.alias(name))
         self._held.append(frame)
         self._held_rows += frame.height
         if self._held_rows >= SPILL_ROWS:
@@ -46,10 +50,6 @@ class Spool:
             return
         frame = pl.concat(self._held, rechunk=False)
         self._held, self._held_rows = [], 0
-        for name, kind in frame.schema.items():
-            if kind == pl.String:
-                numbers = self._names.setdefault(name, Names()).numbers(frame[name])
-                frame = frame.with_columns(numbers.alias(name))
         for rows in frame.partition_by("day", maintain_order=False):
             day = rows["day"][0]
             buffer = io.BytesIO()

@@ -195,6 +195,13 @@ def fold(
     return new, restated, quarantined
 
 
+def days_told_anew(cur: Cursor, days: Sequence[date]) -> int:
+    """On how many of these days the last `fold` added or restated facts; other detail rows alone change nothing that is billed."""
+    cur.execute("SELECT count(DISTINCT day) FROM news WHERE day = ANY(%s)", (list(days),))
+    row = cur.fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def claim(cur: Cursor, source: str) -> int:
     """Take out of quarantine what lines have become known of; returns how many days became facts. After `begin`.
 
