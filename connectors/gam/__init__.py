@@ -1,6 +1,26 @@
-"""Google Ad Manager over SOAP: companies, orders, line items, actions, names, forecasts and delivery reports."""
+"""Google Ad Manager over SOAP: companies, orders, line items, actions, names, forecasts and delivery reports.
 
-from connectors.gam.connector import GamConnector
-from connectors.gam.settings import GamSettings
+The vendor's library comes with the connector, when that is asked for: mappings need the record types alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from connectors.gam.connector import GamConnector
+    from connectors.gam.settings import GamSettings
 
 __all__ = ["GamConnector", "GamSettings"]
+
+_PLACES = {"GamConnector": "connector", "GamSettings": "settings"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, kept from then on (PEP 562)."""
+    module = _PLACES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+    return value

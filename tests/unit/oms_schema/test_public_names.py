@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import pkgutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -18,13 +18,29 @@ SOURCES = sorted(Path(oms_schema.__path__[0]).rglob("*.py"))
 
 
 def test_all_names_what_can_be_imported() -> None:
-    importable = {
-        name
-        for name, value in vars(oms_schema).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
-    assert set(oms_schema.__all__) == importable
+    """What type checkers see, what is imported when asked for, and `__all__` are one list."""
+    tree = ast.parse(Path(oms_schema.__file__ or "").read_text(encoding="utf-8"))
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.name: node.module for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+
+    assert set(oms_schema.__all__) == set(seen)
     assert len(set(oms_schema.__all__)) == len(oms_schema.__all__)
+    for name, module in seen.items():
+        assert getattr(oms_schema, name) is getattr(importlib.import_module(str(module)), name)
+
+
+def test_a_name_that_is_not_public_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Invoice'"):
+        oms_schema.Invoice  # noqa: B018
+
+
+def test_a_process_pays_only_for_the_names_it_asks_for() -> None:
+    script = (
+        "import sys\n"
+        "from oms_schema import canonical_id\n"
+        "assert not {'pydantic', 'oms_schema.document', 'oms_schema.machines'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_no_public_name_hides_a_module() -> None:
