@@ -19,6 +19,7 @@ from connectors.tryton.settings import TrytonSettings
 MOST_QUESTIONS = 5
 """Questions about one document that are answered; more than that is a person's surprise, not a routine."""
 
+_PAGE = 200
 _INVOICE = "account.invoice"
 _PAY = "account.invoice.pay"
 
@@ -44,6 +45,19 @@ class Bookkeeper:
             _INVOICE, "search_read", [["reference", "=", reference]], 0, None, [["id", "ASC"]], fields
         )
         return found
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Every customer document, by id: `reference`, `description`, `state`, `number`, `total_amount`, `currency.`."""
+        fields = ["reference", "description", "state", "number", "total_amount", "currency.code"]
+        found: list[dict[str, Any]] = []
+        while True:
+            last = found[-1]["id"] if found else 0
+            page = self._session.read(
+                _INVOICE, "search_read", [["type", "=", "out"], ["id", ">", last]], 0, _PAGE, [["id", "ASC"]], fields
+            )
+            found += page
+            if len(page) < _PAGE:
+                return found
 
     def count(self) -> int:
         """How many documents there are."""

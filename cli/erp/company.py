@@ -42,6 +42,22 @@ _CASH = "1.1.1"
 REVENUE = "4.1.2"
 """Services, in Tryton's universal chart of accounts."""
 
+_LETTER = """\
+<html xmlns="http://www.w3.org/1999/xhtml" xmlns:py="http://genshi.edgewall.org/">
+  <body py:for="invoice in records">
+    <h1>${invoice.company.rec_name}: ${invoice.total_amount >= 0 and 'Invoice' or 'Credit Note'} ${invoice.number}</h1>
+    <p>${invoice.party.rec_name}, ${invoice.invoice_date}</p>
+    <p>${invoice.description}, reference ${invoice.reference}</p>
+    <table>
+      <tr py:for="line in invoice.lines"><td>${line.description}</td><td>${line.amount}</td></tr>
+      <tr><th>${invoice.currency.code}</th><th>${invoice.total_amount}</th></tr>
+    </table>
+  </body>
+</html>
+"""
+"""The invoice on paper, which Tryton makes and keeps as it posts one. Its own template is a LibreOffice document, and filling
+that took half as long again as the posting of a small invoice (0.1 s)."""
+
 _HUB_GROUPS = (("account", "group_account"), ("sale", "group_sale"))
 _BOOKKEEPER_GROUPS = (*_HUB_GROUPS, ("account", "group_account_admin"), ("party", "group_party_admin"))
 
@@ -53,6 +69,7 @@ def set_up(session: RpcSession, hub_password: str, bookkeeper_password: str, yea
     session.forget_context()
     _chart(session, company)
     _journals(session, company)
+    _letter(session)
     _fiscal_years(session, company, years)
     _product(session)
     for login, password, groups in (
@@ -149,6 +166,16 @@ def _journals(session: RpcSession, company: int) -> None:
     )
     after_30_days = {"type": "remainder", "relativedeltas": [["create", [{"days": 30}]]]}
     _create(session, "account.invoice.payment_term", {"name": PAYMENT_TERM, "lines": [["create", [after_30_days]]]})
+
+
+def _letter(session: RpcSession) -> None:
+    report = _one(session, "ir.action.report", [["report_name", "=", "account.invoice"]])
+    session.write(
+        "ir.action.report",
+        "write",
+        [report],
+        {"template_extension": "html", "extension": "html", "report_content_html": _LETTER},
+    )
 
 
 def _fiscal_years(session: RpcSession, company: int, years: Sequence[int]) -> None:
