@@ -4,8 +4,8 @@ A connector speaks one vendor's API. It knows requests, pages, batches and error
 database. The engine finds out what a connector can do by `isinstance` against the protocols here and by its declared
 `Capabilities`; a new ability is a new optional protocol, never a new required method.
 
-Rules the contract suite checks: exactly one attempt per call, no sleep, no retry; results in the order and length of
-the batch; a write whose outcome is not certain raises or reports `IN_DOUBT`; 200 is no success until the body says so.
+Rules for every connector: exactly one attempt per call, no sleep, no retry; results in the order and length of the batch;
+a write whose outcome is not certain raises or reports `IN_DOUBT`; 200 is no success until the body says so.
 """
 
 from __future__ import annotations
