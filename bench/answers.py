@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from mappings.context import Names
 from oms_schema.ids import EntityKind
@@ -11,19 +12,27 @@ from oms_schema.ids import EntityKind
 _SETTINGS = {"root_ad_unit_id": "21700000001", "trafficker_id": "7"}
 
 
-class EveryName(Names):
-    """Knows each name from the first time on."""
+class _Ids(dict[str, str | None]):
+    """The ids of one table, made when they are first asked for."""
 
-    __slots__ = ("_made",)
+    def __missing__(self, name: str) -> str:
+        made = self[name] = str(1_000_000 + len(self))
+        return made
+
+
+class EveryName(Names):
+    """Knows each name from the first time on; the batches of one process know the same."""
+
+    __slots__ = ()
+
+    _made: ClassVar[dict[tuple[str, str], _Ids]] = {}
 
     def __init__(self) -> None:
         super().__init__({})
-        self._made: dict[tuple[str, str, str], str] = {}
 
     def of(self, table: str, scope: str, names: Sequence[str]) -> list[str | None]:
         """An id for each name, the same for the same name."""
-        made = self._made
-        return [made.setdefault((table, scope, name), str(1_000_000 + len(made))) for name in names]
+        return list(map(self._made.setdefault((table, scope), _Ids()).__getitem__, names))
 
 
 @dataclass(slots=True)

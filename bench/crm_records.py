@@ -8,6 +8,7 @@ fewer lines than wanted, it begins again under new ids.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import cycle, islice
 from typing import Any
 
@@ -16,6 +17,8 @@ from cli.demo.order_book import BookOrder, OrderBook, OrderKey
 from mappings.mapping import Mapping
 from oms_schema.problems import Problems
 
+ORDINARY = 400
+"""Characters of targeting that an ordinary line has at most; the book's median has 35, its longest line 24,035."""
 LINES = 8
 """Lines inside one opportunity record, as in the method of the published figures."""
 API = "/services/data/v68.0"
@@ -44,6 +47,20 @@ def opportunities(book: OrderBook, order: Mapping, line: Mapping, count: int) ->
         row = _answered(order, "Opportunity", own, inside[0][0], number)
         children = {"totalSize": LINES, "done": True, "records": [item for _, item in inside]}
         yield {**row, "OpportunityLineItems": children}
+
+
+def ordinary(book: OrderBook) -> OrderBook:
+    """The book without the lines whose targeting is longer than `ORDINARY`."""
+    orders = [
+        replace(order, lines=tuple(line for line in order.lines if sum(map(len, line.targeting.values())) <= ORDINARY))
+        for order in book.orders
+    ]
+    return replace(book, orders=tuple(order for order in orders if order.lines))
+
+
+def ordinary_opportunities(book: OrderBook, order: Mapping, line: Mapping, count: int) -> Iterator[dict[str, Any]]:
+    """As `opportunities`, of ordinary lines alone: the study's shape of record."""
+    return opportunities(ordinary(book), order, line, count)
 
 
 def book_orders(book: OrderBook, mapping: Mapping) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ loaded: the other side has none.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -18,6 +19,7 @@ import orjson
 import requests
 
 from bench.answers import Answers, EveryName
+from connectors.bounded import bounded_body
 from connectors.gam.records import record_schemas as ad_server_schemas
 from connectors.salesforce.schemas import record_schemas as crm_schemas
 from connectors.salesforce.transport import decoded
@@ -27,6 +29,8 @@ from mappings.memory import calm_collector
 
 PAGE = 500
 """Records of a page, as in the method of the published figures."""
+SECONDS, MOST_BYTES = 60, 2**28
+"""Bounds of one reply, which the connectors set too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class Way:
         )
 
     def through(self, native: dict[str, Any], answers: Answers) -> bytes:
-        """One record all the way."""
-        return orjson.dumps(self.writes.to_vendor(self.reads.to_canonical(native, "sfdc"), answers))
+        """One record all the way, as a line of JSON."""
+        payload = self.writes.to_vendor(self.reads.to_canonical(native, "sfdc"), answers)
+        return orjson.dumps(payload, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def line_way() -> Way:
@@ -61,14 +66,14 @@ def order_way() -> Way:
 
 
 def pages(url: str) -> Iterator[list[dict[str, Any]]]:
-    """The records behind a URL, page by page, decoded as the connector decodes."""
+    """The records behind a URL, page by page, read and decoded as the connector does."""
     with requests.Session() as session:
         session.trust_env = False
         offset = 0
         while True:
-            reply = session.get(url, params={"offset": offset, "limit": PAGE}, timeout=60)
+            reply = session.get(url, params={"offset": offset, "limit": PAGE}, timeout=SECONDS, stream=True)
             reply.raise_for_status()
-            found = decoded(reply.content)["records"]
+            found = decoded(bounded_body(reply, MOST_BYTES, time.monotonic() + SECONDS))["records"]
             yield found
             if len(found) < PAGE:
                 return
@@ -85,11 +90,11 @@ def main() -> int:
         for record in page:
             children = record.pop("OpportunityLineItems", None)
             if children is None:
-                out.write(line.through(record, answers) + b"\n")
+                out.write(line.through(record, answers))
                 continue
-            out.write(order.through(record, answers) + b"\n")
+            out.write(order.through(record, answers))
             for child in children["records"]:
-                out.write(line.through(child, answers) + b"\n")
+                out.write(line.through(child, answers))
     out.flush()
     return 0
 

@@ -6,7 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from bench.answers import Answers
-from bench.crm_records import LINES, book_lines, book_orders, opportunities
+from bench.crm_records import LINES, ORDINARY, book_lines, book_orders, opportunities, ordinary
 from bench.hub_process import Way, line_way, order_way
 from bench.result import Measurement, interleaved, measured
 from cli.demo.generated_book import DEFAULT_ORDERS, generated_book
@@ -32,8 +32,6 @@ PAGE = 200
 """Records in one page of bytes of the book: a page is decoded at once, its records are mapped one by one and dropped."""
 BATCH = 100
 """Records that share the answers of the ad server's look-ups: what the hub's push prepares at once."""
-ORDINARY = 400
-"""Characters of targeting that an ordinary line has at most; the book's median has 35, its longest line 24,035."""
 _DATA = Path(os.environ.get("ORDERHUB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 _BOOK = _DATA / "snap-political-ads" / "ads.csv"
 _METHOD = (
@@ -65,9 +63,9 @@ def book(full: bool) -> OrderBook:
 def reference_records(source: OrderBook, order: Way, line: Way) -> Load:
     """One body for each opportunity with eight ordinary lines inside, as a nested query answers: the shape of the study's
     record."""
-    ordinary = _ordinary(source)
-    count = sum(1 for _ in book_lines(ordinary, line.reads)) // LINES
-    bodies = [_bytes(row) for row in opportunities(ordinary, order.reads, line.reads, count)]
+    given = ordinary(source)
+    count = sum(1 for _ in book_lines(given, line.reads)) // LINES
+    bodies = [_bytes(row) for row in opportunities(given, order.reads, line.reads, count)]
     together = BATCH // (LINES + 1)
 
     def records() -> Iterator[tuple[Way, dict[str, Any]]]:
@@ -131,14 +129,6 @@ def book_records(source: OrderBook, order: Way, line: Way) -> Load:
         f"A whole order book as pages of {PAGE} opportunities or opportunity products, the longest targetings included."
     )
     return Load("order_book", words, [page for _, page in pages], records, pipeline, alone)
-
-
-def _ordinary(source: OrderBook) -> OrderBook:
-    orders = [
-        replace(order, lines=tuple(line for line in order.lines if sum(map(len, line.targeting.values())) <= ORDINARY))
-        for order in source.orders
-    ]
-    return replace(source, orders=tuple(order for order in orders if order.lines))
 
 
 def _bytes(row: dict[str, Any]) -> bytes:
