@@ -159,7 +159,8 @@ class Hub:
 
     @anchored
     def observe(self, connection: str) -> ObserveSummary:
-        """Read back how our records stand."""
+        """Read back how our records stand. Raises ConnectionPaused."""
+        pauses.refuse_if_paused(self.session, connection)
         with self.session.doing(Work.REPORT):
             return log.told("observe", observe.observe(self.session, connection))
 
@@ -196,7 +197,8 @@ class Hub:
         return approval.approve_plan(self.session, plan_hash, by=by, note_text=note)
 
     def start_delivery(self, connection: str, since: date | None = None, until: date | None = None) -> DeliverySummary:
-        """Ask for a delivery report."""
+        """Ask for a delivery report. Raises ConnectionPaused; a report that was asked for before a pause is still loaded."""
+        pauses.refuse_if_paused(self.session, connection)
         with self.session.doing(Work.REPORT):
             return pull.start_delivery(self.session, connection, since, until)
 
@@ -251,8 +253,9 @@ class Hub:
     def fetch_report(self, source: str, since: date | None = None, until: date | None = None) -> ReportSummary:
         """Fetch a report as JSON pages and load it; days inclusive, by default the look-back to the network's yesterday.
 
-        Raises as `load_report`, and VendorUnavailable.
+        Raises as `load_report`, VendorUnavailable and ConnectionPaused.
         """
+        pauses.refuse_if_paused(self.session, source)
         with self.session.doing(Work.REPORT):
             fetched: ReportSummary = _report_files().fetch_report(self.session, source, since, until)
         return log.told("fetch_report", fetched)
@@ -419,10 +422,10 @@ class Hub:
         return retry.retry_parked(self.session)
 
     def verify_audit(self, anchor: Path | None = None) -> AuditResult:
-        """Walk the audit chain and compare it with the anchor file (the configured one when it exists). Raises NotFound."""
-        configured = self.session.configuration.hub.audit_anchor
-        if anchor is None and configured is not None and configured.exists():
-            anchor = configured
+        """Walk the audit chain and compare it with this anchor file, or the configured one. Raises NotFound, AnchorFailed.
+
+        A configured file that is not there is a fault as soon as the chain has an event: it vanished.
+        """
         return chain.verify(self.session, anchor)
 
     def anchor_audit(self, file: Path) -> AnchorResult:

@@ -463,6 +463,21 @@ def test_a_paused_source_is_not_read_and_a_check_does_not_resume_it(world: World
         world.hub.intake("sfdc")
 
 
+def test_nothing_is_observed_and_no_report_asked_for_while_paused_and_one_under_way_is_loaded(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    today = world.business.now().date()
+    job = world.hub.start_delivery("gam-main", since=today, until=today).job
+    world.hub.pause("gam-main", by="Dana")
+    before = world.ads.observed
+    for verb in (world.hub.observe, world.hub.start_delivery, world.hub.fetch_report):
+        with pytest.raises(ConnectionPaused, match="Nothing is read or written there"):
+            verb("gam-main")
+    assert world.ads.observed == before
+    assert world.hub.poll_delivery("gam-main", job).state == "ready"
+    assert world.hub.load_delivery("gam-main", job).state == "loaded"
+
+
 def test_a_push_under_way_claims_nothing_more_after_a_pause(world: World) -> None:
     world.book(lines=1)
 
