@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -31,6 +32,22 @@ _VALUE_TABLE = "CustomTargetingValue"
 _INCLUDE, _COUNTRY = Operator.INCLUDE, Dimension.COUNTRY  # an enum's member as its attribute takes 90 ns
 
 
+Asked = tuple[Dimension, Operator, tuple[str, ...]]
+"""A criterion as plain values, which hash and compare without Python code of a model."""
+
+
+class _Lost(NamedTuple):
+    """Values of one criterion that are lost for one reason."""
+
+    asked: Asked
+    values: Sequence[str]
+    why: str
+
+
+_new_loss: Callable[[tuple[str, str, str]], Loss] = partial(tuple.__new__, Loss)
+"""As `Loss._make`, without a call of Python for each of thousands of postal codes."""
+
+
 @dataclass(slots=True)
 class Expressed:
     """The parts of a targeting that Ad Manager can hold, in its form, and the values it cannot. Lines of one batch share it:
@@ -40,12 +57,24 @@ class Expressed:
     """GeoTargeting."""
     custom: dict[str, Any] | None
     """CustomCriteriaSet."""
-    losses: tuple[Loss, ...]
+    lost: Sequence[_Lost]
     listed: str
     """The losses as text, for the notes."""
     whole: dict[str, Any] | None = None
     """Targeting, once it was asked for; `root` is the ad unit it stands below."""
     root: str = ""
+    _losses: tuple[Loss, ...] | None = None
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """One for each value that cannot be expressed."""
+        if self._losses is None:
+            each = (
+                zip(repeat(f"targeting.{dimension}.{operator}"), values, repeat(why))
+                for (dimension, operator, _), values, why in self.lost
+            )
+            self._losses = tuple(map(_new_loss, chain.from_iterable(each)))
+        return self._losses
 
     def below(self, root: str) -> dict[str, Any]:
         """Targeting below an ad unit of the network."""
@@ -64,24 +93,22 @@ def _inventory(root: str) -> dict[str, Any]:
     return {"targetedAdUnits": [{"adUnitId": root, "includeDescendants": True}]}
 
 
-Asked = tuple[Dimension, Operator, tuple[str, ...]]
-"""A criterion as plain values, which hash and compare without Python code of a model."""
 _fields: Callable[[Mapping[str, Any]], Asked] = itemgetter("dimension", "operator", "values")
 _wanted = remembered(65_536)(Lookup)
 """Look-ups by their words: the same places and values come again with every line."""
 
 
 class _Places(NamedTuple):
-    """The values of one criterion that the look-up knew, the vendor's Locations, and a loss for each that it did not know."""
+    """The values of one criterion that the look-up knew, the vendor's Locations, and the values that it did not know."""
 
     asked: Asked
     values: Sequence[str]
     locations: list[dict[str, str]]
-    losses: Sequence[Loss]
+    lost: Sequence[_Lost]
 
 
-_Custom = tuple[dict[str, Any] | None, Sequence[Loss]]
-"""One criterion as the vendor's CustomCriteria, None when the network knows none of it, and the losses."""
+_Custom = tuple[dict[str, Any] | None, Sequence[_Lost]]
+"""One criterion as the vendor's CustomCriteria, None when the network knows none of it, and the values it does not know."""
 
 
 @dataclass(slots=True)
@@ -143,25 +170,27 @@ class Expression:
         return expressed
 
     def _expressed(self, whole: tuple[Asked, ...], held: _WorkedOut, names: Names) -> Expressed:
-        losses: list[Loss] = []
+        lost: list[_Lost] = []
         custom: list[dict[str, Any]] = []
         places: list[Asked] = []
         customs, by_key, by_place = held.customs, self._custom, self._geo
         for asked in whole:
             dimension = asked[0]
             if dimension in by_key:
-                made, lost = customs.get(asked) or self._custom_criterion(asked, held, names)
+                made, unknown = customs.get(asked) or self._custom_criterion(asked, held, names)
                 if made is not None:
                     custom.append(made)
-                if lost:
-                    losses += lost
+                if unknown:
+                    lost += unknown
             elif dimension in by_place:
                 places.append(asked)
             else:
-                losses += _lost(asked, asked[2], f"Ad Manager has no targeting by {_word(dimension)}")
-        targeted, excluded = self._places(places, held, names, losses) if places else ([], [])
+                lost.append(_Lost(asked, asked[2], f"Ad Manager has no targeting by {_word(dimension)}"))
+        targeted, excluded = self._places(places, held, names, lost) if places else ([], [])
+        if lost:
+            lost = [each for each in lost if each.values]
         geo = {"targetedLocations": targeted, "excludedLocations": excluded}
-        return Expressed(geo, _custom_set(custom) if custom else None, tuple(losses), _listed(losses) if losses else "")
+        return Expressed(geo, _custom_set(custom) if custom else None, lost, _listed(lost) if lost else "")
 
     def _custom_criterion(self, asked: Asked, held: _WorkedOut, names: Names) -> _Custom:
         dimension, operator, values = asked
@@ -169,16 +198,17 @@ class Expression:
         if key not in keys:
             (keys[key],) = names.of(_KEY_TABLE, "", (key,))
         key_id = keys[key]
-        made, losses = None, []
+        made: dict[str, Any] | None = None
+        lost: Sequence[_Lost] = ()
         if key_id is None:
-            losses = _lost(asked, values, f"the network has no targeting key {key}")
+            lost = (_Lost(asked, values, f"the network has no targeting key {key}"),)
         else:
             found = names.of(_VALUE_TABLE, key, values)
             ids = dict.fromkeys(found)
             if None in ids:
                 del ids[None]
                 unknown = [v for v, value_id in zip(values, found, strict=True) if value_id is None]
-                losses = _lost(asked, unknown, f"the targeting key {key} has no such value")
+                lost = (_Lost(asked, unknown, f"the targeting key {key} has no such value"),)
             if ids:
                 made = {
                     "xsi_type": "CustomCriteria",
@@ -186,16 +216,16 @@ class Expression:
                     "valueIds": list(ids),
                     "operator": "IS" if operator is _INCLUDE else "IS_NOT",
                 }
-        worked_out = held.customs[asked] = made, losses
+        worked_out = held.customs[asked] = made, lost
         return worked_out
 
     def _places(
-        self, criteria: Sequence[Asked], held: _WorkedOut, names: Names, losses: list[Loss]
+        self, criteria: Sequence[Asked], held: _WorkedOut, names: Names, lost: list[_Lost]
     ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
         if len(criteria) == 1 and criteria[0][0] is _COUNTRY and criteria[0][1] is _INCLUDE:  # most lines
             (asked,) = criteria
             known = held.places.get((asked, "")) or self._looked_up(asked, "", held, names)
-            losses += known.losses
+            lost += known.lost
             return known.locations, []
         scope = _scope(criteria)
         included: dict[Dimension, _Places] = {}
@@ -204,30 +234,30 @@ class Expression:
             dimension = asked[0]
             place_scope = "" if dimension is _COUNTRY else scope
             known = held.places.get((asked, place_scope)) or self._looked_up(asked, place_scope, held, names)
-            losses += known.losses
+            lost += known.lost
             if asked[1] is _INCLUDE:
                 included[dimension] = known
             else:
                 excluded.append(known)
         narrow = _narrowest(included) if len(included) > 1 or _COUNTRY not in included else None
-        targeted = _targeted(included, narrow, losses)
+        targeted = _targeted(included, narrow, lost)
         if not excluded:
             return targeted, []
         inside = not targeted or (bool(scope) and narrow is None)
-        return targeted, _excluded(excluded, inside, losses)
+        return targeted, _excluded(excluded, inside, lost)
 
     def _looked_up(self, asked: Asked, scope: str, held: _WorkedOut, names: Names) -> _Places:
         values: Sequence[str] = asked[2]
-        losses: Sequence[Loss] = ()
+        lost: Sequence[_Lost] = ()
         found = names.of(self._geo[asked[0]], scope, values)
         ids = dict.fromkeys(found)
         if None in ids:
             del ids[None]
             unknown = [v for v, place in zip(values, found, strict=True) if place is None]
-            losses = _lost(asked, unknown, "Geo_Target knows no such place, or several")
+            lost = (_Lost(asked, unknown, "Geo_Target knows no such place, or several"),)
             values = [v for v, place in zip(values, found, strict=True) if place is not None]
         locations = [{"id": place} for place in ids if place is not None]
-        worked_out = held.places[asked, scope] = _Places(asked, values, locations, losses)
+        worked_out = held.places[asked, scope] = _Places(asked, values, locations, lost)
         return worked_out
 
 
@@ -241,7 +271,7 @@ def _narrowest(included: Mapping[Dimension, _Places]) -> Dimension | None:
 
 
 def _targeted(
-    included: Mapping[Dimension, _Places], narrow: Dimension | None, losses: list[Loss]
+    included: Mapping[Dimension, _Places], narrow: Dimension | None, lost: list[_Lost]
 ) -> list[dict[str, str]]:
     """The places to target: the narrowest kind that resolved, else the countries. What the others knew becomes a loss."""
     if narrow is None:
@@ -256,11 +286,11 @@ def _targeted(
             why = f"the places of kind {_word(narrow)} stand for their countries, and several countries were asked for"
         else:
             continue  # it was the scope of the look-up, so the narrower places lie in it
-        losses += _lost(places.asked, places.values, why)
+        lost.append(_Lost(places.asked, places.values, why))
     return included[narrow].locations
 
 
-def _excluded(criteria: Sequence[_Places], inside: bool, losses: list[Loss]) -> list[dict[str, str]]:
+def _excluded(criteria: Sequence[_Places], inside: bool, lost: list[_Lost]) -> list[dict[str, str]]:
     """The places that can be excluded. Ad Manager refuses postal codes there, and places that do not lie in a targeted one
     [S: GeoTargetingError.POSTAL_CODES_CANNOT_BE_EXCLUDED, GenericTargetingError.CONFLICTING_INCLUSION_OR_EXCLUSION_OF_
     SIBLINGS]; which state or metro a place lies in is not known here, so only exclusions from one whole country are sent.
@@ -268,10 +298,10 @@ def _excluded(criteria: Sequence[_Places], inside: bool, losses: list[Loss]) -> 
     locations: dict[str, dict[str, str]] = {}
     for places in criteria:
         if places.asked[0] is Dimension.POSTAL_CODE:
-            losses += _lost(places.asked, places.values, "Ad Manager cannot exclude postal codes")
+            lost.append(_Lost(places.asked, places.values, "Ad Manager cannot exclude postal codes"))
         elif not inside:
             why = "Ad Manager excludes only inside a targeted place, and these are not known to lie in one"
-            losses += _lost(places.asked, places.values, why)
+            lost.append(_Lost(places.asked, places.values, why))
         else:
             locations.update({each["id"]: each for each in places.locations})
     return list(locations.values())
@@ -290,27 +320,23 @@ def _custom_set(criteria: list[dict[str, Any]]) -> dict[str, Any]:
     return {"xsi_type": "CustomCriteriaSet", "logicalOperator": "OR", "children": [tree]}
 
 
-def _lost(asked: Asked, values: Sequence[str], why: str) -> list[Loss]:
-    path = f"targeting.{asked[0]}.{asked[1]}"
-    return [Loss(path, value, why) for value in values]
-
-
-def _listed(losses: Sequence[Loss]) -> str:
+def _listed(lost: Sequence[_Lost]) -> str:
     """The losses as the notes show them, one line for each kind."""
-    lines = "\n".join(f"{name}: {' | '.join(values)}" for name, values in by_kind(losses).items())
-    return f"{heading(losses)}\n{lines}"
+    lines = "\n".join([f"{name}: {' | '.join(values)}" for name, values in by_kind(lost).items()])
+    return f"{heading(lost)}\n{lines}"
 
 
-def heading(losses: Sequence[Loss]) -> str:
+def heading(lost: Sequence[_Lost]) -> str:
     """What stands above the losses in the notes."""
-    return f"Not in the targeting ({len(losses)}):"
+    return f"Not in the targeting ({sum(len(each.values) for each in lost)}):"
 
 
-def by_kind(losses: Sequence[Loss]) -> Mapping[str, Sequence[str]]:
+def by_kind(lost: Sequence[_Lost]) -> Mapping[str, Sequence[str]]:
     """The lost values by dimension and operator."""
-    groups: dict[str, list[str]] = {}
-    for loss in losses:
-        groups.setdefault(loss.path.removeprefix("targeting.").replace(".", " "), []).append(loss.value)
+    groups: dict[str, Sequence[str]] = {}
+    for (dimension, operator, _), values, _ in lost:
+        name = f"{dimension} {operator}"
+        groups[name] = (*groups[name], *values) if name in groups else values
     return groups
 
 

@@ -204,8 +204,7 @@ def _note(head: str, expressed: Expressed) -> str:
     whole = f"{head}\n{listed}" if head else listed
     if len(whole) <= NOTES_LENGTH:
         return whole
-    losses = expressed.losses
-    title, groups = heading(losses), by_kind(losses)
+    title, groups = heading(expressed.lost), by_kind(expressed.lost)
     parts = [part for part in (head[: NOTES_LENGTH // 2], title) if part]
     room = NOTES_LENGTH - len("\n".join(parts)) - 60  # the closing sentence takes less than 60 characters
     kept, shown = [], 0
@@ -223,4 +222,4 @@ def _note(head: str, expressed: Expressed) -> str:
             continue
         kept.append(line.removesuffix(" |"))
         break
-    return "\n".join([*parts, *kept, f"… and {len(losses) - shown} more values."])
+    return "\n".join([*parts, *kept, f"… and {len(expressed.losses) - shown} more values."])

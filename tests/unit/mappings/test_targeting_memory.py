@@ -89,3 +89,29 @@ def test_equal_times_of_two_folds_are_told_apart() -> None:
     assert forward(first.start, first.zone)["timeZoneId"] == "America/New_York"
     assert forward(second.start, second.zone) == forward(second.start, second.zone)
     assert (forward(second.start, second.zone)["hour"], forward(second.start, second.zone)["timeZoneId"]) == (6, "UTC")
+
+
+def test_a_criterion_without_values_loses_nothing() -> None:
+    asked = (Criterion(dimension=Dimension.CARRIER, values=()), Criterion(dimension=Dimension.REGION, values=("a",)))
+    known = {("Geo_Target:REGION", ""): {"a": "1"}}
+
+    expressed = KEPT.express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
+
+    assert (expressed.losses, expressed.listed) == ((), "")
+
+
+def test_each_lost_value_is_told_once_and_listed() -> None:
+    asked = (
+        Criterion(dimension=Dimension.CARRIER, values=("x", "y")),
+        Criterion(dimension=Dimension.REGION, values=("a", "b")),
+    )
+    known = {("Geo_Target:REGION", ""): {"a": "1"}}
+
+    expressed = KEPT.express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
+
+    assert [(loss.path, loss.value) for loss in expressed.losses] == [
+        ("targeting.carrier.include", "x"),
+        ("targeting.carrier.include", "y"),
+        ("targeting.region.include", "b"),
+    ]
+    assert expressed.listed == "Not in the targeting (3):\ncarrier include: x | y\nregion include: b"
