@@ -16,6 +16,8 @@ from cli.demo.engine import AD_SERVER, SOURCE
 STORE_URL = "ORDERHUB_STORE_URL"
 CRM_SECRET = "ORDERHUB_SFDC_SECRET"  # noqa: S105 - the name of a variable, not a secret
 AD_SERVER_TOKEN = "ORDERHUB_GAM_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+LEDGER = "erp"
+LEDGER_PASSWORD = "ORDERHUB_ERP_PASSWORD"  # noqa: S105 - the name of a variable, not a secret
 CONSUMER_KEY = "orderhub"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - the sandbox's own static token, good for nothing else
 ROOT_AD_UNIT = "21700000001"
@@ -81,6 +83,14 @@ def configuration(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[
             },
         },
     }
+
+
+def add_ledger(path: Path, settings: Mapping[str, Any]) -> None:
+    """Add the ERP's connection to a configuration that was written; its password is the environment's."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    known = {**settings, "password": f"env:{LEDGER_PASSWORD}"}
+    content["connections"][LEDGER] = {"connector": "tryton", "settings": known}
+    write_configuration(path, content)
 
 
 def write_configuration(path: Path, content: Mapping[str, Any]) -> None:

@@ -97,6 +97,12 @@ def write_environment(path: Path, variables: dict[str, str]) -> None:
     path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()), "utf-8")
 
 
+def add_to_environment(path: Path, variables: dict[str, str]) -> None:
+    """Add variables to the shell file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
 def _sandbox(
     supervisor: Supervisor, vendor: str, connection: str, state: Path, clock: datetime, secrets: dict[str, str]
 ) -> SandboxControl:

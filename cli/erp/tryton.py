@@ -27,6 +27,7 @@ from cli.erp.installation import (
     DATABASE,
     PRICE_DECIMALS,
     TOOLS,
+    Launch,
     ServerProcess,
     TrytonError,
     require_installed,
@@ -67,14 +68,14 @@ class Credentials:
 class TrytonServer:
     """One server over a copy of the template database in `folder`; a context manager. Raises TrytonError.
 
-    With `fresh=False` the database of an earlier start in the same folder is kept.
+    With `fresh=False` the database of an earlier start in the same folder is kept. `launch` is as in `ServerProcess`.
     """
 
-    def __init__(self, folder: Path, *, fresh: bool = True, tools: Path = TOOLS) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = True, tools: Path = TOOLS, launch: Launch | None = None) -> None:
         self.folder = folder.resolve()
         self._fresh = fresh
         self._tools = tools
-        self._server = ServerProcess(tools, self.folder)
+        self._server = ServerProcess(tools, self.folder, launch)
         self._credentials: Credentials | None = None
 
     def start(self) -> None:
