@@ -6,7 +6,6 @@ is read by the bookkeeper's own log-in and compared with the hub's documents one
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections import Counter
@@ -18,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import hub
-from cli.demo.configuration import LEDGER, LEDGER_PASSWORD, SETTLE_SECONDS, add_ledger
+from cli.demo.configuration import LEDGER, SETTLE_SECONDS, add_ledger
 from cli.demo.journey import Check, last_delivery
-from cli.demo.machinery import ENVIRONMENT, Machinery, add_to_environment
+from cli.demo.machinery import Machinery
 from cli.demo.order_book import OrderBook
 from cli.demo.supervisor import Program
 from cli.erp import company
@@ -43,6 +42,7 @@ DEFAULT_MONTHS = "1"
 LISTED = 3
 """Months that a sentence names one by one."""
 FOLDER = "tryton"
+PASSWORD = "password"  # noqa: S105 - the name of a file, not a secret
 NOT_INSTALLED = "not run: Tryton is not installed (make tryton)"
 NOT_WANTED = "not run: --bill none"
 _SENT = (DocumentState.EXPORTED, DocumentState.POSTED, DocumentState.PAID)
@@ -165,10 +165,10 @@ def start_ledger(machinery: Machinery, state: Path) -> TrytonServer:
     server = TrytonServer(state / FOLDER, fresh=False, launch=launch)
     server.start()
     settings = server.settings(max_in_flight_seconds=SETTLE_SECONDS, timeout_seconds=TIME_OUT)
-    password = {LEDGER_PASSWORD: settings.password.get_secret_value()}
-    os.environ.update(password)
-    add_to_environment(state / ENVIRONMENT, password)
-    add_ledger(machinery.configuration, settings.model_dump(exclude={"password"}, exclude_none=True))
+    password = state / FOLDER / PASSWORD
+    password.touch(mode=0o600)
+    password.write_text(settings.password.get_secret_value(), encoding="utf-8")
+    add_ledger(machinery.configuration, settings.model_dump(exclude={"password"}, exclude_none=True), password)
     return server
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import hub
 from cli.demo.airflow_environment import AirflowEnvironment
-from cli.demo.configuration import CONSUMER_KEY, DemoSecrets, configuration, write_configuration
+from cli.demo.configuration import CONSUMER_KEY, LEDGER, DemoSecrets, configuration, write_configuration
 from cli.demo.control import SandboxControl
 from cli.demo.crm_client import CrmClient
 from cli.demo.embedded_postgres import EmbeddedPostgres
@@ -83,7 +83,7 @@ def running(state: Path, clock: datetime, *, with_airflow: bool, heard: Heard) -
             airflow.migrate(supervisor)
             api = airflow.start(supervisor)
             stack.callback(api.close)
-            api.create_pools({f"orderhub_{name}": POOL_SLOTS for name in (AD_SERVER, SOURCE)})
+            api.create_pools({f"orderhub_{name}": POOL_SLOTS for name in (AD_SERVER, SOURCE, LEDGER)})
             api.wait_for_dags([f"intake__{SOURCE}", f"push__{AD_SERVER}", f"mirror__{SOURCE}"])
             engine = AirflowEngine(api, opened)
             url, password = airflow.url, airflow.passwords["admin"]
@@ -95,12 +95,6 @@ def write_environment(path: Path, variables: dict[str, str]) -> None:
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()), "utf-8")
-
-
-def add_to_environment(path: Path, variables: dict[str, str]) -> None:
-    """Add variables to the shell file."""
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def _sandbox(

@@ -80,8 +80,7 @@ class TrytonServer:
 
     def start(self) -> None:
         """Copy the template where needed, start the server, return when it answers."""
-        require_installed(self._tools)
-        template = _template(self._tools)
+        template = made_template(self._tools)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._fresh or not (self.folder / _DATABASE_FILE).exists():
             _copy(template, self.folder)
@@ -136,8 +135,12 @@ def _settings(port: int, user: str, credentials: Credentials, **others: object) 
 
 
 # ---------------------------------------------------------------- the template
-def _template(tools: Path) -> Path:
-    """The folder of the finished template, made now when there is none for this installation and this set-up."""
+def made_template(tools: Path) -> Path:
+    """The folder of the finished template, made now when there is none for this installation and this set-up.
+
+    Raises TrytonError.
+    """
+    require_installed(tools)
     folder = tools / "template" / _fingerprint(tools)
     if (folder / _MARK).exists():
         return folder

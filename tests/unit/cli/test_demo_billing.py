@@ -17,12 +17,13 @@ from typer.testing import CliRunner
 
 from cli.demo import billing
 from cli.demo.billing import Billed, MonthsError, bill, busiest_months, differences, months_wanted, summed
-from cli.demo.configuration import add_ledger, configuration, write_configuration
+from cli.demo.configuration import configuration, write_configuration
 from cli.demo.generated_book import generated_book
-from cli.demo.machinery import Machinery, add_to_environment, write_environment
+from cli.demo.machinery import Machinery
 from cli.demo.order_book import OrderBook, parse_order_book
 from cli.erp.installation import TrytonError
 from cli.main import app
+from connectors.tryton import TrytonSettings
 from hub.billing.answers import BilledDocument, CloseSummary, CurrencySums
 
 FIGURES = ("invoices", "credits", "sums", "mismatches", "second_close_documents", "billed_months", "billing_seconds")
@@ -227,14 +228,29 @@ def test_a_figure_that_is_shown_is_in_the_json_and_checks_are_not() -> None:
 
 
 # ---------------------------------------------------------------- the ledger's connection
-def test_the_ledger_joins_the_configuration_without_its_password(tmp_path: Path) -> None:
-    path, shell = tmp_path / "orderhub.yaml", tmp_path / "environment.sh"
+def test_the_ledger_joins_the_configuration_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "orderhub.yaml"
     write_configuration(path, configuration("http://127.0.0.1:1", "http://127.0.0.1:2", trafficker="7"))
-    add_ledger(path, {"url": "http://127.0.0.1:3", "database": "publisher", "user": "orderhub"})
+    settings = {"url": "http://127.0.0.1:3", "database": "publisher", "user": "orderhub", "password": "the secret"}
+
+    class Server:
+        def __init__(self, folder: Path, **_: object) -> None:
+            folder.mkdir()
+
+        def start(self) -> None:
+            return
+
+        def settings(self, **more: object) -> TrytonSettings:
+            return TrytonSettings.model_validate({**settings, **more})
+
+    monkeypatch.setattr(billing, "TrytonServer", Server)
+    billing.start_ledger(cast(Machinery, SimpleNamespace(configuration=path)), tmp_path)
     connections = yaml.safe_load(path.read_text("utf-8"))["connections"]
     assert list(connections) == ["sfdc", "gam-main", "erp"]
-    assert connections["erp"]["settings"]["password"] == "env:ORDERHUB_ERP_PASSWORD"
-    write_environment(shell, {"A": "1"})
-    add_to_environment(shell, {"B": "it's"})
-    assert shell.read_text("utf-8") == "export A=1\nexport B='it'\"'\"'s'\n"
-    assert stat.S_IMODE(shell.stat().st_mode) == 0o600
+    assert "the secret" not in path.read_text("utf-8")
+    kept = tmp_path / "tryton" / "password"
+    assert connections["erp"]["settings"]["password"] == f"file:{kept}"
+    assert kept.read_text("utf-8") == "the secret"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
