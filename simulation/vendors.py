@@ -111,6 +111,7 @@ _CUT = frozenset({Fate.GARBLED_READ, Fate.SHORT})
 _NOT_CUT = frozenset({Fate.SHORT})
 _BEFORE_REPORT = frozenset({"delivery_zone", "start_delivery", "delivery_state"})
 """Calls that nothing is missing from; a report that ends in the middle without a word is the next one's."""
+_MARKERS = {"LineItem": "externalId", "Invoice": "number", "CreditMemo": "number"}
 _ONE_ANSWER = frozenset({Fate.SHUFFLED})
 
 
@@ -206,7 +207,7 @@ class SimulatedAdServer(_Simulated):
             CensusRow(
                 thing.id,
                 mark=str(thing.fields.get("externalId") or ""),
-                marker=str(thing.fields.get("externalId" if record == "LineItem" else "name") or ""),
+                marker=str(thing.fields.get(_MARKERS.get(record, "name")) or ""),
                 archived=thing.archived,
                 scope=str(thing.fields.get("type") or ""),
                 delivered=None if record == "Company" else self.world.ads.units_of(thing.id),
