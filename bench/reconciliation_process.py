@@ -140,7 +140,8 @@ def _results(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[object, ...]]:
         else:
             gross, commission = plain_amount, (plain_amount * (one - rest)).quantize(minor, ROUND_HALF_UP)
         micros = int(gross * million), int(commission * million)
-        yield n, month, code, tolerance, seller, other, int(chosen), int(entitled), int(max(Decimal(0), chosen - entitled)), *micros
+        units = int(chosen), int(entitled), max(0, int(chosen - entitled))
+        yield n, month, code, tolerance, seller, other, *units, *micros
 
 
 def _base(base: str, ours: Decimal, theirs: Decimal) -> Decimal:
