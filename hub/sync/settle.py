@@ -16,6 +16,7 @@ from hub.store.attempts import Attempt
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
+from hub.sync import jobs
 from hub.sync.native_keys import may_resend
 from hub.sync.outcomes import park, reference_kind, retry_wait, settle_window
 from hub.sync.targets import STAGES
@@ -85,6 +86,7 @@ def _settle_batch(
     tally: Counter[str],
 ) -> None:
     probe: list[tuple[Lane, Attempt]] = []
+    running = jobs.still_running(session, channel, last.values())
     with session.database.transaction() as cur:
         first = attempts.first_invoked(cur, [lane.id for lane in claimed])
         open_creates = attempts.doubtful_creates(cur, [lane.id for lane in claimed])
@@ -96,6 +98,10 @@ def _settle_batch(
                 # The worker died before it wrote an attempt, or after the outcome was recorded: nothing is in doubt.
                 lanes.release(cur, [lane], None)
                 tally["resent"] += 1
+                continue
+            if attempt.id in running:
+                lanes.doubt(cur, lane, session.machine.now() + jobs.ASK_AGAIN)
+                tally["waiting"] += 1
                 continue
             capability = channel.capabilities.records.get(attempt.record)
             if attempt.outcome is None:
