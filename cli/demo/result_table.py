@@ -14,6 +14,7 @@ def result(outcome: Outcome, *, seconds: float, pss_mb: float | None) -> Rendera
     calls = ", ".join(f"{number:,} {kind}" for kind, number in outcome.other_calls.items())
     parked = ", ".join(f"{number:,} {reason}" for reason, number in outcome.parked.items())
     money = ", ".join(f"{amount} {currency}" for currency, amount in outcome.spend_difference.items())
+    parked_money = ", ".join(f"{amount} {currency}" for currency, amount in outcome.spend_parked.items())
     rows = {
         "orders": f"{outcome.orders:,}",
         "lines": f"{outcome.lines:,} ({outcome.lines_live:,} live; parked: {parked or 'none'})",
@@ -23,6 +24,7 @@ def result(outcome: Outcome, *, seconds: float, pss_mb: float | None) -> Rendera
         "delivered": f"{outcome.delivered:,} impressions ({outcome.delivered_in_file:,} in the file)",
         "mirrored": f"{outcome.mirrored:,} impressions in the CRM",
         "second run": f"{outcome.second_run_writes:,} writes",
+        "spend parked": f"{parked_money or 'none'} (of lines that are not live and bill nothing)",
         "bill − spend": f"{money or 'none'} (reported, never corrected)",
         "seconds": f"{seconds:,.0f}",
         "memory": "not measured" if pss_mb is None else f"{pss_mb:,.0f} MB (PSS, highest sample)",

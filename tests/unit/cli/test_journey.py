@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,9 @@ def test_a_small_book_travels_and_every_check_holds(make_stage: MakeStage) -> No
     assert outcome.parked["validation"] >= 2
     assert outcome.delivered == outcome.mirrored > 0
     assert outcome.vendor_calls <= 1.05 * outcome.fewest_calls
+    # Every live line delivered what its row says: bill and spend differ by the roundings of price and bill alone.
+    assert all(abs(Decimal(each)) < Decimal("0.01") * outcome.lines_live for each in outcome.spend_difference.values())
+    assert sum(map(Decimal, outcome.spend_parked.values())) > 0
     assert stage.hub.trace(outcome.told_order or "").events
 
     # The same demo again, on vendors and a store that have seen it all: nothing is created, nothing changes.
