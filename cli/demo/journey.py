@@ -62,6 +62,8 @@ class Outcome:
     orders: int = 0
     lines: int = 0
     lines_live: int = 0
+    lines_usable: int = 0
+    """Lines whose row, as it stands in the file, leaves nothing to refuse."""
     duplicates: int = 0
     parked: dict[str, int] = field(default_factory=dict)
     delivered: int = 0
@@ -241,6 +243,7 @@ def count(
         orders=len(book.orders),
         lines=len(book.lines) + len(book.refused),
         lines_live=len(live_ids),
+        lines_usable=sum(line.usable for order in book.orders if order.key.advertiser for line in order.lines),
         duplicates=duplicates(ad_server),
         parked=parked_by_reason(book, ids, seeded, parked_causes(stage.hub), set(live_ids)),
         delivered=sum(delivered.values()),
@@ -344,6 +347,11 @@ def checks(outcome: Outcome, differences: Sequence[str]) -> list[Check]:
             "every line is live or parked",
             outcome.lines == outcome.lines_live + parked,
             f"{outcome.lines} = {outcome.lines_live} live + {parked} parked",
+        ),
+        Check(
+            "usable lines are live",
+            outcome.lines_live > 0 or outcome.lines_usable == 0,
+            f"{outcome.lines_usable} of the file's lines are usable, {outcome.lines_live} lines are live",
         ),
         Check("every parked line has a bad-input reason", not strange, _words(outcome.parked)),
         Check("nothing is doubled", outcome.duplicates == 0, f"{outcome.duplicates} duplicates"),
