@@ -31,7 +31,7 @@ from hub.sync.ownership import only_ours
 from hub.sync.prepare import MODELS, STATUS_KINDS, Prepared, prepare
 from hub.sync.repeat import as_first_sent
 from hub.sync.targets import STAGES
-from hub.sync.vendor import close_bucket, stop, take_tokens
+from hub.sync.vendor import answered, close_bucket, stop, take_tokens
 
 CONTENDED_TRIES = 5
 """Times that outcomes are written down before a deadlock with other workers is given up to the look-up."""
@@ -313,6 +313,8 @@ def _send(
         log.stumbled(channel.name, first.record, error)
         results = _all(items, Outcome.IN_DOUBT, "CONNECTOR-DEFECT", f"{type(error).__name__} in the connector")
     tally.outcomes.update(_write_down(session, channel, batch, attempt_ids, results))
+    if any(result.outcome not in {Outcome.RETRY, Outcome.IN_DOUBT} for result in results):
+        answered(session, channel)
     if broken is not None:
         raise broken
     if postponed is not None:
