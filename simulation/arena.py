@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, cast
@@ -26,6 +26,7 @@ from hub.store import tables
 from hub.store.database import Cursor, Database, migrate
 from mappings.actions import Actions
 from mappings.mapping import Mapping
+from mappings.memory import calm_collector
 from simulation.steps import Point
 
 WORKERS = 3
@@ -37,6 +38,8 @@ _LINE_VERBS = RecordCapability(1, frozenset(Operation), actions=frozenset({"Arch
 _OPTIONS = "-c timezone=UTC -c plan_cache_mode=force_generic_plan -c jit=off"
 _LOCK_TIMEOUT = " -c lock_timeout=20ms"
 """A worker that waits for a lock of a paused worker would wait for ever; it gives up as on a deadlock."""
+_WITHOUT_TRIGGERS = " -c session_replication_role=replica"
+"""Rows that are deleted between two schedules must not be told to tables that are empty already."""
 _TRUNCATE_EVERY = 50
 """Rows are deleted between schedules (0.4 ms); now and then the emptied pages are given back (93 ms)."""
 
@@ -47,9 +50,13 @@ _COUNTS = "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_u
 
 
 class _Connection(psycopg.Connection[TupleRow]):
-    """A connection that knows its prepared statements by heart and whether the open transaction wrote or locked anything."""
+    """A connection that knows its prepared statements by heart and what the open transaction wrote or locked."""
 
     writes = False
+    tables: set[str]
+    """What the open transaction may have written to."""
+    chain = b" AND CHAIN"
+    """Ends a transaction by beginning the next one, which spares a round trip; not after one with settings of its own."""
     named: dict[tuple[bytes, tuple[int, ...]], bytes]
     converters: dict[tuple[Any, bool], tuple[_Statements, abc.Transformer, PostgresQuery]]
     """By statement, and whether it has no values: who used it last, and what turns values into what libpq takes."""
@@ -77,9 +84,31 @@ _WRITING = re.compile(
 """Words of a statement that must be committed. A name that looks like one costs a needless COMMIT and nothing else."""
 
 
+_WRITTEN = re.compile(r"\b(?:insert\s+into|update|delete\s+from|copy|merge\s+into)\s+(\w+)", re.I)
+"""Tables that a statement writes to. A word too many (`DO UPDATE SET`) names no table and costs nothing."""
+_READ = re.compile(r"\b(?:from|join)\s+(\w+)", re.I)
+_VIEWS = {"delivery_fact": ("delivery_day", "delivery_superseded")}
+
+
+def _text(query: bytes | str) -> str:
+    return query if isinstance(query, str) else query.decode()
+
+
 @functools.cache
 def _writing(query: bytes | str) -> bool:
-    return _WRITING.search(query.encode() if isinstance(query, str) else query) is not None
+    return _WRITING.search(_text(query).encode()) is not None
+
+
+@functools.cache
+def _written(query: bytes | str) -> frozenset[str]:
+    return frozenset(_WRITTEN.findall(_text(query)))
+
+
+@functools.cache
+def tables_read(query: str) -> frozenset[str]:
+    """The tables whose rows decide what a statement answers."""
+    found = frozenset(_READ.findall(query))
+    return found - _VIEWS.keys() | {table for view in found & _VIEWS.keys() for table in _VIEWS[view]}
 
 
 class _Statements(psycopg.Cursor[TupleRow]):
@@ -98,7 +127,15 @@ class _Statements(psycopg.Cursor[TupleRow]):
         if query[:4] in {b"SET ", "SET "}:
             connection.pgconn.exec_(b"ROLLBACK")  # a transaction left open by a reader; nothing in it can get lost
             connection.pgconn.exec_(b"BEGIN")
-        connection.writes = connection.writes or _writing(query)
+            connection.chain = b""
+        if _writing(query):
+            connection.writes = True
+            connection.tables |= _written(query)
+        return self.run(query, params)
+
+    def run(self, query: Any, params: Any = None) -> _Statements:
+        """Run one statement here and now."""
+        connection = cast(_Connection, self._conn)
         self._reset()
         self._last_query = query
         wanted = self._converted(connection, query, params)
@@ -123,12 +160,24 @@ class _Statements(psycopg.Cursor[TupleRow]):
         return wanted
 
     def executemany(self, query: Any, params_seq: Any, **more: Any) -> None:
-        cast(_Connection, self._conn).writes = True
+        connection = cast(_Connection, self._conn)
+        connection.writes = True
+        connection.tables |= _written(query)
         super().executemany(query, params_seq, **more)
 
     def copy(self, statement: Any, params: Any = None, **more: Any) -> Any:
-        cast(_Connection, self._conn).writes = True
+        connection = cast(_Connection, self._conn)
+        connection.writes = True
+        connection.tables |= _written(statement)
         return super().copy(statement, params, **more)
+
+
+def _connect(url: str, options: str) -> _Connection:
+    connection = _Connection.connect(url, autocommit=True, options=options)
+    connection.named, connection.converters, connection.tables = {}, {}, set()
+    connection.cursor_factory = _Statements
+    connection.prepare_threshold = None  # psycopg would deallocate the statements prepared here with its own
+    return connection
 
 
 class SimulatedDatabase(Database):
@@ -142,14 +191,12 @@ class SimulatedDatabase(Database):
         self.watching = False
         self.changed: set[str] = set()
         """Tables that were changed while somebody was `watching`."""
+        self.committed: Callable[[Set[str]], None] = _pass
+        """Hears of the tables that a committed transaction may have written to."""
 
     def _connected(self) -> _Connection:
         if self._connection is None or self._connection.closed:
-            connection = _Connection.connect(self._url, autocommit=True, options=_OPTIONS + _LOCK_TIMEOUT)
-            connection.named, connection.converters = {}, {}
-            connection.cursor_factory = _Statements
-            connection.prepare_threshold = None  # psycopg would deallocate the statements prepared here with its own
-            self._connection = connection
+            self._connection = _connect(self._url, _OPTIONS + _LOCK_TIMEOUT)
         return self._connection
 
     @contextmanager
@@ -167,6 +214,8 @@ class SimulatedDatabase(Database):
         self.reach(Point.BEGIN)
         connection = self._connected()
         connection.writes = False
+        connection.tables.clear()
+        connection.chain = _Connection.chain
         if connection.pgconn.transaction_status == TransactionStatus.IDLE:
             connection.pgconn.exec_(b"BEGIN")
         self._appended = None
@@ -178,12 +227,13 @@ class SimulatedDatabase(Database):
                     self.changed |= {name for name, count in _counts(cur).items() if before.get(name) != count}
             self.reach(Point.COMMIT)
         except BaseException as error:
-            connection.pgconn.exec_(b"ROLLBACK")
+            connection.pgconn.exec_(b"ROLLBACK" + connection.chain)
             if isinstance(error, psycopg.errors.UndefinedTable):
                 raise StoreUnavailable("The store has no or an older schema.") from error
             raise
         if connection.writes:
-            _checked(connection.pgconn.exec_(b"COMMIT"), connection)
+            _checked(connection.pgconn.exec_(b"COMMIT" + connection.chain), connection)
+            self.committed(connection.tables)
         if self._appended is not None:
             self.head, self._appended = self._appended, None
         self.reach(Point.COMMITTED)
@@ -200,7 +250,7 @@ def _counts(cur: Cursor) -> dict[str, int]:
     return dict(cur.fetchall())
 
 
-def _pass(point: Point) -> None:
+def _pass(what: object) -> None:
     return
 
 
@@ -214,13 +264,15 @@ class Arena:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        calm_collector()
         logging.getLogger("orderhub").setLevel(logging.CRITICAL)  # faults are the point; the event log has them
         migrate(url)
         self.databases = [SimulatedDatabase(url) for _ in range(WORKERS)]
-        self.checker: psycopg.Connection[TupleRow] = psycopg.connect(url, autocommit=True, options=_OPTIONS)
-        self.checker.prepare_threshold = 0
-        self.checker.prepared_max = 1000
+        for database in self.databases:
+            database.committed = self._forget
+        self.checker = _connect(url, _OPTIONS + _WITHOUT_TRIGGERS)
         self.used = 0
+        self._answers: dict[str, list[tuple[Any, ...]]] = {}
         self._compiled: dict[str, tuple[dict[tuple[str, str], Mapping], Actions]] = {}
 
     @cached_property
@@ -229,11 +281,25 @@ class Arena:
 
     @cached_property
     def _sequences(self) -> list[str]:
-        rows = self.checker.execute(
+        rows = self.ask(
             "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind = 'S' "
             "AND c.relnamespace = 'public'::regnamespace ORDER BY 1"
-        ).fetchall()
+        )
         return [row[0] for row in rows]
+
+    def ask(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What the store answers a checker, as committed. Without values an answer is kept until one of its tables is written."""
+        known = None if values else self._answers.get(statement)
+        if known is None:
+            with self.checker.cursor() as cur:
+                known = cast(_Statements, cur).run(statement.encode(), values or None).fetchall()
+            if not values:
+                self._answers[statement] = known
+        return known
+
+    def _forget(self, written: Set[str]) -> None:
+        for statement in [each for each in self._answers if tables_read(each) & written]:
+            del self._answers[statement]
 
     def mappings(self, connector: str) -> tuple[dict[tuple[str, str], Mapping], Actions]:
         """The shipped mappings of a connector, compiled once."""
@@ -249,6 +315,7 @@ class Arena:
 
     def clean(self) -> None:
         """An empty store whose numbers begin at one again."""
+        self._answers.clear()
         for database in self.databases:
             database.rest()
             database.reach, database.watching, database.head = _pass, False, None

@@ -1,4 +1,4 @@
-"""What the checker asks the store: read-only statements, several at a time."""
+"""What the checker asks the store: read-only statements."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ def _each(text: str) -> tuple[str, ...]:
 
 
 def answers(arena: Arena, statements: Sequence[str], values: Sequence[Any] = ()) -> list[Sequence[tuple[Any, ...]]]:
-    """The rows of several statements in one round trip, each of them prepared."""
-    with arena.checker.pipeline():
-        cursors = [arena.checker.cursor().execute(statement.encode(), values or None) for statement in statements]
-        return [cursor.fetchall() for cursor in cursors]
+    """The rows of several statements; those whose tables nobody wrote to since are not asked for again."""
+    return [arena.ask(statement, values) for statement in statements]
 
 
 AFTER_VERB = _each("""
@@ -118,6 +116,6 @@ SELECT coalesce(encode(hash, 'hex'), '') FROM audit_head
 ATTEMPTS = (
     "SELECT a.lane_id, a.id, a.key, a.operation, a.outcome, a.invoked_at, a.version, a.payload, a.fence, l.fence, l.kind, "
     "l.entity_id, l.facet FROM attempt a JOIN lane l ON l.id = a.lane_id WHERE l.connection = %s AND a.lane_id IN "
-    "(SELECT lane_id FROM attempt WHERE key = ANY(%s)) ORDER BY a.id"
+    "(SELECT lane_id FROM attempt WHERE key = ANY(%s) AND outcome IS NULL) ORDER BY a.id"
 )
-"""Every attempt of the lanes that these keys belong to."""
+"""Every attempt of the lanes that have an open one under these keys."""

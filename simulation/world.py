@@ -145,7 +145,7 @@ class World:
 
     def intents(self, connection: str, record: str, operation: Operation, items: Sequence[PushItem]) -> list[Intent]:
         """What the store had committed about these items before they were sent; I7, I8 and I9 are checked here."""
-        rows = self.arena.checker.execute(ATTEMPTS, (connection, [item.key for item in items])).fetchall()
+        rows = self.arena.ask(ATTEMPTS, (connection, [item.key for item in items]))
         intents = []
         for item in items:
             mine = [row for row in rows if row[2] == item.key and row[4] is None]
@@ -221,6 +221,7 @@ class World:
                 connector="gam",
                 mapping_settings=_MAPPING_SETTINGS,
                 adopt_unmarked=self.terms.adopt_unmarked,
+                check_before_update=self.terms.compares,
                 guard=GuardSettings(billing_fields=()),  # nobody is there to approve a new purchase order
             ),
         }

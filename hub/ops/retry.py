@@ -20,6 +20,8 @@ def retry_parked(session: Session) -> int:
     connections are left alone.
     """
     with session.database.transaction() as cur:
+        if not parking.any_open(cur):
+            return 0
         found = [
             *parking.checked_since(cur, *_RULES[Retry.CHECK]),
             *parking.arrived_since(cur, *_RULES[Retry.REFERENCE]),

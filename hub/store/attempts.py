@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from hub.store.audit import note
@@ -35,6 +36,47 @@ _COLUMNS = (
 )
 
 
+class Send(NamedTuple):
+    """One write that is about to be sent."""
+
+    lane_id: int
+    key: str
+    record: str
+    operation: str
+    action: str | None
+    version: int
+    desired_hash: UUID
+    payload: bytes
+    vendor_id: str | None
+    fence: int
+
+
+def invoke_all(cur: Cursor, sends: Sequence[Send], now: datetime) -> list[int]:
+    """Write a batch of attempts down before it is sent, at most one for each lane; returns their numbers, in order."""
+    if not sends:
+        return []
+    cur.execute(
+        "INSERT INTO attempt (lane_id, key, record, operation, action, version, desired_hash, payload, vendor_id, fence, "
+        "invoked_at) SELECT w.l, w.k, w.r, w.o, w.a, w.v, w.h, w.p, w.i, w.f, %s FROM unnest(%s::bigint[], %s::text[], "
+        "%s::text[], %s::text[], %s::text[], %s::int[], %s::uuid[], %s::bytea[], %s::text[], %s::bigint[]) "
+        "WITH ORDINALITY AS w(l, k, r, o, a, v, h, p, i, f, place) ORDER BY w.place RETURNING lane_id, id",
+        (now, *(list(column) for column in zip(*sends, strict=True))),
+    )
+    numbers: dict[int, int] = dict(cur.fetchall())
+    for send in sends:
+        note(
+            cur,
+            subject(numbers[send.lane_id]),
+            "attempt invoked",
+            lane=send.lane_id,
+            key=send.key,
+            operation=send.action or send.operation,
+            version=send.version,
+            hash=send.desired_hash.hex,
+        )
+    return [numbers[send.lane_id] for send in sends]
+
+
 def invoke(
     cur: Cursor,
     *,
@@ -51,25 +93,8 @@ def invoke(
     now: datetime,
 ) -> int:
     """Write an attempt down before it is made; returns its number."""
-    cur.execute(
-        "INSERT INTO attempt (lane_id, key, record, operation, action, version, desired_hash, payload, vendor_id, fence, "
-        "invoked_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (lane_id, key, record, operation, action, version, desired_hash, payload, vendor_id, fence, now),
-    )
-    row = cur.fetchone()
-    assert row is not None
-    attempt_id = int(row[0])
-    note(
-        cur,
-        subject(attempt_id),
-        "attempt invoked",
-        lane=lane_id,
-        key=key,
-        operation=action or operation,
-        version=version,
-        hash=desired_hash.hex,
-    )
-    return attempt_id
+    send = Send(lane_id, key, record, operation, action, version, desired_hash, payload, vendor_id, fence)
+    return invoke_all(cur, [send], now)[0]
 
 
 def subject(attempt_id: int) -> str:

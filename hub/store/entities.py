@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from hub.store.audit import note
@@ -138,9 +139,9 @@ def by_mark(cur: Cursor, mark: str) -> list[str]:
 def set_parties(cur: Cursor, order_id: str, parties: Sequence[tuple[str, str]]) -> None:
     """Who plays which (role, party id) on an order."""
     cur.execute("DELETE FROM order_party WHERE order_id = %s", (order_id,))
-    cur.executemany(
-        "INSERT INTO order_party (order_id, role, party_id) VALUES (%s, %s, %s)",
-        [(order_id, role, party_id) for role, party_id in parties],
+    cur.execute(
+        "INSERT INTO order_party (order_id, role, party_id) SELECT %s, w.r, w.p FROM unnest(%s::text[], %s::text[]) AS w(r, p)",
+        (order_id, [str(role) for role, _ in parties], [party_id for _, party_id in parties]),
     )
 
 
@@ -172,14 +173,34 @@ def find_order_ids(cur: Cursor, text: str) -> list[str]:
     return [row[0] for row in cur.fetchall()]
 
 
-def put_projection(cur: Cursor, *, kind: str, entity_id: str, order_id: str, version: int, canonical: bytes) -> None:
-    """Keep what the CRM should see of an order or a line."""
+class Shown(NamedTuple):
+    """One projection as it is kept and mirrored."""
+
+    kind: str
+    entity_id: str
+    order_id: str
+    version: int
+    canonical: bytes
+
+
+def put_projections(cur: Cursor, shown: Sequence[Shown]) -> None:
+    """Keep what the CRM should see of orders and lines."""
+    if not shown:
+        return
+    kinds, entity_ids, order_ids, versions, canonical = zip(*shown, strict=True)
     cur.execute(
-        "INSERT INTO projection (kind, entity_id, order_id, version, canonical) VALUES (%s, %s, %s, %s, %s) "
+        "INSERT INTO projection (kind, entity_id, order_id, version, canonical) "
+        "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::bytea[]) "
         "ON CONFLICT (kind, entity_id) DO UPDATE SET order_id = excluded.order_id, version = excluded.version, "
         "canonical = excluded.canonical",
-        (kind, entity_id, order_id, version, canonical),
+        (list(kinds), list(entity_ids), list(order_ids), list(versions), list(canonical)),
     )
+
+
+def projections_of_orders(cur: Cursor, order_ids: Sequence[str]) -> dict[tuple[str, str], bytes]:
+    """What is kept of these orders and their lines, by (kind, entity)."""
+    cur.execute("SELECT kind, entity_id, canonical FROM projection WHERE order_id = ANY(%s)", (list(order_ids),))
+    return {(row[0], row[1]): bytes(row[2]) for row in cur.fetchall()}
 
 
 def projections(cur: Cursor, kind: str, entity_ids: Sequence[str]) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from hub.errors import DocumentChanged
@@ -179,22 +180,25 @@ def _same_document(cur: Cursor, connection: str, document_id: str, facet: str, d
         )
 
 
-def wanted_hashes(cur: Cursor, connection: str, order_ids: Sequence[str]) -> dict[tuple[str, str, str], UUID]:
-    """By (kind, entity, facet): which content each lane of these orders wants; what is wanted already is no news."""
-    cur.execute(
-        "SELECT kind, entity_id, facet, desired_hash FROM lane WHERE connection = %s AND order_id = ANY(%s)",
-        (connection, list(order_ids)),
-    )
-    return {(row[0], row[1], row[2]): row[3] for row in cur.fetchall()}
+class Wanted(NamedTuple):
+    """What a lane wants already: which content, of which (part of which) order."""
+
+    desired_hash: UUID
+    order_id: str
+    order_facet: str
 
 
-def line_facets(cur: Cursor, connection: str, order_id: str) -> dict[str, str]:
-    """Which part of its order each line is in at a connection."""
+def wanted(
+    cur: Cursor, connection: str, order_ids: Sequence[str], party_ids: Sequence[str] = ()
+) -> dict[tuple[str, str, str], Wanted]:
+    """By (kind, entity, facet): what each lane of these orders and parties wants; what is wanted already is no news."""
     cur.execute(
-        "SELECT entity_id, order_facet FROM lane WHERE connection = %s AND order_id = %s AND kind = 'line'",
-        (connection, order_id),
+        "SELECT kind, entity_id, facet, desired_hash, order_id, order_facet FROM lane WHERE connection = %(c)s "
+        "AND order_id = ANY(%(o)s) UNION ALL SELECT kind, entity_id, facet, desired_hash, order_id, order_facet FROM lane "
+        "WHERE connection = %(c)s AND kind = 'party' AND entity_id = ANY(%(p)s)",
+        {"c": connection, "o": list(order_ids), "p": list(party_ids)},
     )
-    return {row[0]: row[1] for row in cur.fetchall()}
+    return {(row[0], row[1], row[2]): Wanted(*row[3:]) for row in cur.fetchall()}
 
 
 def claim(
@@ -224,14 +228,14 @@ def claim(
     return _claimed(cur, "lane claimed")
 
 
-def kinds_due(cur: Cursor, connection: str, until: datetime) -> frozenset[str]:
-    """The kinds of which something may be sent until then; of the others a push need not claim."""
+def kinds_due(cur: Cursor, connection: str, until: datetime) -> frozenset[tuple[str, bool]]:
+    """(kind, whether the record exists) of what may be sent until then; of the others a push need not claim."""
     cur.execute(
-        "SELECT DISTINCT kind FROM lane WHERE connection = %s AND dirty AND state = 'ready' "
-        "AND (not_before IS NULL OR not_before <= %s)",
+        f"SELECT DISTINCT l.kind, r.vendor_id IS NOT NULL FROM lane l {_JOIN} WHERE l.connection = %s AND l.dirty "
+        "AND l.state = 'ready' AND (l.not_before IS NULL OR l.not_before <= %s)",
         (connection, until),
     )
-    return frozenset(row[0] for row in cur.fetchall())
+    return frozenset((row[0], row[1]) for row in cur.fetchall())
 
 
 def kinds_unsettled(cur: Cursor, connection: str) -> frozenset[str]:
@@ -297,19 +301,24 @@ def send_again(cur: Cursor, lane: Lane) -> None:
 
 
 def acknowledge(
-    cur: Cursor, lane: Lane, payload: bytes, sent_hash: UUID, version: int, now: datetime, *, keep_state: bool = False
+    cur: Cursor, lane: Lane, payload: bytes, sent_hash: UUID, version: int, now: datetime, *, why: str = "in sync"
 ) -> bool:
-    """Record that the vendor holds what was sent. False when another worker took the lane meanwhile: only an observation."""
+    """Record that the vendor holds what was sent, and close what is parked for the lane, saying `why`.
+
+    False when another worker took the lane meanwhile: only an observation.
+    """
     cur.execute(
-        "UPDATE lane SET acked_version = %s, acked_hash = %s, acked_payload = %s, acked_at = %s, tries = 0, probes = 0, alone = false, "
-        "state = CASE WHEN %s THEN state ELSE 'ready' END, lease_until = NULL, not_before = NULL "
-        "WHERE id = %s AND fence = %s RETURNING state",
-        (version, sent_hash, payload, now, keep_state, lane.id, lane.fence),
+        "UPDATE lane SET acked_version = %s, acked_hash = %s, acked_payload = %s, acked_at = %s, tries = 0, probes = 0, "
+        "alone = false, state = 'ready', lease_until = NULL, not_before = NULL WHERE id = %s AND fence = %s "
+        "RETURNING EXISTS (SELECT 1 FROM parked p WHERE p.lane_id = lane.id AND p.resolved_at IS NULL)",
+        (version, sent_hash, payload, now, lane.id, lane.fence),
     )
     row = cur.fetchone()
     if row is None:
         return False
-    note(cur, subject(lane.id), "lane acknowledged", state=row[0], version=version, hash=sent_hash.hex)
+    note(cur, subject(lane.id), "lane acknowledged", state=READY, version=version, hash=sent_hash.hex)
+    if row[0]:
+        parking.resolve(cur, now, why, subject=subject(lane.id))
     return True
 
 
@@ -441,23 +450,25 @@ def answer(cur: Cursor, lane: Lane) -> bool:
     return True
 
 
-def next_due(cur: Cursor, connection: str) -> tuple[int, datetime | None]:
-    """(how many dirty lanes wait for their time, the earliest such time)."""
+class Outlook(NamedTuple):
+    """What a connection waits for: dirty lanes that are not due yet, the earliest time among them, and lanes in doubt."""
+
+    waiting: int
+    next_due: datetime | None
+    in_doubt: int
+
+
+def outlook(cur: Cursor, connection: str) -> Outlook:
+    """What is still to come at a connection; does not look at lanes that are in sync, unlike `count_states`."""
     cur.execute(
-        "SELECT count(*), min(not_before) FROM lane WHERE connection = %s AND not_before IS NOT NULL "
-        "AND state IN ('ready', 'in_doubt') AND (state = 'in_doubt' OR dirty)",
-        (connection,),
+        "SELECT count(not_before), min(not_before), count(*) FILTER (WHERE doubtful) FROM ("
+        "SELECT not_before, false AS doubtful FROM lane WHERE connection = %(c)s AND dirty AND state = 'ready' UNION ALL "
+        "SELECT not_before, true FROM lane WHERE connection = %(c)s AND state = 'in_doubt' AND state <> 'ready') l",
+        {"c": connection},
     )
     row = cur.fetchone()
     assert row is not None
-    return row[0], row[1]
-
-
-def count_in_doubt(cur: Cursor, connection: str) -> int:
-    """How many lanes of a connection are in doubt; does not look at the others, unlike `count_states`."""
-    cur.execute("SELECT count(*) FROM lane WHERE connection = %s AND state = 'in_doubt'", (connection,))
-    row = cur.fetchone()
-    return 0 if row is None else int(row[0])
+    return Outlook(row[0], row[1], row[2])
 
 
 def count_states(cur: Cursor, connection: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
-from hub.store.database import Cursor
+from hub.store.database import Cursor, Row
 from hub.store.shares import Claim, Rule, Tokens, Work
 from hub.store.shares import take as shares_rule
 
@@ -29,16 +29,14 @@ def take(
 
     Without `shares` nobody has a part of his own: first come, first served.
     """
-    cur.execute(
-        "INSERT INTO bucket (credential, name, tokens, updated_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (credential, name, float(burst), now),
-    )
-    cur.execute(
-        "SELECT tokens, updated_at, closed_until, claims FROM bucket WHERE credential = %s AND name = %s FOR UPDATE",
-        (credential, name),
-    )
-    row = cur.fetchone()
-    assert row is not None
+    row = _locked(cur, credential, name)
+    if row is None:
+        cur.execute(
+            "INSERT INTO bucket (credential, name, tokens, updated_at) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (credential, name, float(burst), now),
+        )
+        row = _locked(cur, credential, name)
+        assert row is not None
     tokens, updated_at, closed_until, claims = row
     if closed_until is not None and closed_until > now:
         return float((closed_until - now).total_seconds())
@@ -56,6 +54,24 @@ def take(
         ),
     )
     return wait
+
+
+def _locked(cur: Cursor, credential: str, name: str) -> Row | None:
+    cur.execute(
+        "SELECT tokens, updated_at, closed_until, claims FROM bucket WHERE credential = %s AND name = %s FOR UPDATE",
+        (credential, name),
+    )
+    return cur.fetchone()
+
+
+def closed(cur: Cursor, credential: str, name: str, now: datetime) -> float:
+    """Seconds for which the vendor wants no call of a bucket, 0 when it is open; takes nothing and locks nothing."""
+    cur.execute(
+        "SELECT closed_until FROM bucket WHERE credential = %s AND name = %s AND closed_until > %s",
+        (credential, name, now),
+    )
+    row = cur.fetchone()
+    return 0.0 if row is None else float((row[0] - now).total_seconds())
 
 
 def close(cur: Cursor, credential: str, name: str, seconds: float, now: datetime) -> None:

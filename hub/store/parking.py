@@ -122,6 +122,13 @@ def resolve(cur: Cursor, now: datetime, resolution: str, *, subject: str) -> int
     return _closed(cur, resolution)
 
 
+def any_open(cur: Cursor) -> bool:
+    """Whether anything is parked at all."""
+    cur.execute("SELECT EXISTS (SELECT 1 FROM parked WHERE resolved_at IS NULL)")
+    row = cur.fetchone()
+    return row is not None and bool(row[0])
+
+
 def open_subjects(cur: Cursor, connection: str) -> set[str]:
     """The subjects of a connection that have open parked work."""
     cur.execute("SELECT DISTINCT subject FROM parked WHERE connection = %s AND resolved_at IS NULL", (connection,))

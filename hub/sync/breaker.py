@@ -106,6 +106,12 @@ def sentence(breaker: Breaker) -> str:
 
 
 # ---------------------------------------------------------------- with the store
+def admits(channel: Channel, standing: Sequence[Breaker], operation: str) -> bool:
+    """Whether this kind of call may be made without trying the vendor first; learns which breakers have something to tell."""
+    channel.unsteady = frozenset(each.operation for each in standing)
+    return all(each.state == CLOSED for each in standing if each.operation == kind_of(operation))
+
+
 def admit(session: Session, channel: Channel, operation: str, take_token: Callable[[], None] = lambda: None) -> None:
     """Go on only if this kind of call may be made; the first to come after a pause tries the vendor with a read.
 

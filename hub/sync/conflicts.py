@@ -89,7 +89,8 @@ def before_update(
         return list(prepared), []
     with session.database.transaction() as cur:
         accepted = acceptances.of_lanes(cur, [item.lane.id for item in updates])
-    present = _present(session, channel, [item for item in updates if _worth_a_look(channel, item)])
+    seen = [item for item in updates if _worth_a_look(channel, item)] if checks_before_update(channel) else []
+    present = shown_now(session, channel, [(item.record, str(item.lane.vendor_id)) for item in seen])
     send: list[Prepared] = []
     conflicts: list[Refused] = []
     for item in prepared:
@@ -112,14 +113,17 @@ def before_update(
     return send, conflicts
 
 
-def _present(session: Session, channel: Channel, items: Sequence[Prepared]) -> dict[tuple[str, str], Native]:
-    """What the vendor shows of these records, by record type and id."""
+def shown_now(session: Session, channel: Channel, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Native]:
+    """What the vendor shows of these records, by record type and id; one read for each type.
+
+    Raises VendorUnavailable and ConnectionBroken.
+    """
     connector = channel.connector
-    if not isinstance(connector, ObservesRecords) or not checks_before_update(channel):
+    if not isinstance(connector, ObservesRecords):
         return {}
     by_record: dict[str, list[str]] = {}
-    for item in items:
-        by_record.setdefault(item.record, []).append(str(item.lane.vendor_id))
+    for record, vendor_id in wanted:
+        by_record.setdefault(record, []).append(vendor_id)
     shows: dict[tuple[str, str], Native] = {}
     for record, ids in sorted(by_record.items()):
         natives = ask(session, channel, "observe", lambda r=record, i=ids: connector.observe(r, i))  # type: ignore[misc]
@@ -154,9 +158,14 @@ def _worth_a_look(channel: Channel, item: Prepared) -> bool:
     """An update of something acknowledged, in which a person may have to be asked about a field."""
     if item.operation is not Operation.UPDATE or item.lane.acked_payload is None or item.unchanged:
         return False
-    mapping = channel.mapping(item.lane.kind, "out")
+    return asks_somebody(channel, item.lane.kind)
+
+
+def asks_somebody(channel: Channel, kind: str) -> bool:
+    """Whether a foreign edit of any field of this kind of record is shown to a person."""
+    mapping = channel.mapping(kind, "out")
     return mapping is not None and any(
-        policy_of(channel, item.lane.kind, mapping, path) is DriftPolicy.PROPOSE for path in mapping.owner
+        policy_of(channel, kind, mapping, path) is DriftPolicy.PROPOSE for path in mapping.owner
     )
 
 

@@ -70,17 +70,23 @@ def intake(session: Session, name: str) -> IntakeResult:
             position = changes.position(cur, name, stream)
         pages = connector.read(stream, mapping.native_fields, position)
         while (page := _next_page(session, channel, pages)) is not None:
+            batch = _Tally()
             with session.database.transaction() as cur:
-                changes.one_at_a_time(cur)
-                batch = _Tally()
-                _take(session, cur, channel, stream, mapping, page.records, batch)
-                touched += targets.touch(session, cur, sorted(batch.orders))
-                journal.mark_stale(cur, batch.orders)
-                changes.save_position(cur, name, stream, page.cursor, session.machine.now())
+                if _holds_news(cur, channel, stream, page.records):
+                    changes.one_at_a_time(cur)
+                    _take(session, cur, channel, stream, mapping, page.records, batch)
+                    touched += targets.touch(session, cur, sorted(batch.orders))
+                    journal.mark_stale(cur, batch.orders)
+                else:
+                    batch.counts.update(read=len(page.records), unchanged=len(page.records))
+                if page.cursor != position:
+                    changes.save_position(cur, name, stream, page.cursor, session.machine.now())
+            position = page.cursor
             tally.counts.update(batch.counts)
     with session.database.transaction() as cur:
-        changes.one_at_a_time(cur)
-        _say_what_waits(session, cur, channel)
+        if changes.still_held(cur, name):
+            changes.one_at_a_time(cur)
+            _say_what_waits(session, cur, channel)
         echoes.forget_old(session, cur, channel)
         journal.read_now(cur, name, session.machine.now())
     return IntakeResult(
@@ -100,6 +106,7 @@ def feed(
 ) -> Counter[str]:
     """Take records of a stream that no page brought; what became of them, counted."""
     with session.database.transaction() as cur:
+        changes.one_at_a_time(cur)
         batch = _Tally()
         _take(session, cur, channel, stream, mapping, records, batch)
         targets.touch(session, cur, sorted(batch.orders))
@@ -111,6 +118,16 @@ def _next_page(session: Session, channel: Channel, pages: Iterable[Page]) -> Pag
     take_tokens(session, channel, "read")
     with reading(session, channel):
         return next(iter(pages), None)
+
+
+def _holds_news(cur: Cursor, channel: Channel, stream: str, records: Sequence[ReadRecord]) -> bool:
+    """Whether any record is not as it was read last. Most pages of a poll hold none, and need not wait for their turn."""
+    known = changes.known_hashes(cur, channel.name, stream, [record.native_id for record in records]) if records else {}
+    return any(known.get(record.native_id) != _hash_of(record, encode(dict(record.native))) for record in records)
+
+
+def _hash_of(record: ReadRecord, native: bytes) -> UUID:
+    return fingerprint(native + (b"-" if record.deleted else b"+"))
 
 
 def _take(
@@ -129,7 +146,7 @@ def _take(
     for record in records:
         tally.counts["read"] += 1
         native = encode(dict(record.native))
-        native_hash = fingerprint(native + (b"-" if record.deleted else b"+"))
+        native_hash = _hash_of(record, native)
         if known.get(record.native_id) == native_hash:
             tally.counts["unchanged"] += 1
             continue

@@ -30,23 +30,22 @@ def reference_kind(lane_kind: str) -> str:
 def write_attempts(session: Session, cur: Cursor, channel: Channel, batch: Sequence[Prepared]) -> list[int]:
     """Write down that a batch is about to be sent; returns the attempts' numbers, in order."""
     now = session.machine.now()
-    attempt_ids = [
-        attempts.invoke(
-            cur,
-            lane_id=item.lane.id,
-            key=item.key,
-            record=item.record,
-            operation=item.operation,
-            action=item.action,
-            version=item.lane.desired_version,
-            desired_hash=item.lane.desired_hash,
-            payload=item.payload_bytes,
-            vendor_id=item.lane.vendor_id,
-            fence=item.lane.fence,
-            now=now,
+    sends = [
+        attempts.Send(
+            item.lane.id,
+            item.key,
+            item.record,
+            item.operation,
+            item.action,
+            item.lane.desired_version,
+            item.lane.desired_hash,
+            item.payload_bytes,
+            item.lane.vendor_id,
+            item.lane.fence,
         )
         for item in batch
     ]
+    attempt_ids = attempts.invoke_all(cur, sends, now)
     echoes.enter(session, cur, channel, batch, attempt_ids)
     return attempt_ids
 
@@ -109,8 +108,8 @@ def conclude(
                 continue
             known = lanes.acknowledge(cur, lane, item.payload_bytes, lane.desired_hash, lane.desired_version, now)
             # An answer that comes after another worker parked the lane is no acknowledgement, but news for who asked.
-            if known or lanes.wake(cur, [lane.id], now, "an answer came late"):
-                parking.resolve(cur, now, "in sync" if known else "an answer came late", subject=f"lane:{lane.id}")
+            if not known and lanes.wake(cur, [lane.id], now, "an answer came late"):
+                parking.resolve(cur, now, "an answer came late", subject=f"lane:{lane.id}")
             if not lane.kind.endswith("_projection"):
                 entries.append(_told(channel, item, outcome, result.vendor_id or lane.vendor_id))
         elif outcome is Outcome.RETRY:
@@ -173,6 +172,16 @@ def _told(channel: Channel, item: Prepared, outcome: Outcome, vendor_id: str | N
     what = f"{item.action} done" if item.action else f"{item.record} {outcome}"
     order_id = item.lane.order_id or None
     return Entry(channel.name, what, f"id {vendor_id}", order_id, reference_kind(item.lane.kind), item.lane.entity_id)
+
+
+def tell(session: Session, cur: Cursor, channel: Channel, lane: Lane, what: str, detail: str) -> None:
+    """Write into the journal what became of a lane, and have its order projected anew; the mirror's own lanes tell nothing."""
+    if lane.kind.endswith("_projection"):
+        return
+    entry = Entry(channel.name, f"{lane.kind} {what}", detail, lane.order_id or None, lane.kind, lane.entity_id)
+    journal.write(cur, [entry], session.machine.now(), session.business.now())
+    if lane.order_id:
+        journal.mark_stale(cur, [lane.order_id])
 
 
 def park(session: Session, cur: Cursor, channel: Channel, lane: Lane, name: str, problems: Sequence[Problem]) -> None:

@@ -12,7 +12,7 @@ from hub.session import Channel, Session
 from hub.store import attempts, billed, entities, facts, journal, lanes, parking
 from hub.store.billed import BilledDocument
 from hub.store.database import Cursor
-from hub.store.entities import StoredEntity
+from hub.store.entities import Shown, StoredEntity
 from hub.sync.billed import billing_sentence, order_billing
 from hub.sync.targets import STAGES
 from oms_schema.ids import EntityKind
@@ -103,17 +103,6 @@ class OrderView:
     currency: str = ""
     billed: tuple[BilledDocument, ...] = ()
     """What the ERP holds of its bills, the latest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One projection as it is kept and mirrored."""
-
-    kind: str
-    entity_id: str
-    order_id: str
-    version: int
-    canonical: bytes
 
 
 def line_label(view: LineView) -> str:
@@ -328,44 +317,32 @@ def refresh(session: Session) -> int:
     while True:
         with session.database.transaction() as cur:
             order_ids = journal.take_stale(cur, CHUNK)
-            if not order_ids:
-                return news
-            news += _write(cur, mirrors, views(session, cur, order_ids), session.machine.now())
+            if order_ids:
+                news += _write(cur, mirrors, views(session, cur, order_ids), session.machine.now())
+        if len(order_ids) < CHUNK:
+            return news
 
 
 def _write(cur: Cursor, mirrors: Sequence[Channel], orders: Sequence[OrderView], now: datetime) -> int:
     """Keep the projections of orders and their lines, and want them at the CRM each came from; what is the same is left."""
     shown = [shown for view in orders for shown in _shown(view)]
-    ids: dict[str, list[str]] = {}
-    for one in shown:
-        ids.setdefault(one.kind, []).append(one.entity_id)
-    kept = {
-        (kind, id_): data for kind, some in ids.items() for id_, data in entities.projections(cur, kind, some).items()
-    }
-    for one in shown:
-        if kept.get((one.kind, one.entity_id)) != one.canonical:
-            entities.put_projection(
-                cur,
-                kind=one.kind,
-                entity_id=one.entity_id,
-                order_id=one.order_id,
-                version=one.version,
-                canonical=one.canonical,
-            )
+    kept = entities.projections_of_orders(cur, [view.order_id for view in orders])
+    entities.put_projections(cur, [one for one in shown if kept.get((one.kind, one.entity_id)) != one.canonical])
     return sum(_want(cur, channel, shown, now) for channel in mirrors)
 
 
 def _want(cur: Cursor, channel: Channel, shown: Sequence[Shown], now: datetime) -> int:
     wanted = [(one.kind.partition("_")[0], one.entity_id) for one in shown]
     native = {key[1] for key in attempts.references(cur, channel.name, wanted) if key[2] == ""}
-    hashes = lanes.wanted_hashes(cur, channel.name, sorted({one.order_id for one in shown}))
+    known = lanes.wanted(cur, channel.name, sorted({one.order_id for one in shown}))
     news = 0
     for one in shown:
         desired = fingerprint(one.canonical)
+        there = known.get((one.kind, one.entity_id, ""))
         if (
             one.entity_id in native
             and channel.mapping(one.kind, "out") is not None
-            and hashes.get((one.kind, one.entity_id, "")) != desired
+            and (there is None or there.desired_hash != desired)
         ):
             news += lanes.want(
                 cur,

@@ -33,6 +33,9 @@ from hub.sync.repeat import as_first_sent
 from hub.sync.targets import STAGES
 from hub.sync.vendor import answered, close_bucket, stop, take_tokens
 
+CREATED_KINDS = frozenset({"party", "order", "line", lanes.DOCUMENT})
+"""The kinds whose records the hub creates itself."""
+
 CONTENDED_TRIES = 5
 """Times that outcomes are written down before a deadlock with other workers is given up to the look-up."""
 
@@ -69,8 +72,10 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
         creates = name not in recoveries.standing(cur)
         due = lanes.kinds_due(cur, name, deadline)
     try:
-        for kind in sorted(due, key=lambda kind: STAGES[kind]):
+        for kind in sorted({kind for kind, _ in due}, key=lambda kind: STAGES[kind]):
             for updates in (False, True):
+                if not _may_be_due(kind, updates, due, tally):
+                    continue
                 if not creates and operation_of(kind, updates) is Operation.CREATE:
                     continue  # in recovery: somebody may have created it after the backup was made
                 try:
@@ -89,6 +94,16 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
     return _summary(session, name, tally, creates)
 
 
+def _may_be_due(kind: str, updates: bool, due: frozenset[tuple[str, bool]], tally: _Tally) -> bool:
+    """Whether there may be something to claim: asking the store costs more than knowing that there is nothing.
+
+    What acts on a record or mirrors one waits until it exists; what was created in this push may have news already.
+    """
+    if kind not in CREATED_KINDS:
+        return updates
+    return (kind, updates) in due or (updates and bool(tally.calls) and (kind, False) in due)
+
+
 def operation_of(kind: str, updates: bool) -> Operation:
     """What the lanes of a kind ask of the vendor, by whether their record exists."""
     return Operation.ACT if kind in STATUS_KINDS else Operation.UPDATE if updates else Operation.CREATE
@@ -100,14 +115,13 @@ def _check_token(session: Session, channel: Channel) -> None:
 
 def _summary(session: Session, name: str, tally: _Tally, creates: bool) -> PushSummary:
     with session.database.transaction() as cur:
-        waiting, due = lanes.next_due(cur, name)
+        waiting, due, in_doubt = lanes.outlook(cur, name)
         if not creates:
             waiting += breakers.lanes_held(cur, name, [Operation.CREATE], session.machine.now())
         held = breakers.lanes_held(cur, name, sorted(tally.held), session.machine.now()) if tally.held else 0
         if held:
             waiting += held
             due = min(at for at in (due, *tally.held.values()) if at is not None)
-        in_doubt = lanes.count_in_doubt(cur, name)
         parked = parking.count(cur, name)
     return PushSummary(
         connection=name,
@@ -167,6 +181,7 @@ def _push_kind(
                 claimed = lanes.claim(cur, channel.name, kind, claimable, now, now + session.lease, updates=updates)
             if not claimed:
                 break
+            calls = tally.calls
             ready, asked = watch.hold_billing(_ready(session, channel, claimed, tally))
             buffer += ready
             if asked:
@@ -174,6 +189,8 @@ def _push_kind(
             while len(buffer) >= size:
                 batch, buffer = _next_batch(channel, buffer, size, job)
                 _send(session, channel, connector, batch, tally)
+            if len(claimed) < claimable and tally.calls == calls and session.machine.now() < now + session.lease:
+                break  # that was all; no call has made more of it due, and no lease ran out meanwhile
         while buffer and session.machine.now() < deadline:  # type: ignore[operator]
             batch, buffer = _next_batch(channel, buffer, size, job)
             _send(session, channel, connector, batch, tally)
@@ -236,7 +253,6 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
                 lanes.acknowledge(
                     cur, item.lane, item.payload_bytes, item.lane.desired_hash, item.lane.desired_version, now
                 )
-                parking.resolve(cur, now, "in sync", subject=f"lane:{item.lane.id}")
                 tally.outcomes[Outcome.UNCHANGED] += 1
             else:
                 send.append(item)

@@ -11,14 +11,14 @@ from hub.encoding import decode
 from hub.errors import ConnectionBroken, VendorUnavailable
 from hub.results import SettleSummary
 from hub.session import Channel, Session
-from hub.store import attempts, journal, lane_moves, lanes, parking
+from hub.store import attempts, lane_moves, lanes
 from hub.store.attempts import Attempt
 from hub.store.database import Cursor
-from hub.store.journal import Entry
 from hub.store.lanes import Lane
 from hub.sync import jobs
+from hub.sync.doubtful_updates import Doubtful, settle_by_look, worth_a_look
 from hub.sync.native_keys import may_resend
-from hub.sync.outcomes import park, reference_kind, retry_wait, settle_window
+from hub.sync.outcomes import park, reference_kind, retry_wait, settle_window, tell
 from hub.sync.targets import STAGES
 from hub.sync.vendor import ask
 from oms_schema.problems import Problem, Reason, shown
@@ -65,15 +65,15 @@ def settle(session: Session, name: str) -> SettleSummary:
                         lanes.doubt(cur, lane, due)
                 break
     with session.database.transaction() as cur:
-        waiting, due_at = lanes.next_due(cur, name)
+        ahead = lanes.outlook(cur, name)
     return SettleSummary(
         connection=name,
         examined=tally["examined"],
         adopted=tally["adopted"],
         resent=tally["resent"],
-        waiting=waiting,
+        waiting=ahead.waiting,
         parked=tally["parked"],
-        next_due=due_at,
+        next_due=ahead.next_due,
     )
 
 
@@ -85,7 +85,8 @@ def _settle_batch(
     last: dict[int, Attempt],
     tally: Counter[str],
 ) -> None:
-    probe: list[tuple[Lane, Attempt]] = []
+    probe: list[Doubtful] = []
+    updates: list[Doubtful] = []
     running = jobs.still_running(session, channel, last.values())
     with session.database.transaction() as cur:
         first = attempts.first_invoked(cur, [lane.id for lane in claimed])
@@ -109,24 +110,29 @@ def _settle_batch(
             if lane.vendor_id is None and may_resend(channel, attempt, first, session.machine.now()):
                 # The vendor knows the key and applies it once, however often it comes.
                 lanes.release(cur, [lane], session.machine.now() + retry_wait(lane.tries), tried=True)
-                _tell(session, cur, channel, lane, "sent again under its key", attempt.code or "")
+                tell(session, cur, channel, lane, "sent again under its key", attempt.code or "")
                 tally["resent"] += 1
                 continue
             due = attempt.invoked_at + settle_window(capability, attempt.operation)
             if session.machine.now() < due:
                 lanes.doubt(cur, lane, due)
                 tally["waiting"] += 1
+            elif worth_a_look(channel, lane, attempt):
+                updates.append((lane, attempt))
             elif attempt.operation != Operation.CREATE or lane.vendor_id is not None:
-                # Nothing of this update or verb can still be under way: sending the newest state again is safe.
-                lanes.send_again(cur, lane)
-                _tell(session, cur, channel, lane, "settled: sent again", attempt.code or "")
-                tally["resent"] += 1
+                _send_again(session, cur, channel, lane, attempt, tally)
             elif capability is None or capability.create is CreateProtocol.NONE or capability.marker is None:
                 park(session, cur, channel, lane, lane.entity_id, [_ambiguous(channel, attempt)])
                 tally["parked"] += 1
             else:
                 probe.append((lane, attempt))
-    by_record: dict[str, list[tuple[Lane, Attempt]]] = {}
+    if updates:
+        untold, counts = settle_by_look(session, channel, updates)
+        tally.update(counts)
+        with session.database.transaction() as cur:
+            for lane, attempt in untold:
+                _send_again(session, cur, channel, lane, attempt, tally)
+    by_record: dict[str, list[Doubtful]] = {}
     for lane, attempt in probe:
         by_record.setdefault(attempt.record, []).append((lane, attempt))
     for record, pairs in by_record.items():
@@ -145,6 +151,15 @@ def _settle_batch(
                     _present(session, cur, channel, lane, attempt, capability, hit, tally)
 
 
+def _send_again(
+    session: Session, cur: Cursor, channel: Channel, lane: Lane, attempt: Attempt, tally: Counter[str]
+) -> None:
+    """Nothing of this update or verb can still be under way: sending the newest state again is safe."""
+    lanes.send_again(cur, lane)
+    tell(session, cur, channel, lane, "settled: sent again", attempt.code or "")
+    tally["resent"] += 1
+
+
 def _under_an_old_key(channel: Channel, lane: Lane, last: Attempt | None, older: Attempt | None) -> Attempt | None:
     """The create in doubt that a refused or failed repetition left open. Unless it is looked up, or shown to a person where no
     look-up can tell, it goes back and forth between pushing and settling for ever."""
@@ -152,15 +167,6 @@ def _under_an_old_key(channel: Channel, lane: Lane, last: Attempt | None, older:
         return None
     capability = channel.capabilities.records.get(older.record)
     return older if capability is not None and capability.create is CreateProtocol.NATIVE_KEY else None
-
-
-def _tell(session: Session, cur: Cursor, channel: Channel, lane: Lane, what: str, detail: str) -> None:
-    if lane.kind.endswith("_projection"):
-        return
-    entry = Entry(channel.name, f"{lane.kind} {what}", detail, lane.order_id or None, lane.kind, lane.entity_id)
-    journal.write(cur, [entry], session.machine.now(), session.business.now())
-    if lane.order_id:
-        journal.mark_stale(cur, [lane.order_id])
 
 
 def _absent(
@@ -184,7 +190,7 @@ def _absent(
             # The old keys are worth nothing any more; what comes now is a send of its own.
             attempts.finish_doubtful_creates(cur, lane.id, "retry", session.machine.now(), code="PROVEN-ABSENT")
         lanes.release(cur, [lane], None, tried=True)
-        _tell(session, cur, channel, lane, "proven absent: sent again", f"look-ups: {lane.probes + 1}")
+        tell(session, cur, channel, lane, "proven absent: sent again", f"look-ups: {lane.probes + 1}")
         tally["resent"] += 1
         return
     lanes.count_probe(cur, lane, session.machine.now() + PROBE_PAUSE)
@@ -213,7 +219,7 @@ def _present(
             now = session.machine.now()
             attempts.finish(cur, attempt.id, "retry", now, code="NAME-COMES-FREE")
             lanes.release(cur, [lane], now + retry_wait(lane.tries), tried=True)
-            _tell(session, cur, channel, lane, "waits for its name", f"id {vendor_id} is being renamed")
+            tell(session, cur, channel, lane, "waits for its name", f"id {vendor_id} is being renamed")
             tally["waiting"] += 1
             return
         if not ours and (mark or not channel.settings.adopt_unmarked):
@@ -241,11 +247,10 @@ def _present(
     if capability.create is CreateProtocol.NATIVE_KEY:  # all of them bore one key, so all of them made this one record
         attempts.finish_doubtful_creates(cur, lane.id, "created", now, code="SAME-KEY", vendor_id=vendor_id)
     if ours:
-        lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now)
-        parking.resolve(cur, now, "adopted", subject=f"lane:{lane.id}")
+        lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now, why="adopted")
     else:
         lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
-    _tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
+    tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
     tally["adopted"] += 1
 
 

@@ -129,9 +129,18 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
         wanted_parties = {p.party_id for o in orders.values() for p in Order.from_bytes(o.canonical).parties}
         parties = entities.many(cur, EntityKind.PARTY, sorted(wanted_parties))
         for channel in ad_servers:
+            wanted = lanes.wanted(cur, channel.name, chunk, sorted(wanted_parties))
+            assigned: dict[str, dict[str, str]] = {}
+            for (kind, entity_id, _), known in wanted.items():
+                if kind == "line":
+                    assigned.setdefault(known.order_id, {})[entity_id] = known.order_facet
             for order_id, order in sorted(orders.items()):
-                assigned = lanes.line_facets(cur, channel.name, order_id)
-                for lane in desired_lanes(channel, order, lines.get(order_id, []), parties, assigned):
+                parts = assigned.get(order_id, {})
+                for lane in desired_lanes(channel, order, lines.get(order_id, []), parties, parts):
+                    desired = fingerprint(lane.content)
+                    there = wanted.get((lane.kind, lane.entity_id, lane.facet))
+                    if there is not None and there.desired_hash == desired:
+                        continue
                     news += lanes.want(
                         cur,
                         connection=channel.name,
@@ -142,7 +151,7 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
                         order_facet=lane.order_facet,
                         stage=STAGES[lane.kind],
                         version=lane.version,
-                        desired_hash=fingerprint(lane.content),
+                        desired_hash=desired,
                         now=session.machine.now(),
                     )
     return news

@@ -23,7 +23,8 @@ from connectors.errors import (
 from hub import log
 from hub.errors import ConnectionBroken, VendorUnavailable
 from hub.session import Channel, Session
-from hub.store import journal, limits
+from hub.store import breakers, journal, limits
+from hub.store.database import Cursor
 from hub.sync import breaker
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ LONGEST_WAIT = 5.0
 _UNREACHABLE = "unreachable"
 
 ANY_REQUEST = Rate("any request", limit=1e6, per=1.0, burst=1_000_000)
-"""The general rate of a connector that declares none: it slows nobody down, but a vendor's stop has a bucket to close."""
+"""The general rate of a connector that declares none: nobody takes of it, but a vendor's stop has a bucket to close."""
 
 
 def take_tokens(session: Session, channel: Channel, operation: str) -> None:
@@ -42,14 +43,36 @@ def take_tokens(session: Session, channel: Channel, operation: str) -> None:
 
     Raises VendorUnavailable when the wait is long, and BreakerOpen while this kind of call is not made.
     """
-    if operation != "check":  # a check is what tries a vendor that did not answer
-        breaker.admit(session, channel, operation, lambda: _tokens(session, channel, "check"))
-    _tokens(session, channel, operation)
+    rates = _rates(channel, operation)
+    with session.database.transaction() as cur:
+        if undeclared := rates[0] is ANY_REQUEST:
+            now = session.machine.now()
+            known = breakers.standing_and_closed(cur, channel.name, channel.credential, ANY_REQUEST.name, now)
+        else:
+            known = breakers.standing(cur, channel.name), 0.0
+        # A check is what tries a vendor that did not answer.
+        admitted = breaker.admits(channel, known[0], operation) or operation == "check"
+        left = rates if known[1] or not admitted else _taken(session, cur, channel, rates[undeclared:])
+    if not admitted:
+        breaker.admit(session, channel, operation, lambda: _tokens(session, channel, _rates(channel, "check")))
+    _tokens(session, channel, left)
 
 
-def _tokens(session: Session, channel: Channel, operation: str) -> None:
-    particular = (rate for rate in channel.capabilities.rates if operation in rate.operations)
-    for rate in (*_general(channel), *particular):
+def _rates(channel: Channel, operation: str) -> Sequence[Rate]:
+    """The rates that a call costs a token of, the general ones first."""
+    return (*_general(channel), *(rate for rate in channel.capabilities.rates if operation in rate.operations))
+
+
+def _taken(session: Session, cur: Cursor, channel: Channel, rates: Sequence[Rate]) -> Sequence[Rate]:
+    """Take a token of each rate as long as none has to be waited for; the rates that are left."""
+    for place, rate in enumerate(rates):
+        if _take(session, cur, channel, rate) > 0:
+            return rates[place:]
+    return ()
+
+
+def _tokens(session: Session, channel: Channel, rates: Sequence[Rate]) -> None:
+    for rate in rates:
         _take_token(session, channel, rate)
     channel.connector.pace = _Pace(session, channel)
 
@@ -84,17 +107,7 @@ def _take_token(session: Session, channel: Channel, rate: Rate) -> None:
 
     def take() -> float:
         with session.database.transaction() as cur:
-            return limits.take(
-                cur,
-                channel.credential,
-                rate.name,
-                limit=rate.limit,
-                per=rate.per,
-                burst=rate.burst,
-                now=session.machine.now(),
-                work=session.work,
-                shares=channel.settings.shares.model_dump(),
-            )
+            return _take(session, cur, channel, rate)
 
     def wait(state: RetryCallState) -> float:
         assert state.outcome is not None
@@ -118,6 +131,23 @@ def _take_token(session: Session, channel: Channel, rate: Rate) -> None:
         sleep=session.sleep,
         retry_error_callback=give_up,
     )(take)
+
+
+def _take(session: Session, cur: Cursor, channel: Channel, rate: Rate) -> float:
+    """Take a token of one rate; 0, or the seconds after which to ask again."""
+    if rate is ANY_REQUEST:
+        return limits.closed(cur, channel.credential, rate.name, session.machine.now())
+    return limits.take(
+        cur,
+        channel.credential,
+        rate.name,
+        limit=rate.limit,
+        per=rate.per,
+        burst=rate.burst,
+        now=session.machine.now(),
+        work=session.work,
+        shares=channel.settings.shares.model_dump(),
+    )
 
 
 def close_bucket(session: Session, channel: Channel, error: QuotaExhausted) -> None:

@@ -33,6 +33,6 @@ def test_the_sum_of_the_whole_file_stands_beside_that_of_its_live_lines() -> Non
 def test_the_spend_of_parked_lines_is_told_apart_from_the_difference() -> None:
     text = shown(Outcome(spend_difference={"USD": "-0.05"}, spend_parked={"EUR": "12.50", "USD": "7"}))
     (parked,) = [each for each in text.splitlines() if each.startswith("spend parked")]
-    (bills,) = [each for each in text.splitlines() if each.startswith("bill")]
+    (bills,) = [each for each in text.splitlines() if each.startswith("bill −")]
     assert "12.50 EUR, 7 USD" in parked
     assert "-0.05 USD" in bills
