@@ -63,7 +63,7 @@ class Outcome:
     lines: int = 0
     lines_live: int = 0
     lines_usable: int = 0
-    """Lines whose row, as it stands in the file, leaves nothing to refuse."""
+    """Lines whose row has a price, something to deliver and time to do it; its names may still be refused."""
     duplicates: int = 0
     parked: dict[str, int] = field(default_factory=dict)
     delivered: int = 0
