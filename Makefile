@@ -38,7 +38,7 @@ deps: $(VENV)/.installed
 check: lint types imports deps
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 # The engine under faults, from seeds; ARGS="--seeds 2000 --start 0 --json", ARGS="--replay 117 --shrink", ARGS="--help".
 simulate: $(VENV)/.installed

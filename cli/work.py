@@ -51,7 +51,7 @@ def pull(
 def apply(
     connections: Names = None,
     plan_hash: Annotated[
-        str | None, typer.Option("--plan-hash", metavar="HASH", help="Refuse if anything moved since this plan")
+        str | None, typer.Option("--plan-hash", metavar="HASH", help="Begin only if `plan` still shows exactly this")
     ] = None,
     patience: Annotated[
         float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for writes that are not due yet")

@@ -89,6 +89,15 @@ class CreateProtocol(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class JobCapability:
+    """How many records go as one bulk job: when more than `above` are due, up to `batch` of them and about `size` bytes."""
+
+    above: int
+    batch: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordCapability:
     """How one vendor record type is written.
 
@@ -97,6 +106,7 @@ class RecordCapability:
     stranger's of the same marker (None: the marker itself contains the id). `index_lag` and `max_in_flight`, in seconds:
     how long a new record may be invisible to look-ups, and how long a request may still be applied after its caller gave
     up. `children` limits child records per parent record (`{"LineItem": 450}`). `actions` are the verbs `act` understands.
+    `jobs`: creates and updates of so many that a bulk job is cheaper than calls (the connector then `RunsBulkJobs`).
     """
 
     batch: int
@@ -111,6 +121,7 @@ class RecordCapability:
     """For NATIVE_KEY: the seconds for which the vendor remembers a key; 0: nobody knows, so it is never relied on."""
     children: Mapping[str, int] = field(default_factory=dict)
     actions: frozenset[str] = frozenset()
+    jobs: JobCapability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +281,7 @@ class CensusRow:
 
 
 class JobState(StrEnum):
-    """Where a report job stands at the vendor."""
+    """Where a report or bulk job stands at the vendor."""
 
     RUNNING = "running"
     READY = "ready"
@@ -374,6 +385,28 @@ class PushesRecords(Protocol):
         A record that carries the marker's unique value but is somebody else's is reported with its record, so that the
         engine can see the difference. Raises like a read.
         """
+        ...
+
+
+@runtime_checkable
+class RunsBulkJobs(Protocol):
+    """Writes thousands of records as one job, in three resumable steps: a job takes minutes, and a connector never waits."""
+
+    def start_bulk(self, record: str, operation: Operation, items: Sequence[PushItem]) -> str:
+        """Send items as one job; returns its id, empty when none of them can be sent.
+
+        Raises OutcomeUnknown when the job may have been started; every other error means that nothing will be applied.
+        """
+        ...
+
+    def bulk_state(self, job: str) -> JobState:
+        """Where the job stands; FAILED jobs have results too. Raises like a read."""
+        ...
+
+    def bulk_results(
+        self, record: str, operation: Operation, items: Sequence[PushItem], job: str
+    ) -> Sequence[PushResult]:
+        """One result per item, in order, of an ended job that was started with the same items. Raises like a read."""
         ...
 
 

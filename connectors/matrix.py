@@ -22,12 +22,14 @@ from connectors.base import (
     ReportsDelivery,
     RequestsSignatures,
     ResolvesNames,
+    RunsBulkJobs,
 )
 from connectors.discovery import installed, load
 
 PROTOCOLS = {
     "reads changes": ReadsChanges,
     "pushes records": PushesRecords,
+    "runs bulk jobs": RunsBulkJobs,
     "observes records": ObservesRecords,
     "compares records": ComparesRecords,
     "counts records": CountsRecords,
@@ -102,7 +104,8 @@ def _records(abilities: Capabilities) -> list[str]:
         children = ", ".join(f"{count} {child}" for child, count in one.children.items()) or "–"
         operations = ", ".join(sorted(str(o) for o in one.operations))
         verbs = ", ".join(sorted(one.actions)) or "–"
-        lines.append(f"| {record} | {one.batch} | {operations} | {told} | {children} | {verbs} |")
+        jobs = f"; above {one.jobs.above:,} due, jobs of {one.jobs.batch:,}" if one.jobs else ""
+        lines.append(f"| {record} | {one.batch}{jobs} | {operations} | {told} | {children} | {verbs} |")
     return [*lines, ""]
 
 

@@ -66,7 +66,7 @@ class PlanItem(Result):
 
 @dataclass(frozen=True, slots=True)
 class PlanResult(Result):
-    """All differences and all validation errors at once. `plan_hash` is what `apply` may be bound to."""
+    """All differences and all validation errors at once. `plan_hash` is of all items shown; `apply` may be bound to it."""
 
     items: Sequence[PlanItem]
     plan_hash: str

@@ -40,6 +40,8 @@ class Channel:
     mappings: dict[tuple[str, str], Mapping]
     actions: Actions = field(default_factory=Actions)
     account: str = ""
+    answers: bool = False
+    """Whether this worker has seen it answer, and said so, since it last failed."""
     unsteady: frozenset[str] = frozenset()
     """Kinds of operation whose circuit breaker had something to tell when this worker last asked."""
 

@@ -160,18 +160,27 @@ def _acted(past: Native | None, present: Native) -> bool:
 
 
 # ---------------------------------------------------------------- delivered, and what it would cost
-def spend_difference(lines: Iterable[tuple[str, BookLine]]) -> dict[str, str]:
+def spend_difference(lines: Iterable[tuple[str, BookLine, int]]) -> dict[str, str]:
     """By currency, delivered × CPM (rounded per line to the currency's minor unit) minus the file's spend, as text.
 
-    The difference is reported, never corrected: the bill follows delivery and price.
+    The lines are those that are live, each with what the hub holds as delivered: a parked line bills nothing and is no
+    difference (`spend_of`). It is reported, never corrected: the bill follows delivery and price.
     """
     sums: dict[str, Decimal] = {}
-    for currency, line in lines:
+    for currency, line, delivered in lines:
         if line.cpm is None or line.spend is None:
             continue
         unit = Decimal(1).scaleb(-exponent(currency))
-        billed = (line.cpm * line.impressions / 1000).quantize(unit, rounding=ROUND_HALF_UP)
+        billed = (line.cpm * delivered / 1000).quantize(unit, rounding=ROUND_HALF_UP)
         sums[currency] = sums.get(currency, Decimal(0)) + billed - line.spend
+    return {currency: str(total) for currency, total in sorted(sums.items())}
+
+
+def spend_of(lines: Iterable[tuple[str, BookLine]]) -> dict[str, str]:
+    """By currency, the file's spend of some lines, as text."""
+    sums: dict[str, Decimal] = {}
+    for currency, line in lines:
+        sums[currency] = sums.get(currency, Decimal(0)) + (line.spend or 0)
     return {currency: str(total) for currency, total in sorted(sums.items())}
 
 

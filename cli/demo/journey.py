@@ -28,6 +28,7 @@ from cli.demo.figures import (
     first_cause,
     live_lines,
     spend_difference,
+    spend_of,
 )
 from cli.demo.order_book import BookLine, BookOrder, OrderBook
 from cli.demo.people import People, TrueDelivery
@@ -61,6 +62,8 @@ class Outcome:
     orders: int = 0
     lines: int = 0
     lines_live: int = 0
+    lines_usable: int = 0
+    """Lines whose row has a price, something to deliver and time to do it; its names may still be refused."""
     duplicates: int = 0
     parked: dict[str, int] = field(default_factory=dict)
     delivered: int = 0
@@ -74,6 +77,8 @@ class Outcome:
     fewest_calls_by_operation: dict[str, int] = field(default_factory=dict)
     other_calls: dict[str, int] = field(default_factory=dict)
     spend_difference: dict[str, str] = field(default_factory=dict)
+    spend_parked: dict[str, str] = field(default_factory=dict)
+    """By currency, the file's spend of readable lines that are not live: they bill nothing."""
     not_placed: int = 0
     told_order: str | None = None
     """Canonical id of the order whose trace is worth showing."""
@@ -232,11 +237,13 @@ def count(
     live = live_lines(ad_server)
     fewest = fewest_calls(cycles)
     live_ids = [line_id for line_id in ids.lines if live.get(line_id)]
+    live_ads = {ids.lines[line_id][1].ad_id for line_id in live_ids}
     delivered = delivered_by_hub(stage.hub, list(ids.lines))
     return Outcome(
         orders=len(book.orders),
         lines=len(book.lines) + len(book.refused),
         lines_live=len(live_ids),
+        lines_usable=sum(line.usable for order in book.orders if order.key.advertiser for line in order.lines),
         duplicates=duplicates(ad_server),
         parked=parked_by_reason(book, ids, seeded, parked_causes(stage.hub), set(live_ids)),
         delivered=sum(delivered.values()),
@@ -248,7 +255,14 @@ def count(
         vendor_calls_by_operation={each.operation: each.calls for each in calls if each.kind in WRITE_KINDS},
         fewest_calls_by_operation=fewest,
         other_calls=other_calls(calls),
-        spend_difference=spend_difference((order.key.currency, line) for order, line in ids.lines.values()),
+        spend_difference=spend_difference(
+            (order.key.currency, line, delivered.get(line_id, 0))
+            for line_id, (order, line) in ids.lines.items()
+            if live.get(line_id)
+        ),
+        spend_parked=spend_of(
+            (order.key.currency, line) for order in book.orders for line in order.lines if line.ad_id not in live_ads
+        ),
         not_placed=len(seeded.unplaced),
         told_order=_worth_telling(Counter(ids.suspects[line_id][1] for line_id in live_ids)),
     )
@@ -333,6 +347,11 @@ def checks(outcome: Outcome, differences: Sequence[str]) -> list[Check]:
             "every line is live or parked",
             outcome.lines == outcome.lines_live + parked,
             f"{outcome.lines} = {outcome.lines_live} live + {parked} parked",
+        ),
+        Check(
+            "usable lines are live",
+            outcome.lines_live > 0 or outcome.lines_usable == 0,
+            f"{outcome.lines_usable} of the file's lines are usable, {outcome.lines_live} lines are live",
         ),
         Check("every parked line has a bad-input reason", not strange, _words(outcome.parked)),
         Check("nothing is doubled", outcome.duplicates == 0, f"{outcome.duplicates} duplicates"),

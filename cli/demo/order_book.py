@@ -116,6 +116,11 @@ class BookLine:
         return (self.spend * 1000 / self.impressions).quantize(CPM_DECIMALS, rounding=ROUND_HALF_UP)
 
     @property
+    def usable(self) -> bool:
+        """Whether the row by itself can become a line: it has a price, something to deliver and time to do it."""
+        return self.cpm is not None and self.goal > 0 and (self.flight_end is None or self.flight_end > self.start)
+
+    @property
     def flight_end(self) -> datetime | None:
         """The end as a half-open instant: an end at hh:mm:59 means the whole minute, so it becomes the next second."""
         if self.end is None:

@@ -15,15 +15,19 @@ def result(outcome: Outcome, billing: str, *, seconds: float, pss_mb: float | No
     calls = ", ".join(f"{number:,} {kind}" for kind, number in outcome.other_calls.items())
     parked = ", ".join(f"{number:,} {reason}" for reason, number in outcome.parked.items())
     money = ", ".join(f"{amount} {currency}" for currency, amount in outcome.spend_difference.items())
+    parked_money = ", ".join(f"{amount} {currency}" for currency, amount in outcome.spend_parked.items())
     rows = {
         "orders": f"{outcome.orders:,}",
         "lines": f"{outcome.lines:,} ({outcome.lines_live:,} live; parked: {parked or 'none'})",
         "doubled": f"{outcome.duplicates:,}",
         "vendor writes": f"{outcome.vendor_calls:,} calls (no fewer than {outcome.fewest_calls:,} would do)",
         "other calls": calls or "none",
-        "delivered": f"{outcome.delivered:,} impressions ({outcome.delivered_in_file:,} in the file)",
+        "delivered": f"{outcome.delivered:,} impressions ({outcome.delivered_in_file:,} in the file's live lines, "
+        f"{outcome.delivered_in_whole_file:,} in the whole file)",
         "mirrored": f"{outcome.mirrored:,} impressions in the CRM",
+        "not placed": f"{outcome.not_placed:,} targeting values without a field of their own in the CRM",
         "second run": f"{outcome.second_run_writes:,} writes",
+        "spend parked": f"{parked_money or 'none'} (of lines that are not live and bill nothing)",
         "bill − spend": f"{money or 'none'} (reported, never corrected)",
         "billed": billing,
         "seconds": f"{seconds:,.0f}",

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import JobState, Operation, Outcome, PushItem, PushResult
-from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater
+from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater, SchemaDrift
 from connectors.salesforce.error_table import Effect, VendorError, one_line, refused
 from connectors.salesforce.session import Call, odd_reply
 from connectors.salesforce.soql import is_id
@@ -82,8 +82,16 @@ class BulkIngest:
         return str(job_id)
 
     def state(self, job: str) -> JobState:
-        """Where a job stands; FAILED jobs have results too, because Salesforce works in parts."""
-        answer = self.send_json(Call(_job_path(job)))
+        """Where a job stands; FAILED jobs have results too, because Salesforce works in parts.
+
+        A job that Salesforce does not know any more (it keeps them for a week) is over: FAILED.
+        """
+        try:
+            answer = self.send_json(Call(_job_path(job)))
+        except SchemaDrift as error:
+            if error.code == "NOT_FOUND":
+                return JobState.FAILED
+            raise
         stated = answer.get("state") if isinstance(answer, Mapping) else None
         if not isinstance(stated, str) or stated not in _STATES:
             raise odd_reply("a bulk job has no state that Salesforce documents")
@@ -93,7 +101,8 @@ class BulkIngest:
         """One result per item, in order, of a job that is READY or FAILED."""
         rows, results = prepared(target, items)
         results.update(unsendable(rows))
-        results.update(self.matched(target, job, [row for row in rows if row.place not in results]))
+        if sent := [row for row in rows if row.place not in results]:
+            results.update(self.matched(target, job, sent))
         return [results[place] for place in range(len(items))]
 
     def matched(self, target: Target, job: str, rows: Sequence[Row]) -> dict[int, PushResult]:
@@ -194,14 +203,6 @@ def bulk_error(text: str) -> VendorError | None:
     named = tail.removesuffix("--").strip()
     fields = tuple(one_line(f.strip(), 120) for f in named.split(",") if f.strip())
     return VendorError(code, one_line(words or rest), fields)
-
-
-def unfinished(keys: Sequence[str], job: str) -> list[PushResult]:
-    """Results for a job that still runs: each record may be applied at any moment."""
-    message = f"Bulk job {job} still runs. Whether this record is written is not known yet. The hub asks again later."
-    return [
-        PushResult(key, Outcome.IN_DOUBT, code="BULK-RUNNING", message=message, evidence={"job": job}) for key in keys
-    ]
 
 
 def _job_path(job: str) -> str:

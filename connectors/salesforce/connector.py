@@ -17,6 +17,7 @@ from connectors.base import (
     FieldDifference,
     FieldSchema,
     Finding,
+    JobCapability,
     JobState,
     Native,
     Operation,
@@ -28,9 +29,9 @@ from connectors.base import (
     RecordSchema,
     StreamCapability,
 )
-from connectors.errors import ConnectorError, Misconfigured
+from connectors.errors import Misconfigured
 from connectors.salesforce import preflight, schemas
-from connectors.salesforce.bulk import BulkIngest, unfinished, unsendable
+from connectors.salesforce.bulk import MAX_UPLOAD, BulkIngest, unsendable
 from connectors.salesforce.changes import read_changes
 from connectors.salesforce.comparing import differences
 from connectors.salesforce.counting import census
@@ -51,7 +52,6 @@ _STREAM_PARENTS: Mapping[str, tuple[str, ...]] = {
 _BURST_SHARE = (
     10  # a tenth of the day's calls may go at once; the rest is spread, so that no 24 hours hold more than all
 )
-_BULK_POLLS = 1  # a connector does not wait; a job that is not ready at once is asked again through `bulk_state`
 
 
 class SalesforceConnector(Connector):
@@ -103,6 +103,7 @@ class SalesforceConnector(Connector):
 
     def _record_capability(self, record: str) -> RecordCapability:
         marker = self._settings.external_id_fields.get(record)
+        above, most = self._settings.bulk_threshold, self._settings.bulk_batch
         return RecordCapability(
             batch=BATCH,
             operations=frozenset({Operation.UPDATE, Operation.CREATE} if marker else {Operation.UPDATE}),
@@ -111,6 +112,7 @@ class SalesforceConnector(Connector):
             atomic=False,
             index_lag=0.0,  # a query sees what is committed
             max_in_flight=self._settings.max_in_flight_seconds,  # the platform ends any request after 10 minutes
+            jobs=JobCapability(above, most, MAX_UPLOAD // 2) if above < most else None,  # a CSV quotes more than JSON
         )
 
     @classmethod
@@ -194,37 +196,24 @@ class SalesforceConnector(Connector):
 
     # ------------------------------------------------------------ writing
     def push(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
-        """Write records: collections of 200, or one bulk job above `bulk_threshold` items; one result per item, in order.
+        """Write records in collections of 200; one result per item, in order.
 
-        Besides the contract's errors SchemaDrift may be raised (a field is gone; certainly not applied). A bulk job that
-        is still running leaves its records in doubt with the job's id as evidence.
+        Besides the contract's errors SchemaDrift may be raised (a field is gone; certainly not applied).
         """
         target = self._target(record, operation)
-        if len(items) <= self._settings.bulk_threshold:
-            return push_collections(self._session.send_json, target, items, pause=self._settings.quota_pause_seconds)
-        rows, results = prepared(target, items)
-        results.update(unsendable(rows))
-        sent = [row for row in rows if row.place not in results]
-        if sent:
-            job = self._bulk.start(target, sent)
-            try:
-                ended = any(self._bulk.state(job) is not JobState.RUNNING for _ in range(_BULK_POLLS))
-                matched = self._bulk.matched(target, job, sent) if ended else None
-            except ConnectorError:  # the job may be applied whatever went wrong with asking about it
-                matched = None
-            running = unfinished([row.item.key for row in sent], job)
-            results.update(matched or {row.place: r for row, r in zip(sent, running, strict=True)})
-        return [results[place] for place in range(len(items))]
+        return push_collections(self._session.send_json, target, items, pause=self._settings.quota_pause_seconds)
 
     def start_bulk(self, record: str, operation: Operation, items: Sequence[PushItem]) -> str:
-        """Send items as one bulk job and return its id, to be asked about later; items that cannot be sent are left out.
+        """Send items as one bulk job and return its id, to be asked about later; items that cannot be sent are left out, and
+        without any other one there is no job.
 
         Raises OutcomeUnknown when the job may have been started; every other error means that nothing is applied.
         """
         target = self._target(record, operation)
         rows, _ = prepared(target, items)
         refused = unsendable(rows)
-        return self._bulk.start(target, [row for row in rows if row.place not in refused])
+        sent = [row for row in rows if row.place not in refused]
+        return self._bulk.start(target, sent) if sent else ""
 
     def bulk_state(self, job: str) -> JobState:
         """Where a bulk job stands; FAILED jobs have results too."""

@@ -56,7 +56,11 @@ class SalesforceSettings(BaseModel):
     )
     page_size: Annotated[int, Field(ge=1, le=2000)] = Field(default=2000, description="Records per page of a read")
     bulk_threshold: Annotated[int, Field(ge=200)] = Field(
-        default=2000, description="Above so many records one push is a Bulk API 2.0 job"
+        default=2000, description="More records of one kind than this, due at once, are a Bulk API 2.0 job"
+    )
+    bulk_batch: Annotated[int, Field(ge=200, le=100_000)] = Field(
+        default=10_000,
+        description="Records in one bulk job at most. No job is used where `bulk_threshold` is as many or more",
     )
     # A record's SystemModstamp is set while its transaction runs, but others see the record only after the commit. Most
     # transactions with triggers and flows end within a minute; an org with long batch Apex needs up to 600.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from hub.delivery import completeness
 from hub.ops import pauses
 from hub.ops.reasons import CLASSES
 from hub.results import ConnectionStatus, ParkedGroup, StatusResult
 from hub.session import Session
 from hub.store import breakers, entities, facts, journal, lanes, parking, recoveries
-from hub.store.database import Row
+from hub.store.database import Cursor, Row
 from hub.sync import breaker, recovery
 from oms_schema.ids import EntityKind
 from oms_schema.problems import Reason
@@ -32,22 +34,10 @@ def status(session: Session) -> StatusResult:
             if name in paused:
                 state, message = "paused", pauses.sentence(name, paused[name])
             message = " ".join([*([message] if message else []), *stopped.get(name, ())])
-            counted = lanes.count_states(cur, name)
-            rows.append(
-                ConnectionStatus(
-                    name=name,
-                    connector=settings.connector,
-                    state=state,
-                    message=message,
-                    lanes=counted,
-                    in_doubt=counted.get(lanes.IN_DOUBT, 0),
-                    parked=parking.count(cur, name),
-                    last_read=last_read,
-                    last_pushed=lanes.last_acknowledged(cur, name),
-                )
-            )
+            rows.append(_row(cur, name, settings.connector, state, message, last_read))
         for name, sentence in session.configuration.broken.items():
-            rows.append(ConnectionStatus(name, "", "misconfigured", sentence, {}, 0, 0, None, None))
+            last_read = states[name][3] if name in states else None
+            rows.append(_row(cur, name, "", "misconfigured", sentence, last_read))
         groups = [parked_group(row) for row in parking.groups(cur)]
         observed = journal.count_observed(cur, "line")
         known = entities.count_by_status(cur, EntityKind.LINE)
@@ -65,6 +55,24 @@ def status(session: Session) -> StatusResult:
             business_time=session.business.now(),
             delivery_missing=[one.sentence for one in late],
         )
+
+
+def _row(
+    cur: Cursor, name: str, connector: str, state: str, message: str, last_read: datetime | None
+) -> ConnectionStatus:
+    """One connection with what the store holds of it, whether it can be used or not."""
+    counted = lanes.count_states(cur, name)
+    return ConnectionStatus(
+        name=name,
+        connector=connector,
+        state=state,
+        message=message,
+        lanes=counted,
+        in_doubt=counted.get(lanes.IN_DOUBT, 0),
+        parked=parking.count(cur, name),
+        last_read=last_read,
+        last_pushed=lanes.last_acknowledged(cur, name),
+    )
 
 
 def parked_group(row: Row) -> ParkedGroup:

@@ -141,6 +141,12 @@ def last_of(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
     return {row[1]: Attempt(*row) for row in cur.fetchall()}
 
 
+def evidence_of(cur: Cursor, attempt_ids: Sequence[int]) -> dict[int, bytes]:
+    """What the vendor's answers left behind, of those attempts that have it."""
+    cur.execute("SELECT id, evidence FROM attempt WHERE id = ANY(%s) AND evidence IS NOT NULL", (list(attempt_ids),))
+    return dict(cur.fetchall())
+
+
 def doubtful_creates(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
     """The newest create of each lane of which nobody knows whether it was applied."""
     cur.execute(

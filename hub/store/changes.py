@@ -119,13 +119,27 @@ def add(
 def conclude(
     cur: Cursor, change_id: int, status: str, *, version: int | None = None, waits_for: str | None = None
 ) -> None:
-    """Say what became of a change: accepted, unchanged, rejected, held, ignored."""
+    """Say what became of a change: accepted, unchanged, rejected, held, ignored.
+
+    The version that it once became is remembered: it may be refused later, for what its order became.
+    """
     cur.execute(
-        "UPDATE change SET status = %s, version = %s, waits_for = %s WHERE id = %s",
+        "UPDATE change SET status = %s, version = coalesce(%s, version), waits_for = %s WHERE id = %s",
         (status, version, waits_for, change_id),
     )
     if version is None and status != "unchanged":  # an accepted one is told by its version
         note(cur, f"change:{change_id}", "change concluded", status=status, waits_for=waits_for)
+
+
+def reconsider(cur: Cursor, entity_ids: Sequence[str], for_entity: str) -> None:
+    """Let the newest change of each of these entities wait for news of another, as if it came after it."""
+    cur.execute(
+        "UPDATE change SET status = 'held', waits_for = %s WHERE id IN (SELECT DISTINCT ON (entity_id) id FROM change "
+        "WHERE entity_id = ANY(%s) ORDER BY entity_id, id DESC) AND status <> 'ignored' RETURNING id",
+        (for_entity, list(entity_ids)),
+    )
+    for (change_id,) in sorted(cur.fetchall()):
+        note(cur, f"change:{change_id}", "change reconsidered", status="held", waits_for=for_entity)
 
 
 def _stored(rows: Iterable[tuple[object, ...]]) -> list[StoredChange]:

@@ -93,6 +93,14 @@ def read_now(cur: Cursor, connection: str, now: datetime) -> None:
     )
 
 
+def answers_again(cur: Cursor, connection: str, states: Sequence[str], now: datetime) -> None:
+    """A connection that stood in one of these states was used with success."""
+    cur.execute(
+        "UPDATE connection_state SET state = 'ok', message = '', changed_at = %s WHERE connection = %s AND state = ANY(%s)",
+        (now, connection, list(states)),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Who paused a connection, when (machine time) and why."""

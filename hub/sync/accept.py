@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from hub.session import Channel, Session
-from hub.store import attempts, entities, journal
+from hub.store import attempts, changes, entities, journal
 from hub.store.database import Cursor
 from hub.store.entities import StoredEntity
 from hub.store.journal import Entry
@@ -299,6 +299,10 @@ def _accept_order(
     )
     if version is None:
         return Verdict("unchanged", order.id)
+    if known is not None and Order.from_bytes(known.canonical).currency != order.currency:
+        # Prices in another currency than their order's would be billed as if they were in it.
+        lines = [line.id for line in entities.lines_of(cur, [order.id]) if line.status != "cancelled"]
+        changes.reconsider(cur, lines, order.id)
     entities.set_parties(cur, order.id, sorted({(party.role, party.party_id) for party in order.parties}))
     return Verdict("accepted", order.id, version, order_id=order.id)
 
@@ -374,7 +378,8 @@ def _accept_line(
         return Verdict("held", line.id, waits_for=line.order_id, order_id=line.order_id)
     problems = check_line_against_order(Order.from_bytes(order.canonical), line)
     if problems:
-        raise Problems(problems)
+        # When the order gets another currency, the line gets another try.
+        return Verdict("rejected", line.id, problems=problems, waits_for=line.order_id, order_id=line.order_id)
     version = _put(
         session,
         cur,

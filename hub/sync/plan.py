@@ -48,7 +48,10 @@ def plan(session: Session, name: str | None = None) -> PlanResult:
 
 
 def plan_hash(items: Sequence[PlanItem]) -> str:
-    """What apply may be bound to: the same as long as neither side moved."""
+    """What apply may be bound to: the same as long as what is wanted, what was acknowledged and what is wrong stay the same.
+
+    The vendor is not asked: what somebody edited there is found before the update that would overwrite it, not here.
+    """
     return hashlib.blake2b(encode([item.as_dict() for item in items]), digest_size=16).hexdigest()
 
 

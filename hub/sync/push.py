@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from connectors.base import CreateProtocol, Operation, Outcome, PushesRecords, PushItem, PushResult
+from connectors.base import CreateProtocol, JobCapability, Operation, Outcome, PushesRecords, PushItem, PushResult
 from connectors.errors import (
     AuthFailed,
     Misconfigured,
@@ -24,14 +24,14 @@ from hub.results import PushSummary
 from hub.session import Channel, Session
 from hub.store import breakers, lanes, parking, recoveries
 from hub.store.lanes import Lane
-from hub.sync import breaker, guard, native_keys, projection
+from hub.sync import breaker, guard, jobs, native_keys, projection
 from hub.sync.conflicts import before_update
 from hub.sync.outcomes import conclude, park, write_attempts
 from hub.sync.ownership import only_ours
 from hub.sync.prepare import MODELS, STATUS_KINDS, Prepared, prepare
 from hub.sync.repeat import as_first_sent
 from hub.sync.targets import STAGES
-from hub.sync.vendor import close_bucket, stop, take_tokens
+from hub.sync.vendor import answered, close_bucket, stop, take_tokens
 
 CREATED_KINDS = frozenset({"party", "order", "line", lanes.DOCUMENT})
 """The kinds whose records the hub creates itself."""
@@ -169,6 +169,8 @@ def _push_kind(
     size = _batch_size(channel, kind)
     if size == 0:
         return
+    job = jobs.of_kind(channel, kind, operation_of(kind, updates))
+    claimable = size * 2 if job is None else job.batch
     buffer: list[Prepared] = []
     try:
         while session.machine.now() < deadline:  # type: ignore[operator]
@@ -176,7 +178,7 @@ def _push_kind(
                 tally.outcomes["held"] += held
             now = session.machine.now()
             with session.database.transaction() as cur:
-                claimed = lanes.claim(cur, channel.name, kind, size * 2, now, now + session.lease, updates=updates)
+                claimed = lanes.claim(cur, channel.name, kind, claimable, now, now + session.lease, updates=updates)
             if not claimed:
                 break
             calls = tally.calls
@@ -185,12 +187,12 @@ def _push_kind(
             if asked:
                 tally.outcomes["held"] += asked
             while len(buffer) >= size:
-                batch, buffer = _next_batch(channel, buffer, size)
+                batch, buffer = _next_batch(channel, buffer, size, job)
                 _send(session, channel, connector, batch, tally)
-            if len(claimed) < size * 2 and tally.calls == calls and session.machine.now() < now + session.lease:
+            if len(claimed) < claimable and tally.calls == calls and session.machine.now() < now + session.lease:
                 break  # that was all; no call has made more of it due, and no lease ran out meanwhile
         while buffer and session.machine.now() < deadline:  # type: ignore[operator]
-            batch, buffer = _next_batch(channel, buffer, size)
+            batch, buffer = _next_batch(channel, buffer, size, job)
             _send(session, channel, connector, batch, tally)
     finally:
         if buffer:
@@ -211,15 +213,21 @@ def _give_back(session: Session, claimed: Sequence[Lane]) -> None:
                 raise
 
 
-def _next_batch(channel: Channel, buffer: list[Prepared], size: int) -> tuple[list[Prepared], list[Prepared]]:
-    """The next records that may share one call: one record and verb, at most `size`; one that must go alone goes alone."""
+def _next_batch(
+    channel: Channel, buffer: list[Prepared], size: int, job: JobCapability | None
+) -> tuple[list[Prepared], list[Prepared]]:
+    """The next records that may share one call or job: one record and verb, at most `size` or what a job takes.
+
+    One that must go alone goes alone.
+    """
     first = buffer[0]
     if first.lane.alone:
         return buffer[:1], buffer[1:]
     if first.lane.kind == lanes.DOCUMENT:
         size = _together(channel, first.record)
     wanted = (first.record, first.action)
-    batch = [item for item in buffer if (item.record, item.action) == wanted and not item.lane.alone][:size]
+    alike = [item for item in buffer if (item.record, item.action) == wanted and not item.lane.alone]
+    batch = alike[: jobs.fitting(job, alike) or size]
     chosen = {item.lane.id for item in batch}
     return batch, [item for item in buffer if item.lane.id not in chosen]
 
@@ -295,7 +303,7 @@ def _send(
     broken: ConnectionBroken | None = None
     try:
         with breaker.counting(session, channel, first.operation):
-            results = list(connector.push(first.record, first.operation, items))
+            results = list(jobs.send(session, channel, connector, batch, items))
         if [result.key for result in results] != [item.key for item in items]:
             results = _all(
                 items,
@@ -321,6 +329,8 @@ def _send(
         log.stumbled(channel.name, first.record, error)
         results = _all(items, Outcome.IN_DOUBT, "CONNECTOR-DEFECT", f"{type(error).__name__} in the connector")
     tally.outcomes.update(_write_down(session, channel, batch, attempt_ids, results))
+    if any(result.outcome not in {Outcome.RETRY, Outcome.IN_DOUBT} for result in results):
+        answered(session, channel)
     if broken is not None:
         raise broken
     if postponed is not None:

@@ -15,6 +15,7 @@ from hub.store import attempts, lane_moves, lanes
 from hub.store.attempts import Attempt
 from hub.store.database import Cursor
 from hub.store.lanes import Lane
+from hub.sync import jobs
 from hub.sync.doubtful_updates import Doubtful, settle_by_look, worth_a_look
 from hub.sync.native_keys import may_resend
 from hub.sync.outcomes import park, reference_kind, retry_wait, settle_window, tell
@@ -86,6 +87,7 @@ def _settle_batch(
 ) -> None:
     probe: list[Doubtful] = []
     updates: list[Doubtful] = []
+    running = jobs.still_running(session, channel, last.values())
     with session.database.transaction() as cur:
         first = attempts.first_invoked(cur, [lane.id for lane in claimed])
         open_creates = attempts.doubtful_creates(cur, [lane.id for lane in claimed])
@@ -97,6 +99,10 @@ def _settle_batch(
                 # The worker died before it wrote an attempt, or after the outcome was recorded: nothing is in doubt.
                 lanes.release(cur, [lane], None)
                 tally["resent"] += 1
+                continue
+            if attempt.id in running:
+                lanes.doubt(cur, lane, session.machine.now() + jobs.ASK_AGAIN)
+                tally["waiting"] += 1
                 continue
             capability = channel.capabilities.records.get(attempt.record)
             if attempt.outcome is None:

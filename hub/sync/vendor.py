@@ -32,6 +32,8 @@ T = TypeVar("T")
 LONGEST_WAIT = 5.0
 """Seconds a worker waits for a token before it gives the work back; longer waits belong into the store."""
 
+_UNREACHABLE = "unreachable"
+
 ANY_REQUEST = Rate("any request", limit=1e6, per=1.0, burst=1_000_000)
 """The general rate of a connector that declares none: nobody takes of it, but a vendor's stop has a bucket to close."""
 
@@ -160,7 +162,20 @@ def close_bucket(session: Session, channel: Channel, error: QuotaExhausted) -> N
             limits.close(cur, channel.credential, rate.name, error.after, session.machine.now())
 
 
+def answered(session: Session, channel: Channel) -> None:
+    """A call went well: whoever noted that the vendor cannot be reached or refuses the log-in is no longer right.
+
+    Other states (a right, a field, a setting) are about some calls only and stay until a check or a whole reading.
+    """
+    if channel.answers:
+        return
+    with session.database.transaction() as cur:
+        journal.answers_again(cur, channel.name, (_UNREACHABLE, AuthFailed.__name__), session.machine.now())
+    channel.answers = True
+
+
 def _note(session: Session, channel: Channel, state: str, message: str) -> None:
+    channel.answers = False
     with session.database.transaction() as cur:
         journal.set_connection(cur, channel.name, state, message, None, session.machine.now())
 
@@ -187,6 +202,7 @@ def reading(session: Session, channel: Channel, operation: str = "read") -> Iter
     try:
         with breaker.counting(session, channel, operation):
             yield
+        answered(session, channel)
     except QuotaExhausted as error:
         close_bucket(session, channel, error)
         raise VendorUnavailable(
@@ -201,7 +217,7 @@ def reading(session: Session, channel: Channel, operation: str = "read") -> Iter
             f"{channel.connector.title} did not answer usefully ({error.code}: {error.message}). Nothing was lost; "
             f"reading goes on in {after:.0f} s. Nobody needs to act unless this lasts."
         )
-        _note(session, channel, "unreachable", sentence)
+        _note(session, channel, _UNREACHABLE, sentence)
         raise VendorUnavailable(channel.name, sentence, after) from error
     except (AuthFailed, PermissionMissing, SchemaDrift, Misconfigured) as error:
         raise stop(session, channel, error) from error

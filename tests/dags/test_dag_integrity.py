@@ -146,7 +146,7 @@ def test_parsing_loads_no_vendor_sdk_and_no_database_driver(configuration_file: 
     seen = parse_in_a_fresh_process(configuration_file)
     assert seen["errors"] == {}
     assert set(seen["dags"]) >= EXPECTED
-    heavy = {"simple_salesforce", "googleads", "zeep", "lxml", "pandas"}
+    heavy = {"simple_salesforce", "googleads", "zeep", "lxml", "pandas", "psycopg", "psycopg_binary", "psycopg_c"}
     assert heavy & set(seen["modules"]) == set()
 
 

@@ -39,16 +39,33 @@ def test_a_bad_line_is_parked_and_sent_once_it_is_mended(town: Town, fault: str)
 
 
 @pytest.mark.parametrize(
-    "name", ["zero\u200bwidth", "four bytes \U0001f680", "x" * 130], ids=["zero-width", "four-byte", "over-long"]
+    ("name", "reason", "path", "words"),
+    [
+        ("zero\u200bwidth", "validation", "Account.Name", "holds the invisible character U+200B"),
+        ("four bytes \U0001f680", "validation", "Account.Name", "holds U+1F680, a character of four bytes"),
+        ("x" * 130, "length", "name", "(for Company.name) is 'xxx"),
+    ],
+    ids=["zero-width", "four-byte", "over-long"],
 )
-def test_a_name_the_ad_server_cannot_show_is_parked_until_it_is_mended(town: Town, name: str) -> None:
+def test_a_name_the_ad_server_cannot_show_is_parked_until_it_is_mended(
+    town: Town, name: str, reason: str, path: str, words: str
+) -> None:
     account = town.account(name)
     order = town.opportunity(account, name="Plain")
     line = town.line(order)
     other = town.line(town.opportunity(town.account("Other"), name="Other"))
     town.travel()
     assert set(town.lines()) == {town.line_id(other)}
-    assert town.parked()
+    ((shown_reason, shown_path, sentence),) = [item for item in town.parked() if item[0] != "reference_missing"]
+    assert (shown_reason, shown_path) == (reason, path)
+    assert words in sentence
+    assert sentence.count(". ") >= 1
+    assert "The order's owner in the CRM: " in sentence
+    # What only waits for the account says so, and nothing else is parked.
+    assert {item[1] for item in town.parked() if item[0] == "reference_missing"} <= {
+        "Opportunity",
+        "OpportunityLineItem",
+    }
     town.change("Account", account, Name="Acme")
     town.travel()
     assert set(town.lines()) == {town.line_id(line), town.line_id(other)}
@@ -102,7 +119,11 @@ def test_an_order_of_a_merged_account_follows_the_survivor(town: Town) -> None:
     town.travel()
     town.crm_people.post("merge", {"master": master, "loser": loser})
     town.travel()
-    assert town.parked() == [] or all(reason == "vendor_state" for reason, _, _ in town.parked())
+    assert town.parked() == []
+    (sent,) = town.ad_people.objects("Order")
+    names = {company["id"]: company["name"] for company in town.ad_people.objects("Company")}
+    assert names[sent["advertiserId"]] == "Acme"
+    assert town.shown("Opportunity", order, "Hub_Status__c") != "Needs attention"
     assert town.hub.trace(order).version == 2
 
 

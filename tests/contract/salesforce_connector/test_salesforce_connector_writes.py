@@ -182,7 +182,7 @@ def test_the_same_create_twice_is_one_record(org: Org, connect: Connect) -> None
 
 def test_many_records_go_as_a_bulk_job_with_a_result_each(org: Org, connect: Connect) -> None:
     deals = [org.deal(f"D{n}") for n in range(205)]
-    connector = connect(bulk_threshold=200)
+    connector = connect()
     batch = [update(d, Hub_Status__c=f"S{n}", NextStep=None) for n, d in enumerate(deals)]
     batch[7] = update(deals[7], Hub_Status__c="x" * 41)
     job = connector.start_bulk("Opportunity", Operation.UPDATE, batch)
@@ -205,14 +205,6 @@ def test_what_a_stopped_bulk_job_did_not_reach_is_sent_again(org: Org, connect: 
     written = {r["Id"] for r in org.state("Opportunity") if r["Hub_Status__c"] == "LIVE"}
     assert {i.vendor_id for i, r in zip(batch, results, strict=True) if r.outcome == "updated"} == written
     assert [r.code for r in results if r.outcome == "retry"] == ["BULK-UNPROCESSED"] * 50
-
-
-def test_a_push_above_the_threshold_is_a_bulk_job(org: Org, connect: Connect) -> None:
-    deals = [org.deal(f"D{n}") for n in range(201)]
-    results = connect(bulk_threshold=200).push("Opportunity", Operation.UPDATE, [update(d) for d in deals])
-    assert {r.outcome.value for r in results} <= {"updated", "in_doubt"}
-    assert org.calls()["POST jobs/ingest Opportunity"] == 1
-    assert PATCH not in org.calls()
 
 
 def ended(connector: SalesforceConnector, job: str) -> JobState:

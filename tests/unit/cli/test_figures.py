@@ -21,6 +21,7 @@ from cli.demo.figures import (
     live_lines,
     order_mark,
     spend_difference,
+    spend_of,
 )
 from cli.demo.order_book import BookLine
 
@@ -165,7 +166,19 @@ def line(spend: str, impressions: int) -> BookLine:
 def test_spend_differs_by_the_rounding_of_the_price_alone_and_per_currency() -> None:
     # 1 / 3,000,000,000 per thousand rounds to 0: nothing is billed where 1 was spent.
     lines = [("USD", line("1", 3_000_000_000)), ("USD", line("7107", 741_638)), ("JPY", line("10", 3))]
-    assert spend_difference(lines) == {"JPY": "0", "USD": "-1.00"}
+    assert spend_difference((*each, each[1].impressions) for each in lines) == {"JPY": "0", "USD": "-1.00"}
+
+
+def test_what_was_delivered_is_billed_and_not_what_the_file_says() -> None:
+    lines = [("USD", line("100", 10_000), 5_000), ("USD", line("100", 10_000), 0), ("EUR", line("3", 1_000), 1_000)]
+    assert spend_difference(lines) == {"EUR": "0.00", "USD": "-150.00"}
+
+
+def test_the_spend_of_parked_lines_is_told_by_itself_and_per_currency() -> None:
+    assert spend_of([("USD", line("1.5", 10)), ("USD", line("2", 10)), ("JPY", line("3", 1))]) == {
+        "JPY": "3",
+        "USD": "3.5",
+    }
 
 
 def test_the_lines_own_cause_speaks_before_its_orders_and_a_missing_reference_speaks_last() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -87,11 +88,15 @@ def test_a_small_book_travels_and_every_check_holds(make_stage: MakeStage) -> No
     outcome = play(stage)
     assert [check.name for check in outcome.checks if not check.held] == []
     assert outcome.lines == len(stage.book.lines) + 1
+    assert 0 < outcome.lines_live <= outcome.lines_usable < outcome.lines
     assert outcome.parked["malformed_row"] == 1
     assert outcome.parked["refused_by_crm"] == 1
     assert outcome.parked["validation"] >= 2
     assert outcome.delivered == outcome.mirrored > 0
     assert outcome.vendor_calls <= 1.05 * outcome.fewest_calls
+    # Every live line delivered what its row says: bill and spend differ by the roundings of price and bill alone.
+    assert all(abs(Decimal(each)) < Decimal("0.01") * outcome.lines_live for each in outcome.spend_difference.values())
+    assert sum(map(Decimal, outcome.spend_parked.values())) > 0
     assert stage.hub.trace(outcome.told_order or "").events
 
     # The same demo again, on vendors and a store that have seen it all: nothing is created, nothing changes.
@@ -120,6 +125,16 @@ def test_faults_change_the_calls_but_not_the_result(make_stage: MakeStage, monke
 GOOD = {"lines": 3, "lines_live": 2, "parked": {"validation": 1}, "delivered": 9, "delivered_in_file": 9, "mirrored": 9}
 
 
+NOTHING_LIVE = {
+    "lines_live": 0,
+    "lines_usable": 3,
+    "parked": {"validation": 3},
+    "delivered": 0,
+    "delivered_in_file": 0,
+    "mirrored": 0,
+}
+
+
 def failed(differences: tuple[str, ...] = (), **changes: object) -> list[str]:
     outcome = Outcome(**{**GOOD, **changes})  # type: ignore[arg-type]
     return [check.name for check in checks(outcome, differences) if not check.held]
@@ -133,6 +148,7 @@ def test_a_good_outcome_passes_every_check() -> None:
     ("changes", "name"),
     [
         ({"lines": 4}, "every line is live or parked"),
+        (NOTHING_LIVE, "usable lines are live"),
         ({"parked": {"unexplained": 1}}, "every parked line has a bad-input reason"),
         ({"parked": {"refused_by_ad_server": 1}}, "every parked line has a bad-input reason"),
         ({"parked": {"mapping": 1}}, "every parked line has a bad-input reason"),
@@ -145,6 +161,19 @@ def test_a_good_outcome_passes_every_check() -> None:
 )
 def test_a_planted_fault_fails_its_check(changes: dict[str, object], name: str) -> None:
     assert failed(**changes) == [name]
+
+
+def test_a_book_of_which_nothing_can_be_used_holds_with_nothing_live() -> None:
+    assert failed(**{**NOTHING_LIVE, "lines_usable": 0}) == []
+
+
+def test_a_line_is_usable_that_has_a_price_a_goal_and_time() -> None:
+    book = parse_order_book(generated_book(30), source="thirty orders")
+    backwards = [line for line in book.lines if line.flight_end is not None and line.flight_end <= line.start]
+    priceless = [line for line in book.lines if line.cpm is None]
+    assert backwards
+    assert priceless
+    assert {line.ad_id for line in book.lines if not line.usable} == {line.ad_id for line in backwards + priceless}
 
 
 def test_an_order_that_differs_fails_although_the_sums_agree() -> None:

@@ -24,7 +24,6 @@ Connect = Callable[..., SalesforceConnector]
 JOBS = f"{DATA}/jobs/ingest"
 JOB = "750000000000001AAA"
 CSV_TYPE = "text/csv; charset=UTF-8"
-SMALL = {"bulk_threshold": 200}
 
 
 def items(count: int) -> list[PushItem]:
@@ -55,9 +54,7 @@ def successes(numbers: list[int]) -> str:
     )
 
 
-def test_above_the_threshold_one_job_is_sent_and_results_find_their_items(
-    org: responses.RequestsMock, connect: Connect
-) -> None:
+def test_one_job_is_sent_and_results_find_their_items(org: responses.RequestsMock, connect: Connect) -> None:
     failed = as_csv(
         ["sf__Id", "sf__Error", "Id"],
         [
@@ -72,7 +69,10 @@ def test_above_the_threshold_one_job_is_sent_and_results_find_their_items(
         failedResults=failed,
         unprocessedrecords=as_csv(["Id", "Name"], [[vendor_id(203), "n"]]),
     )
-    results = connect(**SMALL).push("Opportunity", Operation.UPDATE, items(205))
+    connector = connect()
+    assert connector.start_bulk("Opportunity", Operation.UPDATE, items(205)) == JOB
+    assert connector.bulk_state(JOB) is JobState.READY
+    results = connector.bulk_results("Opportunity", Operation.UPDATE, items(205), JOB)
     assert [r.key for r in results] == [f"k{n}" for n in range(205)]
     assert {r.outcome.value for r in results[:200]} == {"updated"}
     assert [(r.outcome.value, r.code) for r in results[200:]] == [
@@ -123,34 +123,52 @@ def test_an_upsert_job_is_matched_by_external_id(org: responses.RequestsMock, co
 
 
 @pytest.mark.parametrize("state", ["UploadComplete", "InProgress"])
-def test_a_job_that_still_runs_leaves_its_records_in_doubt_with_its_id(
-    org: responses.RequestsMock, connect: Connect, state: str
-) -> None:
+def test_a_job_at_work_is_running(org: responses.RequestsMock, connect: Connect, state: str) -> None:
     job(org, state=state)
-    connector = connect(**SMALL)
-    results = connector.push("Opportunity", Operation.UPDATE, items(201))
-    assert {(r.outcome.value, r.evidence["job"]) for r in results} == {("in_doubt", JOB)}
-    assert connector.bulk_state(JOB) is JobState.RUNNING
+    assert connect().bulk_state(JOB) is JobState.RUNNING
 
 
 @pytest.mark.parametrize(
     "reply",
     [{"body": requests.exceptions.ReadTimeout("slow")}, {"status": 503, "body": "<html>"}, {"json": {"state": "?"}}],
 )
-def test_after_closing_no_error_says_not_applied(
+def test_a_state_nobody_can_read_is_asked_again(
     org: responses.RequestsMock, connect: Connect, reply: dict[str, Any]
 ) -> None:
     job(org)
     org.replace("GET", f"{JOBS}/{JOB}", **reply)
-    results = connect(**SMALL).push("Opportunity", Operation.UPDATE, items(201))
-    assert {r.outcome.value for r in results} == {"in_doubt"}
+    with pytest.raises(RetryLater):
+        connect().bulk_state(JOB)
+
+
+def test_a_job_that_is_forgotten_is_over(org: responses.RequestsMock, connect: Connect) -> None:
+    org.get(f"{JOBS}/{JOB}", status=404, json=refusal("NOT_FOUND"))
+    assert connect().bulk_state(JOB) is JobState.FAILED
+
+
+def test_without_a_record_that_can_be_sent_there_is_no_job(org: responses.RequestsMock, connect: Connect) -> None:
+    batch = [PushItem("a", {"Name": "x"}, vendor_id="none"), PushItem("b", {"Name": "#N/A"}, vendor_id=vendor_id(2))]
+    started = connect().start_bulk("Opportunity", Operation.UPDATE, batch)
+    results = connect().bulk_results("Opportunity", Operation.UPDATE, batch, started)
+    assert (started, [r.code for r in results], len(org.calls)) == ("", ["UNWRITABLE", "BULK-NA"], 0)
+
+
+@pytest.mark.parametrize(("above", "most", "jobs"), [(2000, 10_000, True), (10_000, 10_000, False)])
+def test_jobs_are_declared_where_one_can_hold_more_than_the_threshold(
+    connect: Connect, above: int, most: int, jobs: bool
+) -> None:
+    records = connect(bulk_threshold=above, bulk_batch=most).capabilities.records
+    assert {each.batch for each in records.values()} == {200}
+    assert {each.jobs and (each.jobs.above, each.jobs.batch) for each in records.values()} == {
+        (above, most) if jobs else None
+    }
 
 
 def test_before_closing_every_error_is_not_applied_and_closing_itself_is_in_doubt(
     org: responses.RequestsMock, connect: Connect
 ) -> None:
     slow = requests.exceptions.ReadTimeout("slow")
-    connector = connect(**SMALL)
+    connector = connect()
     for method, url, expected in (
         ("POST", JOBS, RetryLater),
         ("PUT", f"{JOBS}/{JOB}/batches", RetryLater),
@@ -159,7 +177,7 @@ def test_before_closing_every_error_is_not_applied_and_closing_itself_is_in_doub
         job(org)
         org.replace(method, url, body=slow)
         with pytest.raises(expected):
-            connector.push("Opportunity", Operation.UPDATE, items(201))
+            connector.start_bulk("Opportunity", Operation.UPDATE, items(201))
         org.remove("POST", JOBS)
         for each in ("PUT", "PATCH", "GET"):
             org.remove(each, f"{JOBS}/{JOB}/batches" if each == "PUT" else f"{JOBS}/{JOB}")
@@ -170,7 +188,7 @@ def test_a_job_refused_for_a_right_is_raised(org: responses.RequestsMock, connec
 
     org.post(JOBS, status=403, json=refusal("API_DISABLED_FOR_ORG"))
     with pytest.raises(PermissionMissing):
-        connect(**SMALL).push("Opportunity", Operation.UPDATE, items(201))
+        connect().start_bulk("Opportunity", Operation.UPDATE, items(201))
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,52 @@ def test_a_bad_line_is_parked_with_its_field_and_the_rest_goes_on(
     assert parked(world) == []
 
 
+def _live_in_dollars_and_the_order_in_euro(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="EUR")
+    world.travel()
+    items = world.hub.parked()
+    assert {(item.kind, item.reason, item.code, item.path) for item in items} == {
+        ("line", "validation", "CURRENCY-MISMATCH", "price.currency"),
+        ("line", "validation", "CURRENCY-MISMATCH", "budget.currency"),
+    }
+    assert len({item.entity_id for item in items}) == 2
+    assert all("is in USD and its order is in EUR" in item.sentence for item in items)
+
+
+def test_lines_of_an_order_that_changes_its_currency_are_parked_until_the_order_is_mended(world: World) -> None:
+    _live_in_dollars_and_the_order_in_euro(world)
+    world.hub.replay()
+    assert len({item.entity_id for item in world.hub.parked()}) == 2
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="USD")
+    world.travel()
+    assert parked(world) == []
+    assert len(world.ads.live("LineItem")) == 2
+    assert world.hub.audit_mismatches() == []
+
+
+def test_lines_parked_by_their_orders_currency_go_on_when_they_follow_it(world: World) -> None:
+    _live_in_dollars_and_the_order_in_euro(world)
+    for number in range(2):
+        world.crm.put("OpportunityLineItem", f"00k006A{number:04}", CurrencyIsoCode="EUR")
+    world.travel()
+    assert parked(world) == []
+    assert {line["costPerUnit"]["currencyCode"] for line in world.ads.live("LineItem")} == {"EUR"}
+
+
+def test_a_line_in_another_currency_goes_on_when_its_order_follows_it(world: World) -> None:
+    world.book(lines=1)
+    world.crm.line("00kE", "006A", CurrencyIsoCode="EUR")
+    world.travel()
+    assert {code for _, code in parked(world)} == {"CURRENCY-MISMATCH"}
+    world.crm.put("OpportunityLineItem", "00k006A0000", CurrencyIsoCode="EUR")
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="EUR")
+    world.travel()
+    assert parked(world) == []
+    assert len(world.ads.live("LineItem")) == 2
+
+
 def test_a_price_of_zero_is_a_price(world: World) -> None:
     world.book(lines=0)
     world.crm.line("00k0", "006A", CPM__c=Decimal(0))

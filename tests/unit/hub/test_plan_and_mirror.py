@@ -42,6 +42,24 @@ def test_plan_lists_every_difference_and_every_problem_and_writes_nothing(world:
     assert world.hub.plan().plan_hash == plan.plan_hash
 
 
+def test_the_plans_hash_moves_with_what_the_hub_knows_and_not_with_what_somebody_edits_unseen(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=Decimal("13.75"))
+    world.hub.intake("sfdc")
+    first = world.hub.plan("gam-main").plan_hash
+    assert world.hub.plan("gam-main").plan_hash == first
+    (line,) = world.ads.live("LineItem")
+    line["costPerUnit"] = {**line["costPerUnit"], "microAmount": 1}
+    assert world.hub.plan("gam-main").plan_hash == first, "the vendor is not asked"
+    world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=Decimal("13.8"))
+    world.hub.intake("sfdc")
+    moved = world.hub.plan("gam-main").plan_hash
+    assert moved != first
+    world.hub.push("gam-main")
+    assert [item.code for item in world.hub.parked()] == ["FOREIGN-EDIT"], "what the hash does not see, the update does"
+
+
 def test_plan_after_apply_is_empty(world: World) -> None:
     world.book(lines=2)
     world.travel()
