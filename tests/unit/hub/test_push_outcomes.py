@@ -130,11 +130,22 @@ def test_a_connector_that_stumbles_over_an_answer_leaves_its_batch_in_doubt_and_
     assert [group.reason for group in world.hub.status().parked] == ["ambiguous"]
 
 
-def test_a_success_without_an_id_is_in_doubt(world: World) -> None:
+@pytest.mark.parametrize("outcome", [Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED])
+def test_a_create_that_succeeds_without_an_id_is_in_doubt(world: World, outcome: Outcome) -> None:
     world.book(lines=1)
-    world.ads.misbehave = [lambda r, o, items: [PushResult(item.key, Outcome.CREATED) for item in items]]
+
+    def nameless(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        for item in items:
+            world.ads.apply(record, operation, item)
+        return [PushResult(item.key, outcome) for item in items]
+
+    world.ads.misbehave = [lambda *_: None, lambda *_: None, nameless]
     world.hub.intake("sfdc")
     assert world.hub.push("gam-main").in_doubt == 1
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=2000000)
+    world.travel()
+    (line,) = world.ads.live("LineItem")
+    assert line["primaryGoal"]["units"] == 2000000
 
 
 def test_a_refused_line_is_parked_and_the_others_go_on(world: World) -> None:
