@@ -44,7 +44,7 @@ bench: $(VENV)/.installed
 simulate: $(VENV)/.installed
 	$(BIN)/python -m simulation $(ARGS)
 
-# Days of machine time: random schedules, every pair of faults, every broken engine, and vendors that break their timing.
+# Days of machine time: random schedules, every single fault and the pairs, every broken engine, vendors that break their timing.
 soak: $(VENV)/.installed
 	$(BIN)/python -m simulation --seeds 100000 --exhaustive --pairs --mutants --timing 2000 $(ARGS)
 

@@ -1,7 +1,7 @@
 """The verdict, from the vendors' true state: what is doubled, what is lost, which references lie, what is still under way.
 
-What should be at the ad server is told by what the CRM holds, not by what the hub believes; only what the hub shows as
-parked, with a reason, is excused.
+What should be at the ad server is told by what the CRM holds, not by what the hub believes. Excused is only what the hub
+shows as parked because of bad input; anything else that stays parked at rest, after a replay, is a loss with a notice.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from chaos.ground import Ground
 from cli.demo.engine import AD_SERVER, SOURCE
 from cli.demo.figures import AdServerImage, by_id, duplicates, order_mark
 from hub import Hub
+from hub.results import ParkedItem
 from oms_schema.ids import EntityKind, canonical_id
+from oms_schema.problems import Reason
 
 Native = Mapping[str, Any]
+BAD_INPUT = frozenset({Reason.VALIDATION, Reason.PICKLIST, Reason.LENGTH, Reason.MAPPING, Reason.REFERENCE_MISSING})
+"""Why a record may stay parked: no replay can send what its source wrote wrongly."""
 ORDER_TOKEN = 12
 """Characters of an order's id that stand in its name."""
 
@@ -32,6 +36,7 @@ class Verdict:
     references: list[str] = field(default_factory=list)
     under_way: list[str] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
     parked: dict[str, int] = field(default_factory=dict)
     orders: int = 0
     lines: int = 0
@@ -39,12 +44,12 @@ class Verdict:
     @property
     def held(self) -> bool:
         """Whether everything is as promised."""
-        return not (self.duplicates or self.lost or self.references or self.under_way or self.history)
+        return not (self.duplicates or self.lost or self.stuck or self.references or self.under_way or self.history)
 
     def sentences(self) -> list[str]:
         """All that is wrong."""
         doubled = [f"{self.duplicates} vendor objects beyond one per canonical object"] if self.duplicates else []
-        return [*doubled, *self.lost, *self.references, *self.under_way, *self.history]
+        return [*doubled, *self.lost, *self.stuck, *self.references, *self.under_way, *self.history]
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,11 @@ def ask(ground: Ground) -> Verdict:
     ad_server = AdServerImage(*(by_id(ground.people.ad_server.objects(n)) for n in ("Company", "Order", "LineItem")))
     crm = Crm(*(_living(ground.people.crm.objects(n)) for n in ("Account", "Opportunity", "OpportunityLineItem")))
     hub = ground.hub
-    parked = parked_entities(hub)
+    items = hub.parked()
+    parked = excused_entities(items)
     verdict = Verdict(duplicates=duplicates(ad_server), orders=len(crm.orders), lines=len(crm.lines))
-    verdict.parked = dict(Counter(f"{item.reason} {item.code}" for item in hub.parked()))
+    verdict.parked = counted(items)
+    verdict.stuck += stuck(items)
     verdict.lost += lost_at_ad_server(crm, ad_server, parked)
     verdict.lost += lost_in_mirror(hub, crm, ad_server, parked)
     verdict.lost += not_in_step(hub)
@@ -73,9 +80,23 @@ def ask(ground: Ground) -> Verdict:
     return verdict
 
 
-def parked_entities(hub: Hub) -> frozenset[str]:
-    """Entities the hub shows as waiting for a person."""
-    return frozenset(item.entity_id for item in hub.parked())
+def excused_entities(items: Sequence[ParkedItem]) -> frozenset[str]:
+    """Entities that wait for a person because what their source says cannot be sent."""
+    return frozenset(item.entity_id for item in items if item.reason in BAD_INPUT)
+
+
+def counted(items: Sequence[ParkedItem]) -> dict[str, int]:
+    """Parked items by reason and code."""
+    return dict(Counter(f"{item.reason} {item.code}" for item in items))
+
+
+def stuck(items: Sequence[ParkedItem]) -> list[str]:
+    """What is parked for another reason than bad input: the faults are over, and a replay did not help."""
+    return [
+        f"stuck: {item.kind} {item.entity_id} at {item.connection} stays parked ({item.reason} {item.code}): {item.sentence}"
+        for item in items
+        if item.reason not in BAD_INPUT
+    ]
 
 
 def lost_at_ad_server(crm: Crm, ad_server: AdServerImage, parked: frozenset[str]) -> list[str]:

@@ -39,6 +39,8 @@ WARM_UP = 6.0
 DRAIN_PATIENCE = 420.0
 """Seconds the workers have to come to rest, more than the engine's longest wait between two tries; a broken one never does."""
 CALM = 1.5
+REPLAYS = 4
+"""Replays of all that is parked at the end; the hub lets five follow each other."""
 
 
 @dataclass
@@ -64,6 +66,9 @@ class Report:
     lines: int = 0
     edits: int = 0
     parked: dict[str, int] = field(default_factory=dict)
+    parked_before_replay: dict[str, int] = field(default_factory=dict)
+    replayed: int = 0
+    stuck: int = 0
     wrong_references: int = 0
     under_way: int = 0
     broken_history: int = 0
@@ -182,6 +187,7 @@ def _judge(ground: Ground, report: Report) -> None:
     engine = DirectEngine(ground.hub)
     engine.travel()
     engine.come_back()
+    _replay(ground, engine, report)
     report.second_run_writes = _second_run(ground, engine)
     verdict = oracle.ask(ground)
     rows = ground.hub.session.database.rows
@@ -192,10 +198,28 @@ def _judge(ground: Ground, report: Report) -> None:
     report.replies_dropped = None if ground.proxy is None else ground.proxy.dropped
     report.duplicates, report.lost = verdict.duplicates, len(verdict.lost)
     report.wrong_references, report.under_way = len(verdict.references), len(verdict.under_way)
-    report.broken_history = len(verdict.history)
+    report.broken_history, report.stuck = len(verdict.history), len(verdict.stuck)
     report.orders, report.lines, report.parked = verdict.orders, verdict.lines, verdict.parked
     report.sentences = verdict.sentences()
     report.held = verdict.held and report.second_run_writes == 0
+
+
+def _replay(ground: Ground, engine: DirectEngine, report: Report) -> None:
+    """Put everything parked back, as a person would once the faults are over; what stays is no fault's doing, or stuck.
+
+    As often as something is freed: what waited for a record that was parked may have its own turn only then.
+    """
+    parked = ground.hub.parked()
+    report.parked_before_replay = oracle.counted(parked)
+    for _ in range(REPLAYS):
+        if not parked:
+            return
+        report.replayed += ground.hub.replay(by="the kill run", note="the faults are over")
+        engine.travel()
+        engine.come_back()
+        before, parked = parked, ground.hub.parked()
+        if len(parked) >= len(before):
+            return
 
 
 def _second_run(ground: Ground, engine: DirectEngine) -> int:

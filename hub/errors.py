@@ -4,6 +4,7 @@ HubError
 ├── ConfigurationError   the configuration file as a whole cannot be used
 ├── ConnectionBroken     one connection cannot be used; the others can
 │   └── ConnectionPaused  because a person paused it
+├── ConnectorStumbled    the connector has a defect, or met an answer that nobody expected; logged with its place
 ├── VendorUnavailable    the vendor does not answer or says wait; the work stays due and nothing is lost
 ├── StoreUnavailable     the database cannot be reached or is not migrated
 │   └── StoreContended    two workers wanted the same rows in opposite order, and the other one went first
@@ -35,6 +36,14 @@ class ConnectionBroken(HubError):  # noqa: N818
 
 class ConnectionPaused(ConnectionBroken):
     """A person paused this connection; its work waits until somebody resumes it."""
+
+
+class ConnectorStumbled(HubError):  # noqa: N818
+    """A connector raised what it never should; `connection` is whose it is."""
+
+    def __init__(self, connection: str, sentence: str) -> None:
+        self.connection = connection
+        super().__init__(sentence)
 
 
 class VendorUnavailable(HubError):  # noqa: N818

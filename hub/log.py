@@ -37,6 +37,11 @@ def stopped(connection: str, code: str, sentence: str) -> None:
     _log.error("connection stopped", connection=connection, code=code, sentence=sentence)
 
 
+def misfit(connection: str, record: str, answers: int, asked: int) -> None:
+    """Log that a look-up's answers do not fit what was asked."""
+    _log.error("look-up answers do not fit", connection=connection, record=record, answers=answers, asked=asked)
+
+
 def stumbled(connection: str, record: str, error: Exception) -> None:
     """Log that a connector raised what it never should, with the trace; its words may hold a payload and are left out."""
     places = [

@@ -1,7 +1,9 @@
 """`python -m simulation`: run seeds, replay one, walk the whole space of single faults, or set the mutants loose.
 
 The last line is one JSON object: seeds, schedules_per_s, simulated_days, duplicates, lost, violations, mutants,
-mutants_caught, median_seeds_to_catch. Exit status 1 when a promise was broken, a mutant survived or a run differed.
+mutants_caught, median_seeds_to_catch. After random seeds every mutant is run once more on the seed on record that caught it;
+`--mutants` searches all of them anew. Exit status 1 when a promise was broken, a mutant survived, a census missed a duplicate
+or a schedule with broken timing ended early; 2 for arguments that mean nothing.
 """
 
 from __future__ import annotations
@@ -17,32 +19,55 @@ from contextlib import ExitStack
 
 from simulation import campaign
 from simulation.campaign import Figures
-from simulation.catching import Catch, catch_all, named
+from simulation.catching import Catch, catch_all, catch_all_again, named, record
 from simulation.document_mutants import ALL_MUTANTS
 from simulation.schedule import Report, generate, run, schedule_from
 from simulation.shrinking import shrink
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more; nothing would be run")
+    return number
+
+
+def _mutant(name: str) -> str:
+    try:
+        return named(name).name
+    except KeyError:
+        known = ", ".join(sorted(mutant.name for mutant in ALL_MUTANTS))
+        raise argparse.ArgumentTypeError(f"there is no broken engine {name!r}; there are: {known}") from None
+
+
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m simulation", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=None, help="how many schedules (2000; 0 with other suites)")
+    parser.add_argument("--seeds", type=_positive, default=None, help="how many schedules (2000; 0 with other suites)")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
-    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
+    parser.add_argument("--jobs", type=_positive, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
     parser.add_argument("--backwards", action="store_true", help="the seeds from the last to the first")
     parser.add_argument("--hashes", action="store_true", help="tell the hash of each seed's event log in the last line")
     parser.add_argument("--json", action="store_true", help="nothing but the last line")
     parser.add_argument("--mutants", action="store_true", help="set every broken engine loose until it is caught")
     parser.add_argument(
-        "--mutant", action="append", default=[], help="only this one; may be repeated; with --replay: under it"
+        "--mutant",
+        action="append",
+        default=[],
+        type=_mutant,
+        help="only this one; may be repeated; with --replay: under it",
     )
-    parser.add_argument("--most", type=int, default=500, help="seeds that a mutant may survive")
+    parser.add_argument("--record", action="store_true", help="with --mutants: keep the seeds that caught them")
+    parser.add_argument("--engine-only", action="store_true", help="after random seeds no broken engines: they count 0")
+    parser.add_argument("--most", type=_positive, default=500, help="seeds that a mutant may survive")
     parser.add_argument("--exhaustive", action="store_true", help="every single fault at every point of a short story")
     parser.add_argument(
-        "--pairs", action="store_true", help="with --exhaustive: every fault with every fate of the next call"
+        "--pairs",
+        action="store_true",
+        help="with --exhaustive: the single faults, then each with every fate of the first call of the next settling and push",
     )
-    parser.add_argument("--every", type=int, default=1, help="with --exhaustive: only each n-th of them")
+    parser.add_argument("--every", type=_positive, default=1, help="with --exhaustive: only each n-th of them")
     parser.add_argument(
-        "--timing", type=int, default=0, metavar="N", help="N schedules whose vendors break their timing"
+        "--timing", type=_positive, default=0, metavar="N", help="N schedules whose vendors break their timing"
     )
     parser.add_argument(
         "--replay", metavar="SEED", help="run one seed, or one schedule from a file of JSON, with its log"
@@ -85,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number, violations in walked.failures.items():
             say(f"the {number}th of them: {violations[0]}")
         answer["exhaustive"] = walked.as_dict()
-        answer["violations"] += answer["exhaustive"]["violations"]
+        for name in ("duplicates", "lost", "violations"):
+            answer[name] += answer["exhaustive"][name]
         failed = failed or bool(walked.failures)
     if asked.hashes:
         answer["hashes"] = dict(sorted(figures.hashes.items()))
@@ -95,9 +121,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for catch in catch_all(chosen, asked.start, asked.most, asked.jobs):
             caught.append(catch)
             say(str(catch))
+        if asked.record:
+            record(caught)
+    elif seeds and not asked.engine_only:
+        for catch in catch_all_again(ALL_MUTANTS, asked.most, asked.jobs):
+            caught.append(catch)
+            if catch.invariant is None:
+                say(str(catch))
     if asked.timing:
         answer["timing"] = campaign.run_timing(asked.start, asked.timing, asked.jobs)
-        failed = failed or bool(answer["timing"]["undetected"])
+        for number, sentence in answer["timing"]["ended_early"].items():
+            say(f"timing: schedule {number} ended early: {sentence}")
+        failed = failed or bool(answer["timing"]["undetected"] or answer["timing"]["ended_early"])
     found = [catch.seeds for catch in caught if catch.invariant is not None]
     answer["mutants"] = len(caught)
     answer["mutants_caught"] = len(found)

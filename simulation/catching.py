@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from simulation import campaign
 from simulation.arena import Arena
 from simulation.document_mutants import ALL_MUTANTS
 from simulation.mutants import Mutant
 from simulation.schedule import generate, run
+
+RECORD = Path(__file__).with_name("catching_seeds.json")
+"""By mutant, the first seed from 0 on that caught it when all of them were last set loose (`--mutants --record`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,40 @@ def named(name: str) -> Mutant:
     return {mutant.name: mutant for mutant in ALL_MUTANTS}[name]
 
 
+def recorded() -> Mapping[str, int]:
+    """The seeds of `RECORD`."""
+    found: dict[str, int] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return found
+
+
+def record(catches: Sequence[Catch]) -> None:
+    """Write down which seed caught each of these; others keep theirs."""
+    known = {**recorded(), **{catch.mutant: catch.seed for catch in catches if catch.invariant is not None}}
+    names = {mutant.name for mutant in ALL_MUTANTS}
+    told = {name: seed for name, seed in sorted(known.items()) if name in names}
+    RECORD.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def catch_again(arena: Arena, mutant: Mutant, seed: int | None, most: int) -> Catch:
+    """Run the seed that caught a mutant before; where it does so no more, search from seed 0 on.
+
+    `seeds` is how many the search from 0 took, this one included.
+    """
+    again = None if seed is None else catch(arena, mutant, seed, 1)
+    if again is None or again.invariant is None:
+        return catch(arena, mutant, 0, most)
+    return replace(again, seeds=again.seed + 1)
+
+
 def _job(work: tuple[str, int, int]) -> Catch:
     name, start, most = work
     found: Catch = campaign.in_arena(lambda arena, _: catch(arena, named(name), start, most), None)
+    return found
+
+
+def _again_job(work: tuple[str, int | None, int]) -> Catch:
+    name, seed, most = work
+    found: Catch = campaign.in_arena(lambda arena, _: catch_again(arena, named(name), seed, most), None)
     return found
 
 
@@ -67,3 +103,10 @@ def catch_all(mutants: Sequence[Mutant], start: int, most: int, jobs: int) -> It
     """Every mutant's fate, as it becomes known."""
     with campaign.server() as postgres, campaign.processes(postgres, jobs) as pool:
         yield from pool.imap_unordered(_job, [(mutant.name, start, most) for mutant in mutants])
+
+
+def catch_all_again(mutants: Sequence[Mutant], most: int, jobs: int) -> Iterator[Catch]:
+    """Every mutant caught by the seed on record, as it becomes known; in processes of their own."""
+    known = recorded()
+    with campaign.server() as postgres, campaign.processes(postgres, jobs) as pool:
+        yield from pool.imap_unordered(_again_job, [(mutant.name, known.get(mutant.name), most) for mutant in mutants])

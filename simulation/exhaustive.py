@@ -1,8 +1,9 @@
 """Every single fault at every point of a short story, and nothing else: the part of the space that can be walked whole.
 
 The story books a deal, changes it, adds and deletes a line, renames the account, delivers and restates. For each of its
-verbs: every way to stop a worker at every point it reaches, and every fate of every vendor call it makes. With `pairs`,
-each of these together with each fate of the next writing verb's first call.
+verbs: every way to stop a worker at every point it reaches, and every fate of every vendor call it makes. `pairs` are each
+of these together with each fate of the first vendor call of the next settling, and of the next push, at the ad server. Two
+faults further apart, two in one verb, and a second stop of a worker are left to the random schedules.
 """
 
 from __future__ import annotations
@@ -96,13 +97,14 @@ def _with(number: int, terms: Terms, step: Step) -> Schedule:
 
 
 def pairs(arena: Arena, terms: Terms) -> Iterator[Schedule]:
-    """Each single fault, and each fate of the first vendor call of the next push."""
+    """Each single fault with each fate of the first vendor call of the next settling, and of the next push."""
     for schedule in schedules(arena, terms):
-        later = [at for at, step in enumerate(STORY) if at > schedule.seed and step.what in {"push_ads", "settle_ads"}]
-        for at, fate in ((at, fate) for at in later[:1] for fate in Fate):
-            steps = list(schedule.steps)
-            steps[at] = replace(steps[at], faults=(*steps[at].faults, CallFault(0, fate, 1)))
-            yield replace(schedule, steps=tuple(steps))
+        for verb in ("settle_ads", "push_ads"):
+            later = [at for at, step in enumerate(STORY) if at > schedule.seed and step.what == verb]
+            for at, fate in ((at, fate) for at in later[:1] for fate in Fate):
+                steps = list(schedule.steps)
+                steps[at] = replace(steps[at], faults=(*steps[at].faults, CallFault(0, fate, 1)))
+                yield replace(schedule, steps=tuple(steps))
 
 
 def run_each(arena: Arena, chosen: Sequence[Schedule]) -> list[tuple[Schedule, Report]]:

@@ -297,16 +297,22 @@ def _key_without_version() -> Patches:
 
 
 # ---------------------------------------------------------------- retries and parking
-def _retry_at_once() -> Patches:
-    """`not_before` is ignored: what the vendor wants later is sent at once, the doubtful too."""
+def _replay_closes() -> Patches:
+    """A replay strikes out parked work whose record is in the ledger of sends: that proves which record, not what it holds."""
 
-    def make(doubt: Any) -> Any:
-        def now_then(cur: Any, lane: Any, not_before: Any) -> Any:
-            return doubt(cur, lane, not_before - timedelta(days=1))
+    def make(wake: Any) -> Any:
+        def closing(cur: Any, lane_ids: Any, now: Any, why: str) -> Any:
+            cur.execute(
+                "SELECT DISTINCT l.id FROM lane l JOIN attempt a ON a.lane_id = l.id WHERE l.id = ANY(%s) "
+                "AND l.state = 'parked' AND a.outcome IN ('created', 'updated')",
+                (list(lane_ids) if why.startswith("replayed") else [],),
+            )
+            sent = {row[0] for row in cur.fetchall()}
+            return sorted({*wake(cur, [lane_id for lane_id in lane_ids if lane_id not in sent], now, why), *sent})
 
-        return now_then
+        return closing
 
-    return [_wrap(lanes, "doubt", make), *_no_settle_window()]
+    return [_wrap(lanes, "wake", make)]
 
 
 def _parking_nothing() -> Patches:
@@ -373,17 +379,6 @@ def _cursor_beyond() -> Patches:
 def _cursor_before_records() -> Patches:
     """The cursor is saved before what it stands for is durable."""
 
-    def make(next_page: Any) -> Any:
-        def early(session: Any, channel: Any, pages: Any) -> Any:
-            page = next_page(session, channel, pages)
-            if page is not None and page.records:
-                stream = session.reading_stream
-                with session.database.transaction() as cur:
-                    changes.save_position(cur, channel.name, stream, page.cursor, session.machine.now())
-            return page
-
-        return early
-
     def remember(position: Any) -> Any:
         def told(cur: Any, connection: str, stream: str) -> Any:
             _STREAM[0] = stream
@@ -401,7 +396,7 @@ def _cursor_before_records() -> Patches:
 
         return early
 
-    return [_wrap(changes, "position", remember), _wrap(intake, "_next_page", early_saver), *_overlap_zero()]
+    return [_wrap(changes, "position", remember), _wrap(intake, "_next_page", early_saver)]
 
 
 _STREAM = [""]
@@ -642,7 +637,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("doubt overwrites", "an update in doubt is looked at before it is repeated", _doubt_overwrites),
     Mutant("renamed resend", "a repeated create keeps its unique value", _renamed_resend),
     Mutant("key without entity", "a key names one write", _key_without_version),
-    Mutant("retry at once", "not_before is kept", _retry_at_once),
+    Mutant("replay closes", "a replay sends anew what was sent before", _replay_closes),
     Mutant("parking nothing", "what can never pass is taken out of work", _parking_nothing),
     Mutant("parking in silence", "whatever is parked is told", _parking_in_silence),
     Mutant("refusal is success", "a refusal is never success", _refusal_is_success),

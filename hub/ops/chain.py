@@ -45,7 +45,8 @@ def verify(session: Session, anchor: Path | None = None) -> AuditResult:
     """Walk the whole chain in chunks and compare it with `anchor`, or with the configured file.
 
     Raises NotFound when the file that was named is not there, AnchorFailed for one that holds something else. Whoever cuts
-    the chain may remove the configured file, too: that is a fault, unless nothing was ever written.
+    the chain may remove the configured file, too: that is a fault, unless the store holds nothing at all. So is a chain
+    without events in a store that holds any work.
     Events that are appended meanwhile are not looked at: the walk ends at the head of its beginning.
     """
     configured = session.configuration.hub.audit_anchor if anchor is None else None
@@ -68,10 +69,18 @@ def verify(session: Session, anchor: Path | None = None) -> AuditResult:
                         "from there or before. Whoever keeps the anchor compares it with a backup.",
                     )
         _check_head(walk, head)
-    if vanished and walk.last is not None:
+        worked = walk.last is not None or audit.tells_of_something(cur)
+    if walk.last is None and head is None and worked:
+        walk.fault(
+            "empty",
+            0,
+            "The chain has no event, and the store holds work that cannot be there without one. Somebody emptied the chain. "
+            "Whoever runs the database compares it with a backup.",
+        )
+    if vanished and worked:
         walk.fault(
             "anchor",
-            walk.last.sequence,
+            0 if walk.last is None else walk.last.sequence,
             f"The configured anchor file {configured} is not there. The end of the chain was compared with nothing, so that a "
             "tail that was cut off cannot be seen. Whoever keeps the file restores it, or runs `orderhub audit anchor "
             f"{configured}` when there never was one.",

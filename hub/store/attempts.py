@@ -147,6 +147,19 @@ def evidence_of(cur: Cursor, attempt_ids: Sequence[int]) -> dict[int, bytes]:
     return dict(cur.fetchall())
 
 
+def last_taken(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, bytes]:
+    """The record that the vendor last said it took of each lane, whatever was in doubt since: of the object that stands
+    for the entity now, and of no verb."""
+    cur.execute(
+        "SELECT DISTINCT ON (a.lane_id) a.lane_id, a.payload FROM lane l JOIN reference r ON r.connection = l.connection "
+        "AND r.kind = l.kind AND r.entity_id = l.entity_id AND r.facet = l.facet AND r.superseded_at IS NULL "
+        "JOIN attempt a ON a.lane_id = l.id AND a.vendor_id = r.vendor_id WHERE l.id = ANY(%s) AND a.operation <> 'act' "
+        "AND a.outcome IN ('created', 'updated', 'unchanged') ORDER BY a.lane_id, a.id DESC",
+        (list(lane_ids),),
+    )
+    return {row[0]: bytes(row[1]) for row in cur.fetchall()}
+
+
 def doubtful_creates(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
     """The newest create of each lane of which nobody knows whether it was applied."""
     cur.execute(

@@ -176,6 +176,16 @@ def head(cur: Cursor) -> Head | None:
     return None if row is None else Head(int(row[0]), bytes(row[1]), row[2] or datetime.min.replace(tzinfo=UTC))
 
 
+def tells_of_something(cur: Cursor) -> bool:
+    """Whether the store holds anything that cannot be there without an event."""
+    cur.execute(
+        "SELECT EXISTS (SELECT 1 FROM entity) OR EXISTS (SELECT 1 FROM lane) OR EXISTS (SELECT 1 FROM attempt) "
+        "OR EXISTS (SELECT 1 FROM reference) OR EXISTS (SELECT 1 FROM parked)"
+    )
+    row = cur.fetchone()
+    return row is not None and bool(row[0])
+
+
 def chunk(cur: Cursor, after: int, limit: int = CHUNK) -> list[Link]:
     """Up to `limit` events behind a number, in order."""
     cur.execute(

@@ -76,10 +76,10 @@ def approved(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
 
 
 def acknowledged(cur: Cursor, connection: str) -> dict[str, int]:
-    """How many records of each kind a connection acknowledged."""
+    """How many records of each kind a connection acknowledged, those with a later update in doubt included."""
     cur.execute(
-        "SELECT kind, count(*) FROM lane WHERE connection = %s AND kind IN ('party', 'order', 'line') "
-        "AND acked_hash IS NOT NULL GROUP BY kind",
+        "SELECT kind, count(*) FROM reference WHERE connection = %s AND kind IN ('party', 'order', 'line') "
+        "AND superseded_at IS NULL GROUP BY kind",
         (connection,),
     )
     return {row[0]: row[1] for row in cur.fetchall()}

@@ -357,6 +357,18 @@ def count_probe(cur: Cursor, lane: Lane, not_before: datetime) -> None:
         note(cur, subject(lane.id), "lane probed", state=IN_DOUBT, probes=row[0], not_before=not_before)
 
 
+def count_failed_look_up(cur: Cursor, lane: Lane, not_before: datetime) -> None:
+    """A look-up could not be made: it tells nothing, and neither do those before it. Look again at `not_before`."""
+    cur.execute(
+        "UPDATE lane SET tries = tries + 1, probes = 0, not_before = %s, lease_until = NULL, state = 'in_doubt' "
+        "WHERE id = %s AND fence = %s RETURNING tries",
+        (not_before, lane.id, lane.fence),
+    )
+    row = cur.fetchone()
+    if row is not None:
+        note(cur, subject(lane.id), "lane in doubt", state=IN_DOUBT, tries=row[0], not_before=not_before)
+
+
 def claim_doubtful(
     cur: Cursor, connection: str, kind: str, limit: int, now: datetime, lease_until: datetime
 ) -> list[Lane]:

@@ -16,7 +16,7 @@ from typing import Any
 from connectors.base import Operation
 from hub.encoding import decode, encode
 from hub.session import Channel, Session
-from hub.store import guarding, lane_moves, lanes
+from hub.store import attempts, guarding, lane_moves, lanes
 from hub.store.database import Cursor
 from hub.sync.outcomes import reference_kind, tell_parked
 from hub.sync.prepare import Prepared, prepare
@@ -75,7 +75,8 @@ class Watch:
 
         Free where a mapping writes no such field. What a person asked for by name (`resync`) was approved with it.
         """
-        hits = {item.lane.id: (item, fields) for item in claimed if (fields := self._billing_changes(item))}
+        before = self._before([item for item in claimed if self._writes_for_bills(item)])
+        hits = {item.lane.id: (item, fields) for item in claimed if (fields := self._billing_changes(item, before))}
         if not hits:
             return list(claimed), 0
         with self._session.database.transaction() as cur:
@@ -89,18 +90,31 @@ class Watch:
         gone = {item.lane.id for item in held}
         return [item for item in claimed if item.lane.id not in gone], len(held)
 
-    def _billing_changes(self, item: Prepared) -> list[str]:
-        guard, lane = self._channel.settings.guard, item.lane
-        if item.operation is not Operation.UPDATE or lane.kind not in BILLED_KINDS or lane.acked_payload is None:
+    def _writes_for_bills(self, item: Prepared) -> list[str]:
+        """The billing fields that an update writes."""
+        guard, kind = self._channel.settings.guard, item.lane.kind
+        if item.operation is not Operation.UPDATE or kind not in BILLED_KINDS or guard.share_percent >= 100:
             return []
-        mapping = self._channel.mapping(lane.kind, "out")
-        if mapping is None or guard.share_percent >= 100:
+        mapping = self._channel.mapping(kind, "out")
+        return [] if mapping is None else billing_fields(mapping, guard.billing_fields)
+
+    def _billing_changes(self, item: Prepared, before: Mapping[int, Mapping[str, Any]]) -> list[str]:
+        known = before.get(item.lane.id)
+        if known is None:
             return []
-        written = billing_fields(mapping, guard.billing_fields)
-        if not written:
-            return []
-        before = decode(lane.acked_payload)
-        return [path for path in written if encode(_at(before, path)) != encode(_at(item.payload, path))]
+        return [p for p in self._writes_for_bills(item) if encode(_at(known, p)) != encode(_at(item.payload, p))]
+
+    def _before(self, updates: Sequence[Prepared]) -> dict[int, Mapping[str, Any]]:
+        """By lane, what the vendor acknowledged before these updates.
+
+        After a doubtful update a lane acknowledges nothing any more; what was acknowledged before is what a person knows of.
+        """
+        known = {item.lane.id: item.lane.acked_payload for item in updates if item.lane.acked_payload is not None}
+        doubtful = [item.lane.id for item in updates if item.lane.id not in known]
+        if doubtful:
+            with self._session.database.transaction() as cur:
+                known.update(attempts.last_taken(cur, doubtful))
+        return {lane_id: decode(payload) for lane_id, payload in known.items()}
 
     def _too_many(self, count: int, known: int) -> bool:
         guard = self._channel.settings.guard
@@ -113,9 +127,10 @@ class Watch:
         if self._too_many(len(touched), total):
             return f"{len(touched):,} of {total:,} records change at once"
         emptied: Counter[tuple[str, str]] = Counter()
+        before = self._before([item for item in changing if item.operation is Operation.UPDATE])
         for item in changing:
-            if item.operation is Operation.UPDATE and item.lane.acked_payload is not None:
-                fields = cleared(decode(item.lane.acked_payload), decode(item.payload_bytes))
+            if (known_there := before.get(item.lane.id)) is not None:
+                fields = cleared(known_there, decode(item.payload_bytes))
                 emptied.update((item.lane.kind, field) for field in fields)
         for (kind, field), count in sorted(emptied.items(), key=lambda each: (-each[1], each[0])):
             if self._too_many(count, known.get(kind, 0)):

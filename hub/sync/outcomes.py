@@ -85,7 +85,9 @@ def conclude(
     for item, attempt_id, result in zip(batch, attempt_ids, results, strict=True):
         outcome = result.outcome
         lane = item.lane
-        if outcome is Outcome.CREATED and not result.vendor_id:
+        if not result.vendor_id and (
+            outcome is Outcome.CREATED or (outcome in _TAKEN and item.operation is Operation.CREATE)
+        ):
             outcome = Outcome.IN_DOUBT  # a success without an id is no evidence of which object it was
         attempts.finish(
             cur,
@@ -101,7 +103,7 @@ def conclude(
         came.setdefault(outcome, []).append(attempt_id)
         if not lane.kind.endswith("_projection") and lane.order_id:
             stale.add(lane.order_id)
-        if outcome in {Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED}:
+        if outcome in _TAKEN:
             holder = _record_reference(session, cur, channel, item, attempt_id, result.vendor_id)
             if holder is not None:
                 park(session, cur, channel, lane, item.name, [two_entities_one_record(channel, item, holder)])
@@ -142,6 +144,7 @@ def conclude(
     return counts
 
 
+_TAKEN = (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
 _NOTHING_WRITTEN = (Outcome.UNCHANGED, Outcome.REJECTED, Outcome.RETRY)
 
 

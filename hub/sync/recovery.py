@@ -17,6 +17,7 @@ import orjson
 
 from connectors.base import CountsRecords, ReadsChanges
 from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.ops import pauses
 from hub.results import CensusSummary, RecoverySummary
 from hub.session import Channel, Session
 from hub.store import journal, parking, recoveries
@@ -51,7 +52,8 @@ def begin(session: Session, name: str, cause: str) -> bool:
 def recover(session: Session, name: str, cause: str) -> RecoverySummary:
     """Begin, or go on with what was begun; safe to repeat until it has ended.
 
-    Raises ConnectionBroken, VendorUnavailable and NotFound; creates stay stopped then.
+    Raises ConnectionBroken (ConnectionPaused for a source that a person paused), VendorUnavailable and NotFound; creates
+    stay stopped then.
     """
     begin(session, name, cause)
     with session.database.transaction() as cur:
@@ -99,7 +101,7 @@ def sentence(standing: Recovery) -> str:
 
 
 def _read_sources(session: Session, since: datetime) -> None:
-    """Read every source to its present end that was not read since the recovery began."""
+    """Read every source to its present end that was not read since the recovery began. Raises as `recover`."""
     sources = [
         channel.name
         for channel in session.channels()
@@ -109,6 +111,7 @@ def _read_sources(session: Session, since: datetime) -> None:
         done = set(recoveries.read_since(cur, sources, since))
     for name in sources:
         if name not in done:
+            pauses.refuse_if_paused(session, name)
             intake.intake(session, name)
 
 

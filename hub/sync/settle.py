@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
-from connectors.base import CreateProtocol, Native, Operation, PushesRecords, PushItem, RecordCapability
+from connectors.base import CreateProtocol, Native, Operation, PushesRecords, RecordCapability
 from hub.encoding import decode
-from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectorStumbled, VendorUnavailable
 from hub.results import SettleSummary
 from hub.session import Channel, Session
 from hub.store import attempts, lane_moves, lanes
@@ -17,10 +17,10 @@ from hub.store.database import Cursor
 from hub.store.lanes import Lane
 from hub.sync import jobs
 from hub.sync.doubtful_updates import Doubtful, settle_by_look, worth_a_look
+from hub.sync.look_ups import count_failures, look_up
 from hub.sync.native_keys import may_resend
 from hub.sync.outcomes import park, reference_kind, retry_wait, settle_window, tell
 from hub.sync.targets import STAGES
-from hub.sync.vendor import ask
 from oms_schema.problems import Problem, Reason, shown
 
 NEGATIVES_NEEDED = 2
@@ -127,7 +127,11 @@ def _settle_batch(
             else:
                 probe.append((lane, attempt))
     if updates:
-        untold, counts = settle_by_look(session, channel, updates)
+        try:
+            untold, counts = settle_by_look(session, channel, updates)
+        except ConnectorStumbled:
+            untold, counts = [], Counter()
+            count_failures(session, channel, updates, tally)
         tally.update(counts)
         with session.database.transaction() as cur:
             for lane, attempt in untold:
@@ -136,13 +140,11 @@ def _settle_batch(
     for lane, attempt in probe:
         by_record.setdefault(attempt.record, []).append((lane, attempt))
     for record, pairs in by_record.items():
-        items = [PushItem(attempt.key, decode(attempt.payload)) for _, attempt in pairs]
-        found = ask(session, channel, "find", lambda r=record, i=items: connector.find(r, i))  # type: ignore[misc]
-        if len(found) != len(pairs):
-            raise VendorUnavailable(channel.name, "The look-up answered for another number of records.", 30.0)
+        found, failed = look_up(session, channel, connector, record, pairs)
+        count_failures(session, channel, failed, tally)
         with session.database.transaction() as cur:
-            doubtful = attempts.doubtful_in_a_row(cur, [lane.id for lane, _ in pairs])
-            for (lane, attempt), hit in zip(pairs, found, strict=True):
+            doubtful = attempts.doubtful_in_a_row(cur, [lane.id for (lane, _), _ in found])
+            for (lane, attempt), hit in found:
                 capability = channel.capabilities.records[record]
                 if hit is None:
                     resends = min(lane.tries, doubtful.get(lane.id, 0) - 1)

@@ -21,7 +21,7 @@ from connectors.errors import (
     SchemaDrift,
 )
 from hub import log
-from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectorStumbled, HubError, VendorUnavailable
 from hub.session import Channel, Session
 from hub.store import breakers, journal, limits
 from hub.store.database import Cursor
@@ -224,7 +224,17 @@ def reading(session: Session, channel: Channel, operation: str = "read") -> Iter
 
 
 def ask(session: Session, channel: Channel, operation: str, call: Callable[[], T]) -> T:
-    """One read, with tokens."""
+    """One read, with tokens. Raises VendorUnavailable, ConnectionBroken; ConnectorStumbled for what no connector may raise."""
     take_tokens(session, channel, operation)
     with reading(session, channel, operation):
-        return call()
+        try:
+            return call()
+        except (ConnectorError, HubError):
+            raise
+        except Exception as error:
+            log.stumbled(channel.name, operation, error)
+            raise ConnectorStumbled(
+                channel.name,
+                f"The connector {channel.connector.name} of {channel.name} failed with {type(error).__name__} while it was asked "
+                f"to {operation}. Nothing was written. Integration mends the connector; the log names the place.",
+            ) from error

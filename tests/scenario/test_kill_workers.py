@@ -59,6 +59,7 @@ def test_nothing_is_lost_and_nothing_doubled_when_workers_and_the_store_die(fold
     code, told, heard = kill(folder, KILLS)
     assert (told["duplicates"], told["lost"], told["under_way"]) == (0, 0, 0), heard[-4_000:]
     assert (told["wrong_references"], told["broken_history"], told["second_run_writes"]) == (0, 0, 0), heard[-4_000:]
+    assert told["stuck"] == 0, f"{told['parked']} is parked: {heard[-4_000:]}"
     assert code == 0
     assert told["kills"] == KILLS
     assert told["store_crashes"] >= 3

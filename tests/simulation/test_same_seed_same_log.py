@@ -16,7 +16,7 @@ SEEDS = 20
 
 def hashes(hash_seed: str, *arguments: str) -> dict[str, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "simulation", "--seeds", str(SEEDS), "--json", "--hashes", *arguments],
+        [sys.executable, "-m", "simulation", "--seeds", str(SEEDS), "--json", "--hashes", "--engine-only", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,

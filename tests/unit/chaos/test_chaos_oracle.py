@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from chaos import oracle
 from chaos.oracle import Crm
-from cli.demo.engine import SOURCE
+from cli.demo.engine import AD_SERVER, SOURCE
 from cli.demo.figures import AdServerImage, duplicates
+from hub.results import ParkedItem
 from oms_schema.ids import EntityKind, canonical_id
+from oms_schema.problems import Reason
 
 ACCOUNT, DEAL, LINE = "001A", "006A", "00kA"
 PARTY_ID = canonical_id(EntityKind.PARTY, SOURCE, ACCOUNT)
@@ -88,10 +91,23 @@ def test_what_is_lost_is_found(fault: str) -> None:
     assert [one for one in world.lost() if sentence in one], world.lost()
 
 
-def test_what_is_parked_is_excused() -> None:
-    world = World()
+def parked(reason: Reason) -> ParkedItem:
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    return ParkedItem(AD_SERVER, "line", LINE_ID, ORDER_ID, reason, "CODE", "goal", "0", "Why.", "How.", "Sales", now)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_only_what_is_parked_for_bad_input_is_excused_and_anything_else_is_stuck(reason: Reason) -> None:
+    world, item = World(), parked(reason)
     world.lines.clear()
-    assert world.lost(frozenset({LINE_ID})) == []
+    excused, told = oracle.excused_entities([item]), oracle.stuck([item])
+    verdict = oracle.Verdict(lost=world.lost(excused), stuck=told)
+    if reason in {"validation", "picklist", "length", "mapping", "reference_missing"}:
+        assert verdict.held
+    else:
+        assert not verdict.held
+        assert [one for one in verdict.sentences() if LINE_ID in one and f"stays parked ({reason} CODE): Why." in one]
+        assert verdict.lost, "and it does not excuse what is missing"
 
 
 def test_a_lost_deal_that_is_still_live_is_found() -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chaos import __main__ as command
+from chaos import run as chaos_run
 from chaos.crew import POSTS
 from chaos.recovery import percentile
 from chaos.run import Report
 from chaos.worker import VERBS
 from cli.demo.control import ControlError
+from hub.results import ParkedItem
 
 
 def test_a_percentile_of_nothing_is_nothing() -> None:
@@ -64,3 +68,18 @@ def test_a_run_that_cannot_be_made_says_why(
     monkeypatch.setattr("sys.argv", ["chaos", "--folder", str(tmp_path / "empty")])
     assert command.main() == 2
     assert "The sandbox is gone." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("freed", "rounds"), [([3, 1, 0], 2), ([3, 3], 1), ([0], 0), ([9, 8, 7, 6, 5, 4], 4)])
+def test_what_is_parked_at_rest_is_put_back_as_long_as_that_frees_something(freed: list[int], rounds: int) -> None:
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    item = ParkedItem("gam-main", "line", "lin_1", None, "duplicate", "CODE", "", "", "Why.", "How.", "Sales", now)
+    left, travelled, back = iter(freed), [], []
+    hub = SimpleNamespace(parked=lambda: [item] * next(left), replay=lambda **signed: len(signed))
+    engine: Any = SimpleNamespace(travel=lambda: travelled.append(1), come_back=lambda: back.append(1))
+    ground: Any = SimpleNamespace(hub=hub)
+    report = Report()
+    chaos_run._replay(ground, engine, report)
+    assert (len(travelled), len(back), report.replayed) == (rounds, rounds, 2 * rounds)
+    assert report.parked_before_replay == ({"duplicate CODE": freed[0]} if freed[0] else {})
+    assert {"parked", "parked_before_replay", "replayed", "stuck"} <= report.as_dict().keys()

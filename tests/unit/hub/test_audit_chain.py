@@ -329,6 +329,23 @@ def test_a_configured_anchor_that_vanished_is_a_fault_and_not_a_chain_without_an
     assert world.hub.verify_audit().sound
 
 
+@pytest.mark.parametrize("configured", [True, False])
+def test_an_emptied_chain_is_a_fault_though_its_anchor_vanished_too(
+    world: World, tmp_path: Path, configured: bool
+) -> None:
+    heads = tmp_path / "heads"
+    if configured:
+        world.hub.session.configuration.hub.audit_anchor = heads
+    assert world.hub.verify_audit().sound, "nothing was ever written"
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    heads.unlink(missing_ok=True)
+    statement(world, "DELETE FROM audit; DELETE FROM audit_head")
+    result = world.hub.verify_audit()
+    assert (result.sound, result.events) == (False, 0)
+    assert {fault.kind for fault in result.faults} == ({"empty", "anchor"} if configured else {"empty"})
+
+
 def test_a_verb_that_failed_after_it_wrote_is_anchored_too(world: World, tmp_path: Path) -> None:
     world.hub.session.configuration.hub.audit_anchor = tmp_path / "heads"
     world.book(lines=1)

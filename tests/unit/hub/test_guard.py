@@ -288,3 +288,63 @@ def test_resync_by_name_approves_a_billing_field(world: World) -> None:
     world.hub.resync("006A")
     world.rest()
     assert order_there(world)["poNumber"] == "PO-9"
+
+
+def looking(world: World, looks: bool) -> None:
+    """Whether the hub looks at a record before it updates it; without, nothing acknowledged is left after a doubt."""
+    known = world.hub.session.configuration.connections["gam-main"]
+    world.hub.session.configuration.connections["gam-main"] = known.model_copy(update={"check_before_update": looks})  # type: ignore[index]
+    world.hub.session._channels.clear()
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_doubtful_update_does_not_blind_the_guard_to_a_billing_field(world: World, looks: bool) -> None:
+    booked(world, minimum=25)
+    looking(world, looks)
+    world.crm.put("Opportunity", "006A", Name="Renamed")
+    world.hub.intake("sfdc")
+    world.ads.lose_reply()
+    assert world.hub.push("gam-main").in_doubt == 1
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-9")
+    world.hub.intake("sfdc")
+    world.machine.advance(70)
+    world.rest()
+    assert order_there(world).get("poNumber") is None, "what bills are made from is not sent unapproved"
+    world.hub.approve_plan(plan_hash(world), by="Lee")
+    world.rest()
+    assert order_there(world)["poNumber"] == "PO-9"
+
+
+def test_a_billing_field_that_was_approved_goes_again_after_its_reply_was_lost(world: World) -> None:
+    booked(world, minimum=25)
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-9")
+    world.travel()
+    world.ads.lose_request()
+    world.hub.approve_plan(plan_hash(world), by="Lee")
+    world.rest()
+    assert order_there(world)["poNumber"] == "PO-9", "one approval, however often it has to be sent"
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_emptying_one_field_on_many_records_is_held_after_doubtful_updates_too(world: World, looks: bool) -> None:
+    world.crm.account("001A", "Acme")
+    for number in range(6):
+        world.crm.opportunity(f"006{number}", f"Order {number}", "001A", PO_Number__c=f"PO-{number}")
+        for line in range(20):
+            world.crm.line(f"00k{number}{line:02}", f"006{number}")
+    guarded(world)
+    looking(world, looks)
+    world.travel()
+    for number in range(5):
+        world.crm.put("Opportunity", f"006{number}", Name=f"Renamed {number}")
+    world.hub.intake("sfdc")
+    world.ads.lose_request()
+    assert world.hub.push("gam-main").in_doubt == 5
+    for number in range(5):
+        world.crm.put("Opportunity", f"006{number}", PO_Number__c=None)
+    world.hub.intake("sfdc")
+    world.machine.advance(70)
+    world.hub.settle("gam-main")
+    world.hub.push("gam-main")
+    (group,) = world.hub.status().parked
+    assert "poNumber is emptied on 5 of 6 order records" in group.sentence

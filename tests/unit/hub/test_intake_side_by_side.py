@@ -17,14 +17,27 @@ if TYPE_CHECKING:
     from conftest import World
 
 
-def side_by_side(world: World, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
-    """Intake, and in the middle of it, when it has read an order and not yet said what it wants, a second whole intake."""
+def side_by_side(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[], None],
+    verb: Callable[[Hub], object] = lambda hub: hub.intake("sfdc"),
+) -> None:
+    """Intake, and in the middle of it, when it has read an order and not yet said what it wants, another whole verb."""
     session = world.hub.session
     store = database.Database(session.database.url)
     look = database.Database(session.database.url)
     other = Hub(Session(session.configuration, store, world.machine, world.business, connect=session.connect))
     first = iter([True])
-    thread = threading.Thread(target=lambda: other.intake("sfdc"))
+    errors: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            verb(other)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=act)
 
     def blocked() -> bool:
         return bool(look.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
@@ -42,6 +55,7 @@ def side_by_side(world: World, monkeypatch: pytest.MonkeyPatch, meanwhile: Calla
     world.hub.intake("sfdc")
     thread.join(10)
     assert not thread.is_alive()
+    assert not errors
     other.close()
     look.close()
 
@@ -56,3 +70,17 @@ def test_an_order_accepted_by_another_worker_meanwhile_is_sent(world: World, mon
     (line,) = world.ads.live("LineItem")
     assert order["name"].startswith("Another name")
     assert line["primaryGoal"]["units"] == 2000000
+
+
+def test_a_census_at_the_source_and_an_intake_do_not_stumble_over_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("Opportunity", "006A", Name="Another name")
+    world.book(lines=2, order="006B")
+    side_by_side(world, monkeypatch, lambda: None, lambda hub: hub.census("sfdc"))
+    world.rest()
+    assert len(world.ads.live("Order")) == 2
+    assert len(world.ads.live("LineItem")) == 3
+    assert world.hub.session.database.rows("SELECT entity_id FROM change GROUP BY 1 HAVING count(*) > 2") == []

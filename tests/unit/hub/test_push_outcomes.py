@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -130,11 +130,22 @@ def test_a_connector_that_stumbles_over_an_answer_leaves_its_batch_in_doubt_and_
     assert [group.reason for group in world.hub.status().parked] == ["ambiguous"]
 
 
-def test_a_success_without_an_id_is_in_doubt(world: World) -> None:
+@pytest.mark.parametrize("outcome", [Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED])
+def test_a_create_that_succeeds_without_an_id_is_in_doubt(world: World, outcome: Outcome) -> None:
     world.book(lines=1)
-    world.ads.misbehave = [lambda r, o, items: [PushResult(item.key, Outcome.CREATED) for item in items]]
+
+    def nameless(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        for item in items:
+            world.ads.apply(record, operation, item)
+        return [PushResult(item.key, outcome) for item in items]
+
+    world.ads.misbehave = [lambda *_: None, lambda *_: None, nameless]
     world.hub.intake("sfdc")
     assert world.hub.push("gam-main").in_doubt == 1
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=2000000)
+    world.travel()
+    (line,) = world.ads.live("LineItem")
+    assert line["primaryGoal"]["units"] == 2000000
 
 
 def test_a_refused_line_is_parked_and_the_others_go_on(world: World) -> None:
@@ -375,3 +386,70 @@ def test_a_company_nobody_marked_is_adopted_and_marked(world: World) -> None:
     (company,) = world.ads.live("Company")
     assert company["externalId"].startswith("pty_")
     assert len(world.ads.live("LineItem")) == 1
+
+
+def two_lines_in_doubt(world: World) -> None:
+    world.book(lines=2)
+    world.ads.misbehave = [lambda *_: None, lambda *_: None]
+    world.ads.lose_reply()
+    world.hub.intake("sfdc")
+    assert world.hub.push("gam-main").in_doubt == 2
+    world.machine.advance(70)
+
+
+@pytest.mark.parametrize("defect", ["raises", "too few", "no pair"])
+def test_a_connector_that_stumbles_over_a_look_up_keeps_only_that_record_from_settling(
+    world: World, defect: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    two_lines_in_doubt(world)
+    sound, poisoned = world.ads.find, world.ads.line_of("00k006A0001")["externalId"]
+
+    def find(record: str, items: Sequence[PushItem]) -> Sequence[Any]:
+        found = sound(record, items)
+        if all(item.payload["externalId"] != poisoned for item in items):
+            return found
+        if defect == "raises":
+            raise TypeError("with the payload in it")
+        return found[:-1] if defect == "too few" else ["4711" for _ in items]
+
+    world.ads.find = find  # type: ignore[method-assign]
+    world.hub.settle("gam-main")
+    states = dict(world.hub.session.database.rows("SELECT entity_id, state FROM lane WHERE kind = 'line'"))
+    assert (states.pop(poisoned), set(states.values())) == ("in_doubt", {"ready"}), "the other one is settled at once"
+    assert "payload" not in caplog.text
+    for _ in range(12):
+        world.machine.advance(310)
+        world.hub.settle("gam-main")
+        world.hub.push("gam-main")
+    (item,) = world.hub.parked()
+    assert (item.reason, item.code, item.entity_id) == ("ambiguous", "CONNECTOR-DEFECT", poisoned)
+    assert "Integration mends the connector" in item.fix
+    assert len(world.ads.live("LineItem")) == 2, "a look-up that failed proves no absence"
+    world.ads.find = sound  # type: ignore[method-assign]
+    world.hub.replay(reason="ambiguous")
+    world.rest()
+    assert world.hub.parked() == []
+    assert len(world.ads.live("LineItem")) == 2
+
+
+def test_a_connector_that_stumbles_over_the_look_before_an_update_parks_it_in_the_end(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=2000000)
+    world.hub.intake("sfdc")
+    world.ads.lose_reply()
+    assert world.hub.push("gam-main").in_doubt == 1
+
+    def observe(record: str, vendor_ids: Sequence[str]) -> Any:
+        raise TypeError("an answer nobody expected")
+
+    sound, world.ads.observe = world.ads.observe, observe  # type: ignore[method-assign]
+    for _ in range(12):
+        world.machine.advance(310)
+        world.hub.settle("gam-main")
+    (item,) = world.hub.parked()
+    assert item.code == "CONNECTOR-DEFECT"
+    world.ads.observe = sound  # type: ignore[method-assign]
+    world.hub.replay(reason="ambiguous")
+    world.rest()
+    assert world.hub.parked() == []

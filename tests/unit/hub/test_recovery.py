@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,6 +138,30 @@ def test_a_source_that_is_away_keeps_the_recovery_open_and_settling_going(world:
     world.crm.read = away  # type: ignore[method-assign]
     world.hub.settle("gam-main")
     assert len(world.hub.session.database.rows("SELECT * FROM recovery")) == 1
+
+
+def test_a_paused_source_is_not_read_and_the_recovery_waits_for_it(world: World) -> None:
+    lost_a_day(world)
+    before = live(world)
+    world.hub.recover("gam-main")
+    world.machine.advance(66)
+    world.hub.pause("sfdc", by="Dana", note="a migration")
+    read, reads = world.crm.read, []
+
+    def counted(stream: str, fields: Sequence[str], cursor: str | None) -> Iterator[Page]:
+        reads.append(stream)
+        return read(stream, fields, cursor)
+
+    world.crm.read = counted  # type: ignore[method-assign]
+    with pytest.raises(ConnectionPaused, match="Dana paused sfdc"):
+        world.hub.recover("gam-main")
+    world.hub.settle("gam-main")
+    assert reads == []
+    assert len(world.hub.session.database.rows("SELECT * FROM recovery")) == 1
+    world.hub.resume("sfdc", by="Dana")
+    assert world.hub.recover("gam-main").ended
+    world.rest()
+    assert live(world) == before
 
 
 def test_what_is_in_doubt_is_settled_before_a_census_is_believed(world: World) -> None:
