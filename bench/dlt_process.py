@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -37,7 +38,10 @@ def main() -> None:
     key = ("day", "line", "ad_unit")
     rows = dlt.resource(facts, name="facts", write_disposition="merge", primary_key=key)
     pipeline.run(rows, loader_file_format="csv")
-    print(json.dumps({"seconds": time.perf_counter() - begin}))
+    seconds = time.perf_counter() - begin
+    status = Path("/proc/self/status").read_text("ascii")  # as in facts_process.py
+    (peak,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    print(json.dumps({"seconds": seconds, "peak_mb": round(int(peak.split()[1]) / 1024, 1)}))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Delivery reports into facts: against raw COPY of the same rows, and against dlt in its best mode; both with a restated week.
 
 Each round uses databases of its own on one embedded server, the sides in turn: raw COPY, the hub's first load, the same
-rows again in another order, the restated week; then dlt's first load and restated week. Every load is a process of its
-own, whose peak memory the system tells.
+rows again in another order, the restated week; then dlt's first load and restated week. Every load is one process of its
+own, which tells its peak memory.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ class _Bench:
     def load(self, side: str, command: Sequence[str], *, changed: int | None) -> None:
         """Run one load and keep its figures. AssertionError when it changed another number of facts than it must."""
         out = self.folder / "out.json"
-        process = ran(command, out, b"")
+        ran(command, out, b"")
         said = json.loads(out.read_text("utf-8").strip().splitlines()[-1])
         if changed is not None and said["changed"] != changed:
             raise AssertionError(f"{side} changed {said['changed']} facts, not {changed}")
         kept = self.sides.setdefault(side, _Side())
         kept.seconds.append(said["seconds"])
-        kept.mb.append(process.peak_mb)
+        kept.mb.append(said["peak_mb"])
 
     def round(self, dlt: Path | None) -> None:
         """Each side once, databases dropped afterwards."""

@@ -1,7 +1,8 @@
 """One side of bench/facts.py in a process of its own, so that its memory can be told; prints one JSON object.
 
 `raw URL FILE`: COPY of the plain CSV into an unlogged table without index, one session. `hub URL FILE`: the report into
-facts. Seconds are from the first byte read to the last commit, without the interpreter's start, on both sides.
+facts. Seconds are from the first byte read to the last commit, without the interpreter's start, on both sides. Memory is
+this process's largest resident set since it began; it starts no other process.
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+
+
+def peak_mb() -> float:
+    """What the kernel remembers of this program alone; `getrusage` would count the parent before the program was started, too."""
+    status = Path("/proc/self/status").read_text("ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return round(int(line.split()[1]) / 1024, 1)
 
 
 def raw(url: str, file: Path) -> dict[str, float]:
@@ -57,4 +65,5 @@ def hub(url: str, file: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"raw": raw, "hub": hub}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]))))
+    said = {"raw": raw, "hub": hub}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]))
+    print(json.dumps({**said, "peak_mb": peak_mb()}))

@@ -1,4 +1,4 @@
-"""The verb `report`: one money report as a table, JSON, CSV or Parquet, or the ledger file."""
+"""The verbs `report` (one money report as a table, JSON, CSV or Parquet, or the ledger file) and `reconcile`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.desk import ConfigOption, JsonOption, opened
+from hub.billing.reconciling import MOST_SESSIONS, SESSIONS
 from hub.errors import Refused
 from hub.reports import NAMES, Kind, Report, Selection
 from hub.reports import report as money_report
@@ -65,6 +66,36 @@ def report(
         else:
             _write_file(answer, form, out)
             desk.say(f"{len(answer.rows):,} rows in {out}.")
+
+
+def reconcile(
+    since: Annotated[str, typer.Option("--since", metavar="YYYY-MM", help="The first month")],
+    until: Annotated[str, typer.Option("--until", metavar="YYYY-MM", help="The last month, included")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks for it")],
+    sessions: Annotated[
+        int, typer.Option(min=1, max=MOST_SESSIONS, help="Database sessions at work at once")
+    ] = SESSIONS,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Reconcile every line-month: counts of each source, tolerance, cap, what may be billed. Bills nothing.
+
+    What is blocked, capped or agrees over the line's life only is kept: `orderhub report reconciliation` lists it.
+    """
+    with opened(config, as_json) as (desk, hub):
+        found = hub.reconcile(since, until, by=by, sessions=sessions)
+        run = found.run
+        table = Table(show_edge=False, pad_edge=False, header_style="bold")
+        for name in ("exception", "line-months"):
+            table.add_column(name, justify="right" if name == "line-months" else "left")
+        for code, number in found.codes.items():
+            table.add_row(code or "billable, capped or within tolerance over the line's life", f"{number:,}")
+        sums = ", ".join(f"{currency} {as_text(amount)}" for currency, amount in found.gross.items()) or "nothing"
+        summary = (
+            f"{run.line_months:,} line-months of {run.lines:,} lines, {run.by_library:,} of them one by one through the library; "
+            f"{run.exceptions:,} exceptions. Billable, gross: {sums}. Digest {run.digest}."
+        )
+        desk.answer(found.as_dict(), table, Text(summary))
 
 
 def _write_file(answer: Report, form: Form, out: Path) -> None:

@@ -27,9 +27,13 @@ def encode(value: Any) -> bytes:
     return orjson.dumps(value, default=_default, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
+_EXACT = json.JSONDecoder(parse_float=Decimal)
+"""Made once: `json.loads` makes one for each call that asks for anything unusual."""
+
+
 def decode(data: bytes | memoryview) -> Any:
     """Back from bytes, with every fractional number as a Decimal."""
-    return json.loads(bytes(data), parse_float=Decimal)
+    return _EXACT.decode(bytes(data).decode())
 
 
 def fingerprint(data: bytes) -> UUID:

@@ -13,6 +13,8 @@ from connectors.base import ChecksDeclaredFields, ObservesRecords, PushesRecords
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub import config, log
+from hub.billing import reconciling
+from hub.billing.reconciling import SESSIONS, Reconciliation
 from hub.billing.verbs import Billing
 from hub.clock import StoredClock
 from hub.delivery import completeness, finality, pull, questions
@@ -195,6 +197,11 @@ class Hub:
     def approve_plan(self, plan_hash: str, *, by: str | None, note: str | None = None) -> ApprovalResult:
         """Let exactly the plan go that the guard held. Raises NotFound, PlanMoved, Refused."""
         return approval.approve_plan(self.session, plan_hash, by=by, note_text=note)
+
+    @anchored
+    def reconcile(self, since: str, until: str, *, by: str | None, sessions: int = SESSIONS) -> Reconciliation:
+        """Reconcile every line-month from `since` to `until` (YYYY-MM), keep what stands out, bill nothing. Raises Refused."""
+        return reconciling.reconcile(self.session, since, until, by, sessions=sessions)
 
     def start_delivery(self, connection: str, since: date | None = None, until: date | None = None) -> DeliverySummary:
         """Ask for a delivery report. Raises ConnectionPaused; a report that was asked for before a pause is still loaded."""

@@ -10,8 +10,9 @@ import structlog
 
 from hub.results import Result
 
+_STANDARD = logging.getLogger("orderhub")
 _log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-    logging.getLogger("orderhub"),
+    _STANDARD,
     processors=[structlog.stdlib.filter_by_level, structlog.processors.KeyValueRenderer(key_order=["event"])],
     wrapper_class=structlog.stdlib.BoundLogger,
 )
@@ -23,10 +24,11 @@ R = TypeVar("R", bound=Result)
 
 def told(verb: str, result: R) -> R:
     """Log what a verb answered, its counts without those that are zero, and hand it on."""
-    facts: dict[str, Any] = {
-        name: value for name, value in result.as_dict().items() if value not in (0, None, "", {}, ())
-    }
-    _log.info(verb, **facts)
+    if _STANDARD.isEnabledFor(logging.INFO):
+        facts: dict[str, Any] = {
+            name: value for name, value in result.as_dict().items() if value not in (0, None, "", {}, ())
+        }
+        _log.info(verb, **facts)
     return result
 
 

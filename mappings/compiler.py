@@ -11,7 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from mappings.check import checked
-from mappings.codegen import accepting, reader, writer
+from mappings.codegen import accepting_of, reader, writer
 from mappings.errors import MappingError, MappingErrors
 from mappings.mapping import Mapping
 from mappings.schema_view import SchemaView
@@ -77,7 +77,7 @@ def _load(base: Node, layers: Sequence[Node], errors: list[MappingError], schema
         spec,
         plan,
         key[0],
-        accepting(plan.entity),
+        accepting_of(plan),
         inward[0] if inward else None,
         outward[0] if outward else None,
         back[0] if back else None,

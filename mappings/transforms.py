@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Context, Decimal, Inexact
 
 from mappings.kinds import ANY, Kind
 from mappings.registry import Pair, Refused, transform
@@ -17,6 +17,8 @@ _MICROS = Decimal(MICROS)
 _JOINERS = frozenset("\u200c\u200d")  # Persian and Indic spelling needs them between letters
 _LARGEST = 2**63
 _LARGEST_AMOUNT = Decimal(_LARGEST - 1).scaleb(-6)
+_MOST_POWERS = 20
+"""Powers of ten beyond every amount; 1E+999999 as an integer would fill the memory."""
 _PARTS = re.compile(r"(?:[^,()]|\([^()]*\))+")
 _EXACT = Context(prec=60, traps=[Inexact])
 
@@ -115,16 +117,16 @@ def micros(negative: str = "refuse") -> Pair:
     if negative not in ("refuse", "keep"):
         raise ValueError(f"micros: the argument negative is {negative!r}, it has to be refuse or keep")
     lowest = 0 if negative == "refuse" else -_LARGEST
-    multiply = _EXACT.multiply
-    least, most = Decimal(lowest), Decimal(_LARGEST)  # a Decimal is compared with an integer in twice the time
+    multiply, settle = _EXACT.multiply, _EXACT.to_integral_exact
 
     def forward(value: Decimal | int) -> int:
         if type(value) is Decimal:
             try:
-                exact = multiply(value, _MICROS)
-                if least <= exact < most and (whole := int(exact)) == exact:
-                    return whole
-            except (Inexact, InvalidOperation):  # more than 60 digits, or not a number: told below
+                if value.adjusted() < _MOST_POWERS:
+                    whole = int(settle(multiply(value, _MICROS)))
+                    if lowest <= whole < _LARGEST:
+                        return whole
+            except (Inexact, ValueError, OverflowError):  # no whole micros, or not a number: told below
                 pass
         elif type(value) is int:
             whole = value * MICROS

@@ -129,7 +129,7 @@ class Flight(Canonical):
     @field_validator("zone")
     @classmethod
     def _zone_is_known(cls, value: str) -> str:
-        return zone(value).key
+        return value if value in UTC_NAMES else zone(value).key
 
     def model_post_init(self, context: Any, /) -> None:
         """A span of local time that exists, its folds settled. Not an after-validator: a validated flight that becomes part

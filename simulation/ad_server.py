@@ -63,8 +63,8 @@ class Thing:
     status: str = "DRAFT"
     archived: bool = False
     versions: dict[str, int] = field(default_factory=dict)
-    touched: set[str] = field(default_factory=set)
-    """Fields that a person changed here after the hub wrote them."""
+    touched: dict[str, int] = field(default_factory=dict)
+    """Fields that a person changed here after the hub wrote them, each with the number of the edit."""
     archived_by_person: bool = False
 
     def native(self) -> dict[str, Any]:
@@ -118,6 +118,10 @@ class AdServer:
         self.delivered: dict[tuple[str, date], int] = {}
         self.foreign: set[str] = set()
         self.reports: dict[str, Report] = {}
+        self.edits = 0
+        """Edits of people so far."""
+        self.visible: int | None = None
+        """How many of them the worker whose request is being applied could see when it began; None while late ones are."""
         self._ids = itertools.count(1001)
         self._numbers = itertools.count(1)
         self._keys: dict[str, tuple[str, datetime]] = {}
@@ -263,8 +267,9 @@ class AdServer:
             self._check_fields(record, item, CREATE_ONLY[record])
             if all(thing.fields.get(name) == value for name, value in item.payload.items()):
                 return PushResult(item.key, Outcome.UNCHANGED, thing.id)
+            self._check_overwritten(record, thing, item)
             thing.fields.update(item.payload)
-            thing.touched -= set(item.payload)
+            thing.touched = {name: number for name, number in thing.touched.items() if name not in item.payload}
             self.applied += 1
             return PushResult(item.key, Outcome.UPDATED, thing.id)
         return self._act(thing, item)
@@ -298,6 +303,24 @@ class AdServer:
             self.broken.append(
                 ("I5", f"a write of {record} names {', '.join(sorted(foreign))}, which is not the hub's")
             )
+
+    def edit(self, thing: Thing, name: str, value: object) -> None:
+        """A person changes a field."""
+        self.edits += 1
+        thing.fields[name] = value
+        thing.touched[name] = self.edits
+
+    def _check_overwritten(self, record: str, thing: Thing, item: PushItem) -> None:
+        """I13: who looks before it writes overwrites no edit that was there before it began."""
+        if self.visible is None or not self.terms.compares:
+            return
+        lost = [
+            name
+            for name, number in sorted(thing.touched.items())
+            if number <= self.visible and name in item.payload and thing.fields.get(name) != item.payload[name]
+        ]
+        if lost:
+            self.broken.append(("I13", f"{record} {thing.id}: {', '.join(lost)} was edited here and is overwritten"))
 
     def _act(self, thing: Thing, item: PushItem) -> PushResult:
         action = str(item.action)

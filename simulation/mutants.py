@@ -273,6 +273,11 @@ def _stale_acknowledgement() -> Patches:
     return [_wrap(lanes, "send_again", make)]
 
 
+def _doubt_overwrites() -> Patches:
+    """An update in doubt is repeated unseen."""
+    return [patch.object(settle, "worth_a_look", lambda *_: False)]
+
+
 def _renamed_resend() -> Patches:
     """A create in doubt is repeated under its new name."""
     return [
@@ -629,6 +634,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("lease too short", "a lease outlives the call", _short_lease),
     Mutant("no attempt before send", "each send is written down before", _no_attempt_before_send),
     Mutant("stale acknowledgement", "after a doubtful update nothing acknowledged counts", _stale_acknowledgement),
+    Mutant("doubt overwrites", "an update in doubt is looked at before it is repeated", _doubt_overwrites),
     Mutant("renamed resend", "a repeated create keeps its unique value", _renamed_resend),
     Mutant("key without entity", "a key names one write", _key_without_version),
     Mutant("replay closes", "a replay sends anew what was sent before", _replay_closes),

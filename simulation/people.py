@@ -186,8 +186,7 @@ def traffic_edit(world: World, rng: Random, step: Step) -> None:
     thing = _thing(world, rng, rng.choice(["Order", "LineItem"]))
     if thing is not None:
         name, value = rng.choice([("notes", "changed here"), ("deliveryRateType", "AS_FAST_AS_POSSIBLE")])
-        thing.fields[name] = value
-        thing.touched.add(name)
+        world.ads.edit(thing, name, value)
 
 
 def traffic_pause(world: World, rng: Random, step: Step) -> None:
@@ -195,7 +194,6 @@ def traffic_pause(world: World, rng: Random, step: Step) -> None:
     thing = _thing(world, rng, "LineItem")
     if thing is not None and thing.status in {"READY", "PAUSED"}:
         thing.status = "PAUSED" if thing.status == "READY" else "READY"
-        thing.touched.add("status")
 
 
 def traffic_archive(world: World, rng: Random, step: Step) -> None:

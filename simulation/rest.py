@@ -40,7 +40,7 @@ def come_to_rest(world: World) -> None:
     world.log("checker", "heal")
     world.clock.advance(700)
     world.catch_up()
-    _drain(world, "intake", "settle_ads", "settle_crm")
+    _drain(world, "intake")
     while answers(world.arena, questions.PARKED)[0]:
         before = answers(world.arena, questions.PENDING)[3]
         _drain(world, "replay", "intake")  # what waits is told anew by the next intake

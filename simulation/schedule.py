@@ -122,8 +122,10 @@ def generate(seed: int, terms: Terms | None = None) -> Schedule:
 
 
 def _scene(rng: Random) -> list[Step]:
-    """Steps that seldom come in this order by themselves: the work of a worker that stands still is taken over, or what is in
-    doubt is renamed at its source before it is settled."""
+    """Steps that seldom come in this order by themselves: the work of a worker that stands still is taken over, what is in
+    doubt is renamed at its source before it is settled, or edited at the vendor meanwhile."""
+    if rng.random() < 0.25:
+        return _edited_in_doubt(rng)
     begin = [_deed(rng, rng.choice(["new_deal", "edit_line", "edit_order", "rename_account"])), _plain(rng, "intake")]
     if rng.random() < 0.5:
         crash = Crash(Point.BEGIN, rng.randrange(3, 30), Stop.STALL, _takeover(rng, "push_ads"))
@@ -133,6 +135,16 @@ def _scene(rng: Random) -> list[Step]:
     wait = Step("wait", rng.getrandbits(32), amount=rng.choice(_SHORT_WAITS))
     push = Step("push_ads", rng.getrandbits(32), 1, faults=(fault,))
     return [*begin, push, *renamed, wait, _plain(rng, "settle_ads"), _plain(rng, "push_ads")]
+
+
+def _edited_in_doubt(rng: Random) -> list[Step]:
+    """A trafficker edits records while updates of them are in doubt."""
+    fate = rng.choice([Fate.LOST_REPLY, Fate.LOST_REQUEST, Fate.LATE_COMMIT])
+    change = [_deed(rng, rng.choice(["edit_line", "edit_order", "touch_all"])), _plain(rng, "intake")]
+    push = Step("push_ads", rng.getrandbits(32), faults=(CallFault(rng.randrange(3), fate, rng.getrandbits(32)),))
+    edits = [_deed(rng, "traffic_edit") for _ in range(3)]
+    wait = Step("wait", rng.getrandbits(32), amount=rng.choice([130.0, 300.0]))
+    return [*change, push, *edits, wait, _plain(rng, "settle_ads"), _plain(rng, "push_ads")]
 
 
 def _plain(rng: Random, what: str) -> Step:

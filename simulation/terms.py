@@ -12,7 +12,8 @@ from connectors.base import CreateProtocol
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`key_age`, seconds, is how long invoices' idempotency keys are known; `invoice_marker`: whether they can be looked up.
+    """`compares`: the hub looks at a record before it overwrites it. `key_age`, seconds, is how long invoices' idempotency
+    keys are known; `invoice_marker`: whether they can be looked up.
 
     `index_lag` and `max_in_flight`, seconds, are kept by the vendors unless `breaks_timing`: then a commit may come,
     and an index lag, up to that many times later than declared."""
@@ -31,6 +32,7 @@ class Terms:
     automation: bool = False
     key_age: float = 86400.0
     invoice_marker: bool = True
+    compares: bool = False
     breaks_timing: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,6 +56,7 @@ def draw(rng: Random) -> Terms:
         automation=rng.random() < 0.3,
         key_age=rng.choice([86400.0, 300.0, 300.0]),
         invoice_marker=rng.random() < 0.7,
+        compares=rng.random() < 0.2,
     )
 
 

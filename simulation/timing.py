@@ -2,7 +2,8 @@
 
 No protocol survives that (the reference's measured table), so only detection is asked for: every duplicate is found and
 parked within one census (I1′). `undetected` is the checker for it: it names each duplicate that the hub does not know of.
-A census counts companies, orders and lines; documents are not counted, so what doubles of them is counted apart.
+A census counts companies, orders, lines, and documents as far as they can be told by number; what doubles of the others is
+counted apart.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Broken:
     duplicates: int
     undetected: int
     documents: int
-    """Documents among the duplicates: no census counts those."""
+    """Documents among the duplicates that no census can tell: their vendor cannot be asked for them by number."""
     others: tuple[str, ...] = ()
 
 
@@ -66,9 +67,13 @@ def run(arena: Arena, drawn: Schedule) -> Broken:
     except InvariantBroken as broken:
         others.append(str(broken))
     found = doubled(world)
-    documents = {address: ids for address, ids in found.items() if address[0] == DOCUMENT}
-    counted = {address: ids for address, ids in found.items() if address[0] != DOCUMENT}
-    return Broken(drawn.seed, len(found), len(undetected(world, counted)), len(documents), tuple(others))
+    counted = {address: ids for address, ids in found.items() if _can_be_told(world, address)}
+    return Broken(drawn.seed, len(found), len(undetected(world, counted)), len(found) - len(counted), tuple(others))
+
+
+def _can_be_told(world: World, address: Address) -> bool:
+    """Whether a census can know: everything but documents without a look-up by number."""
+    return address[0] != DOCUMENT or (world.terms.invoice_marker and world.billed[address[1]][0] == "Invoice")
 
 
 def doubled(world: World) -> dict[Address, list[str]]:

@@ -17,6 +17,7 @@ from connectors.base import (
     CreateProtocol,
     DeliveryQuery,
     DeliveryRow,
+    FieldDifference,
     JobState,
     Native,
     Operation,
@@ -31,6 +32,7 @@ from connectors.base import (
 )
 from connectors.discovery import load
 from connectors.errors import AuthFailed, OutcomeUnknown, PermissionMissing, QuotaExhausted, RetryLater
+from hub.encoding import encode
 from simulation import bookkeeping
 from simulation.ad_server import Intent
 from simulation.crm import STREAMS
@@ -109,6 +111,7 @@ _CUT = frozenset({Fate.GARBLED_READ, Fate.SHORT})
 _NOT_CUT = frozenset({Fate.SHORT})
 _BEFORE_REPORT = frozenset({"delivery_zone", "start_delivery", "delivery_state"})
 """Calls that nothing is missing from; a report that ends in the middle without a word is the next one's."""
+_MARKERS = {"LineItem": "externalId", "Invoice": "number", "CreditMemo": "number"}
 _ONE_ANSWER = frozenset({Fate.SHUFFLED})
 
 
@@ -190,13 +193,21 @@ class SimulatedAdServer(_Simulated):
         self._answered()
         return seen
 
+    def differences(self, record: str, wanted: Native, present: Native) -> Sequence[FieldDifference]:
+        """Field by field; nothing is spelled otherwise here."""
+        return [
+            FieldDifference(name, value, present.get(name))
+            for name, value in sorted(wanted.items())
+            if encode(present.get(name)) != encode(value)
+        ]
+
     def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
         """Every object of a type in id order, archived ones too, a few on each page."""
         rows = [
             CensusRow(
                 thing.id,
                 mark=str(thing.fields.get("externalId") or ""),
-                marker=str(thing.fields.get("externalId" if record == "LineItem" else "name") or ""),
+                marker=str(thing.fields.get(_MARKERS.get(record, "name")) or ""),
                 archived=thing.archived,
                 scope=str(thing.fields.get("type") or ""),
                 delivered=None if record == "Company" else self.world.ads.units_of(thing.id),
@@ -281,7 +292,9 @@ class SimulatedAdServer(_Simulated):
             applied = False
         if applied:
             refused = _refusals(fate, items, rng)
+            ads.visible = self.worker.visible
             results = ads.apply(record, operation, items, intents, world.now(), lag, refused)
+            ads.visible = None
         world.stop_if_broken()
         answer = lie(fate, list(items), results, rng)
         self.worker.reach(Point.SENT)

@@ -33,6 +33,8 @@ class Worker:
         self.baton: Baton | None = None
         self.sent = 0
         """Writes sent to vendors."""
+        self.visible = 0
+        """Edits at the ad server when the newest verb began."""
         self._faults: dict[int, CallFault] = {}
         self._crash: Crash | None = None
         self._calls = 0
@@ -45,6 +47,7 @@ class Worker:
 
     def begin(self, step: Step) -> None:
         """Take up a verb with the faults it carries, and those that the same verb was to meet before and did not."""
+        self.visible = self.world.ads.edits
         left_faults, left_crash = self.world.unspent.pop(step.what, ((), None))
         self._faults = {fault.nth: fault for fault in (*left_faults, *step.faults)}
         crash = step.crash or left_crash

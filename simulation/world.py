@@ -221,6 +221,7 @@ class World:
                 connector="gam",
                 mapping_settings=_MAPPING_SETTINGS,
                 adopt_unmarked=self.terms.adopt_unmarked,
+                check_before_update=self.terms.compares,
                 guard=GuardSettings(billing_fields=()),  # nobody is there to approve a new purchase order
             ),
         }

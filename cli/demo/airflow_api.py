@@ -16,6 +16,10 @@ TIMEOUT = 30.0
 POOL = "Tasks of one connection at a time"
 
 
+def _question(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+
+
 class AirflowApiError(Exception):
     """Airflow refused a request or did not come to an end in time; the message quotes its words."""
 
@@ -155,6 +159,15 @@ class AirflowApi:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         content = self._send("GET", path, full_content="true").json()["content"]
         return "\n".join(line if isinstance(line, str) else str(line.get("event", line)) for line in content)
+
+    # ---- people
+    def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """What a task asks a person, and the answer once there is one (`subject`, `options`, `responded_by_user`, ...)."""
+        return dict(self._send("GET", _question(dag_id, run_id, task_id)).json())
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer a task's question under this account's name. Raises AirflowApiError when somebody has answered already."""
+        self._send("PATCH", _question(dag_id, run_id, task_id), {"chosen_options": [option], "params_input": {}})
 
     # ---- assets
     def asset_event(self, uri: str, extra: Mapping[str, Any] | None = None) -> None:

@@ -16,6 +16,7 @@ from cli.demo.engine import AD_SERVER, SOURCE
 STORE_URL = "ORDERHUB_STORE_URL"
 CRM_SECRET = "ORDERHUB_SFDC_SECRET"  # noqa: S105 - the name of a variable, not a secret
 AD_SERVER_TOKEN = "ORDERHUB_GAM_TOKEN"  # noqa: S105 - the name of a variable, not a secret
+LEDGER = "erp"
 CONSUMER_KEY = "orderhub"
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 - the sandbox's own static token, good for nothing else
 ROOT_AD_UNIT = "21700000001"
@@ -81,6 +82,15 @@ def configuration(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[
             },
         },
     }
+
+
+def add_ledger(path: Path, settings: Mapping[str, Any], password: Path) -> None:
+    """Add the ERP's connection to a configuration that was written. Its password stands in a file, because Airflow's
+    processes and a person's shell have their environment already."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    known = {**settings, "password": f"file:{password}"}
+    content["connections"][LEDGER] = {"connector": "tryton", "settings": known}
+    write_configuration(path, content)
 
 
 def write_configuration(path: Path, content: Mapping[str, Any]) -> None:

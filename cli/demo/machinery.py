@@ -13,7 +13,7 @@ from pathlib import Path
 
 import hub
 from cli.demo.airflow_environment import AirflowEnvironment
-from cli.demo.configuration import CONSUMER_KEY, DemoSecrets, configuration, write_configuration
+from cli.demo.configuration import CONSUMER_KEY, LEDGER, DemoSecrets, configuration, write_configuration
 from cli.demo.control import SandboxControl
 from cli.demo.crm_client import CrmClient
 from cli.demo.embedded_postgres import EmbeddedPostgres
@@ -83,7 +83,7 @@ def running(state: Path, clock: datetime, *, with_airflow: bool, heard: Heard) -
             airflow.migrate(supervisor)
             api = airflow.start(supervisor)
             stack.callback(api.close)
-            api.create_pools({f"orderhub_{name}": POOL_SLOTS for name in (AD_SERVER, SOURCE)})
+            api.create_pools({f"orderhub_{name}": POOL_SLOTS for name in (AD_SERVER, SOURCE, LEDGER)})
             api.wait_for_dags([f"intake__{SOURCE}", f"push__{AD_SERVER}", f"mirror__{SOURCE}"])
             engine = AirflowEngine(api, opened)
             url, password = airflow.url, airflow.passwords["admin"]

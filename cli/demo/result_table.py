@@ -9,8 +9,9 @@ from rich.text import Text
 from cli.demo.journey import Outcome
 
 
-def result(outcome: Outcome, *, seconds: float, pss_mb: float | None) -> RenderableType:
-    """The figures and the checks. `seconds` since the command began; `pss_mb` is the highest sample."""
+def result(outcome: Outcome, billing: str, *, seconds: float, pss_mb: float | None) -> RenderableType:
+    """The figures and the checks. `billing` is the sentence about the bills; `seconds` are those of the journey, from the
+    command's beginning; `pss_mb` is the highest sample."""
     calls = ", ".join(f"{number:,} {kind}" for kind, number in outcome.other_calls.items())
     parked = ", ".join(f"{number:,} {reason}" for reason, number in outcome.parked.items())
     money = ", ".join(f"{amount} {currency}" for currency, amount in outcome.spend_difference.items())
@@ -24,6 +25,7 @@ def result(outcome: Outcome, *, seconds: float, pss_mb: float | None) -> Rendera
         "mirrored": f"{outcome.mirrored:,} impressions in the CRM",
         "second run": f"{outcome.second_run_writes:,} writes",
         "bill − spend": f"{money or 'none'} (reported, never corrected)",
+        "billed": billing,
         "seconds": f"{seconds:,.0f}",
         "memory": "not measured" if pss_mb is None else f"{pss_mb:,.0f} MB (PSS, highest sample)",
     }

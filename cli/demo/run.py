@@ -15,6 +15,7 @@ from rich.console import RenderableType
 
 from cli import tables
 from cli.demo.airflow_api import AirflowApiError
+from cli.demo.billing import DEFAULT_MONTHS, Billed, MonthsError, bill, months_wanted
 from cli.demo.control import ControlError
 from cli.demo.crm_client import CrmError
 from cli.demo.embedded_postgres import EmbeddedPostgresError
@@ -55,6 +56,14 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin with an empty store and empty vendors")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="Lose replies, commit late, run into quotas")] = False,
     direct: Annotated[bool, typer.Option("--without-airflow", help="Let this process do the DAGs' work")] = False,
+    months: Annotated[
+        str,
+        typer.Option(
+            "--bill",
+            metavar="N|all|none",
+            help="Close the N busiest months into Tryton, where it is installed (make tryton)",
+        ),
+    ] = DEFAULT_MONTHS,
     state: Annotated[Path, typer.Option("--state", metavar="FOLDER", help="Where the demo keeps everything")] = STATE,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,6 +74,10 @@ def demo(
     began = time.monotonic()
     desk = new_desk(as_json)
     try:
+        wanted = months_wanted(months)
+    except MonthsError as error:
+        raise typer.BadParameter(str(error)) from error
+    try:
         with stopping_on_signals():
             book = chosen_book(orders).first(limit)
             prepare_state(state, book, fresh=fresh)
@@ -72,7 +85,10 @@ def demo(
             clock = clock_stops(book)[0]
             with MemoryMeter() as meter, running(state, clock, with_airflow=not direct, heard=desk.say) as machinery:
                 outcome = _play(desk, machinery, book, faults=faults)
-                _show(desk, machinery, outcome, seconds=time.monotonic() - began, meter=meter)
+                played = time.monotonic() - began
+                billed = bill(machinery, book, state.resolve(), wanted, desk.say)
+                outcome.checks += billed.checks
+                _show(desk, machinery, outcome, billed, seconds=played, meter=meter)
                 if not once:
                     _stay(desk, machinery, state)
     except TROUBLE as error:
@@ -139,12 +155,15 @@ def _play(desk: Desk, machinery: Machinery, book: OrderBook, *, faults: bool) ->
         return play(stage)
 
 
-def _show(desk: Desk, machinery: Machinery, outcome: Outcome, *, seconds: float, meter: MemoryMeter) -> None:
+def _show(
+    desk: Desk, machinery: Machinery, outcome: Outcome, billed: Billed, *, seconds: float, meter: MemoryMeter
+) -> None:
+    """`seconds` are those until the journey's end; the bills' own are apart."""
     meter.sample()
     pss_mb = meter.peak_mb or None
-    data = {**outcome_as_dict(outcome), "seconds": round(seconds, 1), "pss_mb": pss_mb}
+    data = {**outcome_as_dict(outcome), **billed.as_dict(), "seconds": round(seconds, 1), "pss_mb": pss_mb}
     shown = [] if desk.as_json else ["", _trace(machinery, outcome)]
-    desk.answer(data, result(outcome, seconds=seconds, pss_mb=pss_mb), *shown)
+    desk.answer(data, result(outcome, billed.billing, seconds=seconds, pss_mb=pss_mb), *shown)
 
 
 def _trace(machinery: Machinery, outcome: Outcome) -> RenderableType:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cli.demo.signals import undisturbed
@@ -78,12 +79,20 @@ def run_admin(tools: Path, folder: Path, arguments: list[str], environment: dict
         )
 
 
-class ServerProcess:
-    """One `trytond` over the database in a folder. Raises TrytonError when it does not start."""
+Launch = Callable[[Sequence[str], Mapping[str, str], Path], "subprocess.Popen[bytes]"]
+"""Starts a command with an environment in a folder, in a session of its own."""
 
-    def __init__(self, tools: Path, folder: Path) -> None:
+
+class ServerProcess:
+    """One `trytond` over the database in a folder. Raises TrytonError when it does not start.
+
+    `launch` starts it where somebody else looks after the processes and keeps what they write.
+    """
+
+    def __init__(self, tools: Path, folder: Path, launch: Launch | None = None) -> None:
         self._tools = tools
         self._folder = folder
+        self._launch = launch or self._launched
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / "trytond.log"
         self.port = 0
@@ -101,16 +110,8 @@ class ServerProcess:
     def _start(self) -> None:
         self.port = _free_port()
         configuration = write_configuration(self._folder, self.port)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - a program of the installed environment, arguments of ours
-                [str(self._tools / "bin" / "trytond"), "-c", str(configuration), "-d", DATABASE],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._folder,
-                env=_environment(),
-                start_new_session=True,
-            )
+        command = [str(self._tools / "bin" / "trytond"), "-c", str(configuration), "-d", DATABASE]
+        self._process = self._launch(command, _environment(), self._folder)
         until = time.monotonic() + START_SECONDS
         while not _listens(self.port):  # it listens once the database's modules are loaded
             ended = self._process.poll()
@@ -121,6 +122,20 @@ class ServerProcess:
                     f"The Tryton server {happened}; there is no ERP. The end of {self._log}: {self._log_tail()}"
                 )
             time.sleep(0.05)
+
+    def _launched(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - a program of the installed environment, arguments of ours
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+            )
 
     def stop(self) -> None:
         """End the server."""
@@ -136,7 +151,8 @@ class ServerProcess:
                 process.wait(GRACE)
 
     def _log_tail(self) -> str:
-        return self._log.read_text(errors="replace")[-1000:].strip() or "(it wrote nothing)"
+        written = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return written[-1000:].strip() or "(it wrote nothing)"
 
 
 def _environment() -> dict[str, str]:

@@ -27,6 +27,7 @@ from cli.erp.installation import (
     DATABASE,
     PRICE_DECIMALS,
     TOOLS,
+    Launch,
     ServerProcess,
     TrytonError,
     require_installed,
@@ -67,20 +68,19 @@ class Credentials:
 class TrytonServer:
     """One server over a copy of the template database in `folder`; a context manager. Raises TrytonError.
 
-    With `fresh=False` the database of an earlier start in the same folder is kept.
+    With `fresh=False` the database of an earlier start in the same folder is kept. `launch` is as in `ServerProcess`.
     """
 
-    def __init__(self, folder: Path, *, fresh: bool = True, tools: Path = TOOLS) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = True, tools: Path = TOOLS, launch: Launch | None = None) -> None:
         self.folder = folder.resolve()
         self._fresh = fresh
         self._tools = tools
-        self._server = ServerProcess(tools, self.folder)
+        self._server = ServerProcess(tools, self.folder, launch)
         self._credentials: Credentials | None = None
 
     def start(self) -> None:
         """Copy the template where needed, start the server, return when it answers."""
-        require_installed(self._tools)
-        template = _template(self._tools)
+        template = made_template(self._tools)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._fresh or not (self.folder / _DATABASE_FILE).exists():
             _copy(template, self.folder)
@@ -135,8 +135,12 @@ def _settings(port: int, user: str, credentials: Credentials, **others: object) 
 
 
 # ---------------------------------------------------------------- the template
-def _template(tools: Path) -> Path:
-    """The folder of the finished template, made now when there is none for this installation and this set-up."""
+def made_template(tools: Path) -> Path:
+    """The folder of the finished template, made now when there is none for this installation and this set-up.
+
+    Raises TrytonError.
+    """
+    require_installed(tools)
     folder = tools / "template" / _fingerprint(tools)
     if (folder / _MARK).exists():
         return folder

@@ -33,6 +33,8 @@ from connectors.gam.login import Login
 from connectors.gam.settings import PUBLISHED_ENDPOINT, GamSettings
 
 _T = TypeVar("_T")
+MOST_WSDL_BYTES = 8 * 1024**2
+"""Unpacked bytes of a WSDL; the largest of version v202511 has 545,031."""
 _CONSTRUCTION = threading.Lock()
 """Constructing a client needs a warnings filter, and filters are process-wide."""
 
@@ -96,12 +98,24 @@ class _Wire(HTTPAdapter):
 class _WsdlMemory:
     """The WSDLs of one connector, shared by its threads. zeep's own memory cache is shared by the whole process."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: GamSettings) -> None:
+        self._settings = settings
         self._kept: dict[str, bytes] = {}
 
-    def get(self, url: str) -> bytes | None:
-        """A WSDL loaded before."""
-        return self._kept.get(url)
+    def get(self, url: str) -> bytes:
+        """A WSDL, loaded here when it is new: zeep would read it whole, however long it is.
+
+        Raises requests' own errors, as zeep does: HTTPError, ReplyTooLarge, ReplyTooSlow.
+        """
+        if url not in self._kept:
+            self.add(url, self._load(url))
+        return self._kept[url]
+
+    def _load(self, url: str) -> bytes:
+        until = time.monotonic() + self._settings.timeout_seconds
+        with requests.get(url, timeout=self._settings.timeout_seconds, stream=True) as response:
+            response.raise_for_status()
+            return bounded_body(response, MOST_WSDL_BYTES, until)
 
     def add(self, url: str, content: bytes) -> None:
         """Keep a WSDL; one that carries a document type declaration is refused."""
@@ -337,7 +351,7 @@ class Soap:
 
         if self._memory is None:
             # zeep wants a subclass of its Base, which may only be imported with it
-            self._memory = type("WsdlMemory", (_WsdlMemory, Base), {})()
+            self._memory = type("WsdlMemory", (_WsdlMemory, Base), {})(self._settings)
         settings = self._settings
         return ad_manager.AdManagerClient(
             self._login,

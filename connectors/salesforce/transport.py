@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import orjson
@@ -18,7 +18,9 @@ from requests.adapters import HTTPAdapter
 from connectors import endpoint
 from connectors.bounded import bounded_body
 from connectors.exact_json import read
-from connectors.salesforce.settings import SalesforceSettings
+
+if TYPE_CHECKING:  # decoding needs no settings
+    from connectors.salesforce.settings import SalesforceSettings
 
 _MAX_NUMBER = 40  # Salesforce numbers have at most 18 digits
 _ATTRIBUTES = frozenset({"attributes"})

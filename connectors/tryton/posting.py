@@ -32,8 +32,10 @@ BATCH = 50
 """Documents of one call."""
 
 LINES_AT_ONCE = 400
-"""Lines of one request, unless one document alone has more: Tryton needs about 10 ms to post a line, and answers within the
-time-out."""
+"""Lines of one request, unless one document alone has more: Tryton needs about 20 ms for a line, so it answers in time."""
+
+LINES_OF_A_CALL = 1_200
+"""Lines of one call: on a slow server too it ends long before the engine would take its worker for dead (600 s)."""
 
 
 @dataclass(slots=True)
@@ -84,7 +86,12 @@ class Posting:
         """
         call = _Call()
         self._read_in(call, items)
-        for tasks in _portions(call.open):
+        sent = 0
+        for tasks in list(_portions(call.open)):
+            lines = sum(len(task.wanted.lines) for task in tasks)
+            if sent and sent + lines > LINES_OF_A_CALL:
+                break
+            sent += lines
             try:
                 self._post(call, tasks)
             except ConnectorError as error:
@@ -95,6 +102,8 @@ class Posting:
                 for task in list(call.open):
                     call.end(task, _not_sent(task.item, error))
                 break
+        for task in list(call.open):
+            call.end(task, _next_time(task.item))
         return [call.results[place] for place in range(len(items))]
 
     def find(self, items: Sequence[PushItem]) -> list[tuple[str, Native] | None]:
@@ -452,6 +461,12 @@ def _not_sent(item: PushItem, error: ConnectorError) -> PushResult:
     """The outcome of a document that was to follow a request that failed."""
     message = f"Nothing was sent, because the request before it failed. {error.message}"
     return PushResult(item.key, Outcome.RETRY, code=error.code, message=message, after=getattr(error, "after", None))
+
+
+def _next_time(item: PushItem) -> PushResult:
+    """The outcome of a document for which this call had no room left."""
+    message = f"Nothing was sent: the call had {LINES_OF_A_CALL} lines without it. It goes with the next one."
+    return PushResult(item.key, Outcome.RETRY, code="CALL-FULL", message=message, after=0.0)
 
 
 def _refused(item: PushItem, error: RecordRejected, effect: str) -> PushResult:

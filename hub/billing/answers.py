@@ -160,6 +160,11 @@ class CloseSummary(Result):
     review_hash: str
     batch: str = ""
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; `mismatches` is their number, and the sentences are `differences`."""
+        # not super(): a dataclass with slots is another class than the one that the compiler saw
+        return {**Result.as_dict(self), "mismatches": len(self.mismatches), "differences": list(self.mismatches)}
+
 
 @dataclass(frozen=True, slots=True)
 class WhatIfLine(Result):

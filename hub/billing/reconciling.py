@@ -73,6 +73,7 @@ class _Task:
     run: int
     since: BillingPeriod
     until: BillingPeriod
+    changed: bool
     touched: Sequence[Touched]
     as_of: datetime
 
@@ -113,6 +114,7 @@ def reconcile(session: Session, since: str, until: str, by: str | None, *, sessi
         with control.transaction() as cur:
             reconciliation.repeatable(cur)
             snapshot = reconciliation.share_snapshot(cur)
+            changes = billing_contracts.touched(cur)
             numbers, touched = delivery_life.touched(cur)
             shards = billing_contracts.bounds(cur, sessions)
             as_of = session.business.now()
@@ -120,20 +122,23 @@ def reconcile(session: Session, since: str, until: str, by: str | None, *, sessi
                 run = reconciliation.begin(
                     mine, first.start, last.start, as_of, CURRENT.version, actor, session.machine.now()
                 )
-            task = _Task(snapshot, run, first, last, touched, as_of)
+            task = _Task(snapshot, run, first, last, bool(changes), touched, as_of)
             with ThreadPoolExecutor(max_workers=max(1, len(shards))) as pool:
                 done = list(pool.map(lambda shard: _shard(session, task, shard), shards))
     finally:
         control.close()
-    return _finished(session, run, actor, numbers, done)
+    return _finished(session, run, actor, changes, numbers, done)
 
 
-def _finished(session: Session, run: int, actor: str, numbers: Sequence[int], done: Sequence[_Done]) -> Reconciliation:
+def _finished(
+    session: Session, run: int, actor: str, changes: Sequence[int], numbers: Sequence[int], done: Sequence[_Done]
+) -> Reconciliation:
     contracts, counts = sum(one.contracts for one in done), sum(one.counts for one in done)
     digest = 0
     for one in done:
         digest ^= one.digest
     with session.database.acting(actor), session.database.transaction() as cur:
+        billing_contracts.forget(cur, changes)
         delivery_life.forget(cur, numbers)
         if contracts + counts >= _READ_ANEW:
             reconciliation.look_again(cur)
@@ -159,7 +164,7 @@ def _shard(asked: Session, task: _Task, shard: Shard) -> _Done:
         with database.transaction() as cur:
             reconciliation.see(cur, task.snapshot)
             reconciliation.prepare(cur)
-            contracts = _compile(cur, shard)
+            contracts = _compile(cur, shard) if task.changed else 0
             counts = sum(delivery_life.refresh(cur, shard, changed) for changed in task.touched)
             _tell(session, cur, shard)
             reconciliation.set_apart(cur, shard, since, until, statuses)
@@ -178,7 +183,7 @@ def _compile(cur: Cursor, shard: Shard) -> int:
         lines = entities.many(cur, EntityKind.LINE, stale[first : first + _COMPILED_AT_ONCE])
         orders = entities.many(cur, EntityKind.ORDER, sorted({str(line.order_id) for line in lines.values()}))
         billing_contracts.put(cur, (compiled(line, orders[str(line.order_id)]) for line in lines.values()))
-    return len(stale) + billing_contracts.forget_gone(cur, shard)
+    return len(stale)
 
 
 def _tell(session: Session, cur: Cursor, shard: Shard) -> None:
@@ -192,7 +197,7 @@ def _tell(session: Session, cur: Cursor, shard: Shard) -> None:
     parts = billing_contracts.edges(cur, shard)
     reconciliation.tell(
         cur,
-        (one.months(name) for one in reports for name in names),
+        (told for one in reports for name in names for told in one.months(name)),
         (one.edge(name, since, until) for one in reports for name, since, until in parts),
         todays(names, session.business.now()),
     )

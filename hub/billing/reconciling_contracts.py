@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from math import gcd
 from uuid import UUID
 
 from hub.billing.counts import live_days
 from hub.billing.rules import CURRENT, Billable, LinePeriodCase, agency_is_billed, calculate, case_of, monthly_cycles
 from hub.billing.rules.cost import BILLED_UNIT, contracted_quantity, per
-from hub.billing.rules.source import live_hours
-from hub.billing.rules.spread import cycle_quantities
+from hub.billing.rules.spread import cycle_quantities, live_time
 from hub.store.billing_contracts import Contract
+from hub.store.delivery_life import MOST_MONTHS
 from hub.store.entities import StoredEntity
 from hub.store.reconciliation import NO_END
 from oms_schema.billing_terms import BillingSchedule, BillingSource, BillingTerms, CapMode, VarianceBase
@@ -37,9 +38,11 @@ UNITS = (
 )
 """By their number in the columns: what is counted, 0 for a contract that is billed by its value."""
 
-LARGEST = 2**62
-"""Totals and rates stay below it, so that sums of a few fit into 64 bits."""
+_HOUR = 3_600_000_000
+LARGEST = 2**61
+"""What a whole contract costs in micros stays below it (a net rate scaled up): twice of it and a little fits into 64 bits."""
 
+LONG = "runs for more than 60 months"
 CANCELLED = "the line or its order is cancelled"
 AT_END = "billed at the end of the campaign"
 NOT_COUNTED = "paid by conversions, which no report tells"
@@ -68,6 +71,8 @@ def compiled(stored: StoredEntity, stored_order: StoredEntity) -> Contract:
         first = BillingPeriod.month(line.flight.start.year, line.flight.start.month)
         return _columns(stored, stored_order, line, terms, (first,), NO_END)
     cycles = monthly_cycles(line.flight)
+    if len(cycles) > MOST_MONTHS:
+        return _columns(stored, stored_order, line, terms, cycles, LONG)
     if line.cancelled or CommercialStatus.CANCELLED in (order.status, status):
         return _columns(stored, stored_order, line, terms, cycles, CANCELLED)
     if line.price.method is CostMethod.FLAT or terms.source is BillingSource.CONTRACTED:
@@ -123,7 +128,8 @@ def _by_count(
     net_rate = agency and price.basis is PriceBasis.NET and price.commission_ppm > 0
     if net_rate and price.commission_ppm == MICROS:
         return _columns(stored, stored_order, line, terms, cycles, BLOCKED)
-    if max(total or 0, 1) * max(price.rate, 1) >= LARGEST:
+    scale = MICROS // gcd(MICROS, price.commission_ppm) if net_rate else 1
+    if max(total or 0, 1) * max(price.rate, 1) * scale >= LARGEST:
         return _columns(stored, stored_order, line, terms, cycles, TOO_LARGE)
     goals = None
     if terms.cap in (CapMode.PER_CYCLE, CapMode.CUMULATIVE_PER_CYCLE):
@@ -147,8 +153,18 @@ def _by_count(
         unit=UNITS.index(unit),
         total=total,
         goals=goals,
-        live=[live_hours(_case(order, line, cycle, cycles)) > CURRENT.no_delivery_after_hours for cycle in cycles],
+        live=sum(
+            1 << place
+            for place, cycle in enumerate(cycles)
+            if _live_hours(line, cycle) > CURRENT.no_delivery_after_hours
+        ),
     )
+
+
+def _live_hours(line: Line, period: BillingPeriod) -> int:
+    """Whole hours in which the line was to deliver, as `live_hours` of a case without pauses: none are kept anywhere."""
+    flights = line.flights or (line.flight,)
+    return sum(live_time(flight.start, flight.end, period) for flight in flights) // _HOUR
 
 
 def _case(order: Order, line: Line, period: BillingPeriod, cycles: tuple[BillingPeriod, ...]) -> LinePeriodCase:
@@ -174,7 +190,7 @@ def _columns(
     total: int | None = None,
     prepaid: bool = False,
     goals: list[int] | None = None,
-    live: list[bool] | None = None,
+    live: int = 0,
     fixed_units: list[int] | None = None,
     fixed_gross: list[int] | None = None,
     fixed_commission: list[int] | None = None,
@@ -211,7 +227,7 @@ def _columns(
         last_since=last[0],
         last_live=last[1],
         goals=goals,
-        live=[False] * len(cycles) if live is None else live,
+        live=live,
         fixed_units=fixed_units,
         fixed_gross=fixed_gross,
         fixed_commission=fixed_commission,

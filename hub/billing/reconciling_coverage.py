@@ -6,7 +6,7 @@ alone, so a book of lines asks few different questions. Sums over days from the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import accumulate
@@ -16,6 +16,7 @@ from hub.delivery.finality import closes_at
 from hub.session import Session
 from hub.store import partitions
 from hub.store.database import Cursor
+from hub.store.delivery_life import MOST_MONTHS
 from hub.store.reconciliation import Coverage, Edge, Today
 from oms_schema.billing_terms import Finality
 from oms_schema.delivery import BillingPeriod
@@ -106,18 +107,17 @@ class Reports:
             self._late[zone, settling] = _sums(self._late_enough(day, zone, settling) for day in self._each)
         return self._all(self._late[zone, settling], first, last)
 
-    def months(self, name: str) -> Coverage:
-        """Every whole month under these closing terms."""
+    def months(self, name: str) -> Iterator[Coverage]:
+        """Every month as a line's first one, and whether it and the whole months after it are covered and final."""
         closing = Closing.of(name)
         periods = [month_of(number) for number in range(self._first, self._last + 1)]
-        whole = [self.whole(period.start, period.end - _ONE_DAY) for period in periods]
-        final = [self.final(closing, period.start, period.end - _ONE_DAY, period) for period in periods]
-        gaps: list[int] = []
-        gap = self._last + 1
-        for number, covered in zip(range(self._last, self._first - 1, -1), reversed(whole), strict=True):
-            gap = gap if covered else number
-            gaps.append(gap)
-        return Coverage(self.source, name, self._first, whole, final, gaps[::-1])
+        whole = sum(1 << place for place, one in enumerate(periods) if self.whole(one.start, one.end - _ONE_DAY))
+        final = sum(
+            1 << place for place, one in enumerate(periods) if self.final(closing, one.start, one.end - _ONE_DAY, one)
+        )
+        window = (1 << MOST_MONTHS) - 1
+        for place in range(len(periods)):
+            yield Coverage(self.source, name, self._first + place, whole >> place & window, final >> place & window)
 
     def edge(self, name: str, first: date, last: date) -> Edge:
         """A part of one month under these closing terms."""

@@ -15,7 +15,7 @@ from hub.delivery.refusals import ReportRefused
 from hub.delivery.shape import UNITS, Evidence, ReportShape
 from hub.delivery.unpacking import AGAIN
 
-CHUNK = 3 << 20
+CHUNK = 2 << 20
 """Bytes of text that become one frame; more costs memory and saves nothing."""
 
 PARSERS = 2

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from hub.delivery.content import lanes_of
+
 
 class Names:
     """The texts of one column. Written by one thread; after `seal` read from several."""
@@ -15,6 +17,7 @@ class Names:
     def __init__(self) -> None:
         self._known = pl.DataFrame(schema={"text": pl.String, "number": pl.UInt32})
         self._places = pl.Series(dtype=pl.UInt32)
+        self._lanes = lanes_of(self._known["text"])
 
     def numbers(self, texts: pl.Series) -> pl.Series:
         """The number of each text, in the same order; texts that were not seen before get new ones. No text is null."""
@@ -25,6 +28,8 @@ class Names:
             count = self._known.height
             numbers = pl.int_range(count, count + news.len(), dtype=pl.UInt32, eager=True)
             self._known = pl.concat([self._known, pl.DataFrame({"text": news, "number": numbers})], rechunk=True)
+            for lane, more in zip(self._lanes, lanes_of(news), strict=True):
+                lane.append(more).rechunk(in_place=True)
             found = self._looked_up(told)
         return found
 
@@ -36,6 +41,13 @@ class Names:
         self._known = self._known.sort("text")
         places = self._known.select("number", pl.int_range(pl.len(), dtype=pl.UInt32).alias("place"))
         self._places = places.sort("number")["place"].rechunk()
+        first, second = (lane.gather(self._known["number"]) for lane in self._lanes)
+        self._lanes = first, second
+
+    @property
+    def lanes(self) -> tuple[pl.Series, pl.Series]:
+        """What stands for each text in `hub.delivery.content`: by number, after `seal` by place."""
+        return self._lanes
 
     @property
     def texts(self) -> pl.Series:

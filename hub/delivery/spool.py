@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -13,19 +14,32 @@ from typing import Self
 
 import polars as pl
 
+from hub.delivery import content
 from hub.delivery.names import Names
 
-SPILL_ROWS = 300_000
-"""Rows held before they are written by day: about 10 MB. Fewer would cut many days into crumbs."""
+SPILL_ROWS = 200_000
+"""Rows held before they are written by day: about 6 MB. Fewer would cut many days into crumbs."""
+
+
+@dataclass(slots=True)
+class DayTold:
+    """What is known of a day without reading its rows back. `final`: every row says that it is."""
+
+    rows: int = 0
+    sums: content.Sums = content.NOTHING
+    final: bool = True
 
 
 class Spool:
     """One file of Arrow pieces and, per day, where its pieces lie. Read from several threads; written from one.
 
-    Texts are kept as numbers (`hub.delivery.names`): 24 bytes a row instead of 60.
+    Texts are kept as numbers (`hub.delivery.names`): 24 bytes a row instead of 60. `columns` are what a day's content is told
+    by; a row may have more.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, columns: Sequence[str], folder: Path | None = None) -> None:
+        self._columns = tuple(columns)
+        self._told: dict[date, DayTold] = {}
         self._file = tempfile.TemporaryFile(prefix="orderhub-report-", dir=folder)  # noqa: SIM115 - closed by __exit__
         self._names: dict[str, Names] = {}
         self._places: dict[date, list[tuple[int, int]]] = {}
@@ -39,10 +53,22 @@ class Spool:
         for name in texts:
             numbers = self._names.setdefault(name, Names()).numbers(frame[name])
             frame = frame.with_columns(numbers.alias(name))
+        self._tell(frame)
         self._held.append(frame)
         self._held_rows += frame.height
         if self._held_rows >= SPILL_ROWS:
             self.flush()
+
+    def _tell(self, frame: pl.DataFrame) -> None:
+        lanes = content.mixed(frame, self._columns, self.lanes)
+        final = frame["final"] if "final" in frame.columns else pl.repeat(False, frame.height, eager=True)
+        rows = pl.concat([frame.select("day"), lanes, final.alias("final").to_frame()], how="horizontal")
+        days = rows.group_by("day").agg(pl.len(), pl.col("lane_0", "lane_1").sum(), pl.col("final").all())
+        for day, count, first, second, all_final in days.iter_rows():
+            told = self._told.setdefault(day, DayTold())
+            told.rows += count
+            told.sums = content.added(told.sums, (first, second))
+            told.final = told.final and all_final
 
     def flush(self) -> None:
         """Write what is held."""
@@ -70,6 +96,15 @@ class Spool:
     def days(self) -> Sequence[date]:
         """Every day that has rows, oldest first."""
         return sorted(self._places)
+
+    def told(self, day: date) -> DayTold:
+        """What is known of a day without reading its rows back."""
+        return self._told.get(day, DayTold(final=False))
+
+    @property
+    def lanes(self) -> dict[str, tuple[pl.Series, pl.Series]]:
+        """By text column, what stands for its texts in a day's content: by number, after `seal` by place."""
+        return {name: names.lanes for name, names in self._names.items()}
 
     def texts(self, column: str) -> pl.Series:
         """Every text of a column once, in order of its bytes: what the places in `rows_of` stand for."""

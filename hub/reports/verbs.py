@@ -71,7 +71,10 @@ def report(session: Session, name: str, selection: Selection | None = None) -> R
     return _of_view(name, found)
 
 
-NAMES: Sequence[str] = ("summary", "discrepancies", "accruals", "make-goods", "documents", "payments")
+NAMES: Sequence[str] = (
+    *("summary", "discrepancies", "accruals", "make-goods", "documents", "payments"),
+    *("reconciliation", "reconciled-lines"),
+)
 """The reports that are tables; the ledger file is beside them."""
 
 

@@ -73,14 +73,19 @@ def expected_lines(cur: Cursor, ids_of: str, zone: str | None, since: date, unti
         if ids_of
         else "true"
     )
+    # A line's targeting may be long and its flight is not: only the flight is read, and once. Inside a text a quote is escaped.
     cur.execute(
-        "SELECT id, name, greatest(first, %(s)s::date), least(last, %(u)s::date) FROM (SELECT id, name, "
-        "  (((flight->>'start')::timestamp AT TIME ZONE (flight->>'zone')) AT TIME ZONE coalesce(%(z)s, flight->>'zone'))::date AS first, "
-        "  coalesce(((((flight->>'end')::timestamp AT TIME ZONE (flight->>'zone')) AT TIME ZONE coalesce(%(z)s, flight->>'zone')) "
-        "    - interval '1 microsecond')::date, 'infinity'::date) AS last "
-        "  FROM (SELECT e.id, e.name, convert_from(e.canonical, 'UTF8')::jsonb->'flight' AS flight FROM entity e "
-        "    JOIN entity o ON o.kind = 'order' AND o.id = e.order_id AND o.status IN ('booked', 'completed') "
-        f"    WHERE e.kind = 'line' AND e.status IS DISTINCT FROM 'cancelled' AND {known}) parsed) dated "
+        "WITH known AS MATERIALIZED (SELECT e.id, e.name, "
+        "  substring(convert_from(e.canonical, 'UTF8') from '\"flight\":(\\{[^}]*\\})')::jsonb AS flight FROM entity e "
+        "  JOIN entity o ON o.kind = 'order' AND o.id = e.order_id AND o.status IN ('booked', 'completed') "
+        f"  WHERE e.kind = 'line' AND e.status IS DISTINCT FROM 'cancelled' AND {known}), "
+        "dated AS MATERIALIZED (SELECT id, name, "
+        "  (((flight->>'start')::timestamp AT TIME ZONE (flight->>'zone')) AT TIME ZONE coalesce(%(z)s, flight->>'zone'))::date "
+        "    AS first, "
+        "  coalesce(((((flight->>'end')::timestamp AT TIME ZONE (flight->>'zone')) "
+        "    AT TIME ZONE coalesce(%(z)s, flight->>'zone')) - interval '1 microsecond')::date, 'infinity'::date) AS last "
+        "  FROM known) "
+        "SELECT id, name, greatest(first, %(s)s::date), least(last, %(u)s::date) FROM dated "
         "WHERE first <= %(u)s::date AND last >= %(s)s::date ORDER BY name, id",
         {"c": ids_of, "z": zone, "s": since, "u": until},
     )

@@ -28,7 +28,7 @@ class Contract:
     """One line's contract. Months are counted from year 0 (year × 12 + month − 1); amounts are micros.
 
     `apart` says why the line goes through the library month by month; empty for the others. `goals` are cumulative. `live`
-    is true where the line was live for longer than the rules' silent-zero hours. The `fixed_*` columns are what each month
+    has bit m set where the line was live in month m for longer than the rules' silent-zero hours. The `fixed_*` columns are what each month
     bills of a contract that is billed by its value. `closing` names zone and finality terms, by which coverage is looked up.
     """
 
@@ -61,7 +61,7 @@ class Contract:
     last_since: date
     last_live: date
     goals: list[int] | None = None
-    live: list[bool]
+    live: int
     fixed_units: list[int] | None = None
     fixed_gross: list[int] | None = None
     fixed_commission: list[int] | None = None
@@ -84,13 +84,26 @@ def bounds(cur: Cursor, shards: int) -> list[Shard]:
     return [Shard(since, until) for since, until in zip(["", *starts[1:]], ends, strict=True)]
 
 
+def touched(cur: Cursor) -> list[int]:
+    """The numbers of the changes of lines and orders that no run has read yet."""
+    cur.execute("SELECT id FROM contract_touched")
+    return [row[0] for row in cur.fetchall()]
+
+
+def forget(cur: Cursor, numbers: Sequence[int]) -> None:
+    """Every shard has read these changes."""
+    cur.execute("DELETE FROM contract_touched WHERE id = ANY(%s)", (list(numbers),))
+
+
 def stale(cur: Cursor, shard: Shard) -> list[str]:
-    """Lines of a shard whose contract is not compiled as they and their order stand now."""
+    """Lines of a shard that changed since the last run, they or their order; contracts of lines that are no more are dropped."""
     cur.execute(
-        "SELECT l.id FROM entity l JOIN entity o ON o.kind = 'order' AND o.id = l.order_id "
-        "LEFT JOIN billing_contract c ON c.line_id = l.id "
-        f"WHERE l.kind = 'line' AND {_RANGE.format('l.id')} AND (c.line_hash, c.order_hash, c.order_status) "
-        "IS DISTINCT FROM (l.content_hash, o.content_hash, o.status) ORDER BY l.order_id, l.id",
+        "WITH changed AS MATERIALIZED (SELECT DISTINCT kind, entity_id FROM contract_touched), gone AS ("
+        f"DELETE FROM billing_contract c WHERE {_RANGE.format('c.line_id')} AND c.line_id IN (SELECT entity_id FROM changed) "
+        "AND NOT EXISTS (SELECT 1 FROM entity l WHERE l.kind = 'line' AND l.id = c.line_id)) "
+        f"SELECT l.id FROM entity l JOIN entity o ON o.kind = 'order' AND o.id = l.order_id WHERE l.kind = 'line' AND {_RANGE.format('l.id')} "
+        "AND (l.id IN (SELECT entity_id FROM changed WHERE kind = 'line') "
+        "OR l.order_id IN (SELECT entity_id FROM changed WHERE kind = 'order')) ORDER BY l.order_id, l.id",
         shard.named,
     )
     return [row[0] for row in cur.fetchall()]
@@ -103,16 +116,6 @@ def put(cur: Cursor, contracts: Iterable[Contract]) -> None:
     with cur.copy(f"COPY billing_contract ({', '.join(_COLUMNS)}) FROM STDIN") as copy:
         for one in found:
             copy.write_row(astuple(one))
-
-
-def forget_gone(cur: Cursor, shard: Shard) -> int:
-    """Drop contracts of lines that are no more."""
-    cur.execute(
-        f"DELETE FROM billing_contract c WHERE {_RANGE.format('c.line_id')} "
-        "AND NOT EXISTS (SELECT 1 FROM entity l WHERE l.kind = 'line' AND l.id = c.line_id)",
-        shard.named,
-    )
-    return cur.rowcount
 
 
 def closings(cur: Cursor, shard: Shard) -> Sequence[tuple[str, int, int]]:

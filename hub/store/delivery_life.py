@@ -15,6 +15,8 @@ from hub.store.database import Cursor
 from hub.store.facts import UNITS
 
 _NAMES = UNITS.split(", ")
+MOST_MONTHS = 60
+"""Months of one row that fit into the bits of `seen`; a longer life has none, and its line goes through the library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +69,31 @@ def refresh(cur: Cursor, shard: Shard, changed: Touched) -> int:
         f"array_agg({name} ORDER BY month)" if name in metrics else "NULL::bigint[]" for name in _NAMES
     )
     columns = ", ".join((*_NAMES, "active_days"))
-    news = ", ".join(f"{name} = excluded.{name}" for name in ("seller", "first_month", "seen", *_NAMES, "active_days"))
+    news = ", ".join(
+        f"{name} = excluded.{name}" for name in ("seller", "first_month", "months", "seen", *_NAMES, "active_days")
+    )
     cur.execute(
         "WITH months AS MATERIALIZED (SELECT m AS since, (m + interval '1 month')::date AS until FROM unnest(%(months)s::date[]) m), "
         "facts AS (SELECT d.line_id, (extract(year FROM m.since) * 12 + extract(month FROM m.since) - 1)::int AS month, "
         f"{monthly}, count(*) FILTER (WHERE {some} > 0) AS active_days FROM months m JOIN delivery_day d "
         "ON d.source = %(s)s AND d.day >= m.since AND d.day < m.until "
         "WHERE d.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR d.line_id < %(hi)s) GROUP BY 1, 2), "
-        f"kept AS (SELECT k.line_id, k.first_month + i - 1 AS month, {kept} FROM delivery_life k, generate_subscripts(k.seen, 1) i "
-        "WHERE k.source = %(s)s AND k.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR k.line_id < %(hi)s) AND k.seen[i] "
+        f"kept AS (SELECT k.line_id, k.first_month + i - 1 AS month, {kept} FROM delivery_life k, generate_series(1, k.months) i "
+        "WHERE k.source = %(s)s AND k.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR k.line_id < %(hi)s) AND (k.seen IS NULL OR (k.seen >> (i - 1)) & 1 = 1) "
         "AND NOT EXISTS (SELECT 1 FROM months m "
         "WHERE (extract(year FROM m.since) * 12 + extract(month FROM m.since) - 1)::int = k.first_month + i - 1)), "
         "known AS (SELECT * FROM facts UNION ALL SELECT * FROM kept), "
         "span AS (SELECT line_id, min(month) AS first, max(month) AS last FROM known GROUP BY 1), "
-        "dense AS (SELECT s.line_id, m AS month, f.line_id IS NOT NULL AS seen, "
+        "dense AS (SELECT s.line_id, m AS month, f.line_id IS NOT NULL AS seen, m - s.first AS place, "
         f"{running} FROM span s CROSS JOIN LATERAL generate_series(s.first, s.last) m "
         "LEFT JOIN known f ON f.line_id = s.line_id AND f.month = m WINDOW run AS (PARTITION BY s.line_id ORDER BY m)) "
-        f"INSERT INTO delivery_life AS old (line_id, source, seller, first_month, seen, {columns}) "
-        f"SELECT line_id, %(s)s, {seller}, min(month), array_agg(seen ORDER BY month), {gathered}, array_agg(active_days ORDER BY month) "
+        f"INSERT INTO delivery_life AS old (line_id, source, seller, first_month, months, seen, {columns}) "
+        f"SELECT line_id, %(s)s, {seller}, min(month), count(*), "
+        f"CASE WHEN count(*) <= {MOST_MONTHS} THEN sum(CASE WHEN seen THEN 1::bigint << least(place, {MOST_MONTHS}) ELSE 0 END)::bigint END, "
+        f"{gathered}, array_agg(active_days ORDER BY month) "
         f"FROM dense GROUP BY line_id ORDER BY line_id ON CONFLICT (line_id, source) DO UPDATE SET {news} "
-        f"WHERE (old.seller, old.first_month, old.seen, old.{', old.'.join((*_NAMES, 'active_days'))}) IS DISTINCT FROM "
-        f"(excluded.seller, excluded.first_month, excluded.seen, excluded.{', excluded.'.join((*_NAMES, 'active_days'))})",
+        f"WHERE (old.seller, old.first_month, old.months, old.seen, old.{', old.'.join((*_NAMES, 'active_days'))}) IS DISTINCT FROM "
+        f"(excluded.seller, excluded.first_month, excluded.months, excluded.seen, excluded.{', excluded.'.join((*_NAMES, 'active_days'))})",
         named,
     )
     return cur.rowcount

@@ -36,3 +36,29 @@ def by_ids(cur: Cursor, connection: str, document_ids: Sequence[str]) -> dict[st
         (connection, list(document_ids)),
     )
     return {row[0]: Document(row[0], row[1], row[2], bytes(row[3])) for row in cur.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A document that can be told by a number; `order_id` None for one of no order."""
+
+    document_id: str
+    name: str
+    order_id: str | None
+
+
+def records(cur: Cursor, connection: str) -> list[str]:
+    """The vendor's record types that documents of a connection are posted as, sorted."""
+    cur.execute("SELECT DISTINCT record FROM document WHERE connection = %s ORDER BY 1", (connection,))
+    return [row[0] for row in cur.fetchall()]
+
+
+def numbered(cur: Cursor, connection: str, record: str, marker: str) -> dict[str, Numbered]:
+    """The documents of a record type by what their payload holds in the field that look-ups go by."""
+    cur.execute(
+        "SELECT convert_from(d.payload, 'UTF8')::jsonb ->> %(m)s, d.document_id, d.name, nullif(l.order_id, '') "
+        "FROM document d LEFT JOIN lane l ON l.connection = d.connection AND l.kind = 'document' "
+        "AND l.entity_id = d.document_id AND l.facet = '' WHERE d.connection = %(c)s AND d.record = %(r)s",
+        {"c": connection, "r": record, "m": marker},
+    )
+    return {row[0]: Numbered(*row[1:]) for row in cur.fetchall() if row[0]}

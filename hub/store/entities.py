@@ -139,9 +139,9 @@ def by_mark(cur: Cursor, mark: str) -> list[str]:
 def set_parties(cur: Cursor, order_id: str, parties: Sequence[tuple[str, str]]) -> None:
     """Who plays which (role, party id) on an order."""
     cur.execute("DELETE FROM order_party WHERE order_id = %s", (order_id,))
-    cur.executemany(
-        "INSERT INTO order_party (order_id, role, party_id) VALUES (%s, %s, %s)",
-        [(order_id, role, party_id) for role, party_id in parties],
+    cur.execute(
+        "INSERT INTO order_party (order_id, role, party_id) SELECT %s, w.r, w.p FROM unnest(%s::text[], %s::text[]) AS w(r, p)",
+        (order_id, [str(role) for role, _ in parties], [party_id for _, party_id in parties]),
     )
 
 

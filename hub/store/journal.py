@@ -23,10 +23,14 @@ class Entry:
 
 def write(cur: Cursor, entries: Iterable[Entry], at: datetime, business_at: datetime) -> None:
     """Append entries in the transaction of what they tell."""
-    cur.executemany(
+    rows = [(e.place, e.order_id, e.entity_kind, e.entity_id, e.what, e.detail) for e in entries]
+    if not rows:
+        return
+    cur.execute(
         "INSERT INTO journal (at, business_at, place, order_id, entity_kind, entity_id, what, detail) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        [(at, business_at, e.place, e.order_id, e.entity_kind, e.entity_id, e.what, e.detail) for e in entries],
+        "SELECT %s, %s, w.place, w.o, w.k, w.e, w.what, w.detail FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], "
+        "%s::text[], %s::text[]) WITH ORDINALITY AS w(place, o, k, e, what, detail, n) ORDER BY w.n",
+        (at, business_at, *(list(column) for column in zip(*rows, strict=True))),
     )
 
 

@@ -33,8 +33,21 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
 )
 """What the summary may be by; each row is of one currency."""
 
+_MAJOR = "({0} * 0.000001)::numeric(24, 6)"
+_LAST_RUN = "(SELECT max(run) FROM reconciliation_run WHERE finished_at IS NOT NULL)"
+
 LISTS: Mapping[str, str] = MappingProxyType(
     {
+        "reconciliation": "SELECT l.order_id, x.line_id, x.period_start, x.code, x.tolerance, x.seller_units, x.other_units, "
+        "x.chosen_units, x.billable_units, x.capped_units, l.currency, "
+        f"{_MAJOR.format('x.gross')} AS gross, {_MAJOR.format('x.commission')} AS commission "
+        "FROM reconciliation_exception x JOIN reconciliation_line l USING (run, line_id) "
+        f"WHERE x.run = {_LAST_RUN} AND x.period_start BETWEEN %(since)s AND %(until)s "
+        "ORDER BY x.code = '', l.order_id, x.line_id, x.period_start",
+        "reconciled-lines": "SELECT order_id, line_id, line_months, billable_months, exceptions, by_library, seller_units, other_units, "
+        "billable_units, capped_units, currency, "
+        f"{_MAJOR.format('gross')} AS gross, {_MAJOR.format('commission')} AS commission "
+        f"FROM reconciliation_line WHERE run = {_LAST_RUN} ORDER BY order_id, line_id",
         "discrepancies": "SELECT * FROM report.discrepancy WHERE period_start BETWEEN %(since)s AND %(until)s AND difference <> 0 "
         "ORDER BY within_tolerance, abs(difference) DESC, line_id, period_start",
         "make-goods": "SELECT * FROM report.shortfall WHERE shortfall_units > 0 AND ends_at <= %(now)s "
@@ -46,7 +59,7 @@ LISTS: Mapping[str, str] = MappingProxyType(
         "WHERE d.period_start BETWEEN %(since)s AND %(until)s ORDER BY received_on, document_id, payment_id",
     }
 )
-"""Lists that come straight from one view."""
+"""Lists that come straight from one view, or from the newest finished reconciliation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,23 +36,28 @@ PEOPLE = "people entered something"
 NO_FACTS = "a source that knows it has no facts of it"
 IN_STATEMENT = "late delivery, a fallback, or figures too large for 64 bits"
 
+_SOURCES = (
+    "SELECT source FROM delivery_source UNION SELECT source FROM delivery_report UNION "
+    "SELECT connection AS source FROM delivery_job WHERE state = 'loaded'"
+)
+"""Whatever ever loaded a report."""
+
+_ODD = 31
+"""A month that only the library can calculate: its line is set apart."""
+
 _LOCK = 7_042_029
 """The advisory lock of whoever reconciles: any number that no other advisory lock of the hub has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Whole months of one source under one kind of closing terms: from month `origin` on, one entry each.
-
-    `gap` is the first month from there on that no whole reports cover.
-    """
+    """One source under one kind of closing terms: bit m stands for the m-th whole month after `first_month`."""
 
     source: str
     closing: str
-    origin: int
-    whole: list[bool]
-    final: list[bool]
-    gap: list[int]
+    first_month: int
+    whole: int
+    final: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +165,12 @@ def see(cur: Cursor, snapshot: str) -> None:
 def prepare(cur: Cursor) -> None:
     """Temporary tables of one worker. Compiling the statement to machine code would take longer than it runs."""
     cur.execute("SET LOCAL jit = off")
-    cur.execute("SET LOCAL work_mem = '64MB'")
+    cur.execute("SET LOCAL work_mem = '128MB'")
+    # Rows with arrays are wide: sorting them for a merge costs more than all the rest.
+    cur.execute("SET LOCAL enable_mergejoin = off")
     cur.execute("SET LOCAL max_parallel_workers_per_gather = 0")
     cur.execute(
-        "CREATE TEMP TABLE coverage (source text, closing text, origin int, whole boolean[], final boolean[], gap int[]) ON COMMIT DROP"
+        "CREATE TEMP TABLE coverage (source text, closing text, first_month int, whole bigint, final bigint) ON COMMIT DROP"
     )
     cur.execute(
         "CREATE TEMP TABLE coverage_edge (source text, closing text, first date, last date, whole boolean, final boolean) "
@@ -196,11 +203,12 @@ def set_apart(cur: Cursor, shard: Shard, since: int, until: int, statuses: Seque
         "INSERT INTO apart (line_id, why) SELECT c.line_id, min(x.why) FROM ("
         f"SELECT line_id, apart AS why FROM billing_contract WHERE apart <> '' AND {of_shard.format('line_id')} UNION ALL "
         f"SELECT line_id, %(people)s FROM billing_input WHERE approved_at IS NOT NULL AND {of_shard.format('line_id')} UNION ALL "
-        f"SELECT line_id, %(several)s FROM delivery_life WHERE {of_shard.format('line_id')} "
-        "GROUP BY line_id, seller HAVING count(*) > 1 UNION ALL "
+        # Only where a side has several sources at all; the books of most sellers have one of each.
+        f"SELECT line_id, %(several)s FROM delivery_life WHERE {of_shard.format('line_id')} AND (SELECT "
+        "count(*) FILTER (WHERE coalesce(s.counted_by, 'seller') = 'seller') > 1 OR count(*) FILTER (WHERE s.counted_by <> 'seller') > 1 "
+        f"FROM ({_SOURCES}) known LEFT JOIN delivery_source s USING (source)) GROUP BY line_id, seller HAVING count(*) > 1 UNION ALL "
         "SELECT r.entity_id, %(unknown)s FROM reference r WHERE r.kind = 'line' AND r.superseded_at IS NULL "
-        f"AND {of_shard.format('r.entity_id')} AND r.connection IN (SELECT source FROM delivery_report UNION "
-        "SELECT connection FROM delivery_job WHERE state = 'loaded') AND NOT EXISTS ("
+        f"AND {of_shard.format('r.entity_id')} AND r.connection IN ({_SOURCES}) AND NOT EXISTS ("
         "SELECT 1 FROM delivery_life d WHERE d.line_id = r.entity_id AND d.source = r.connection)"
         ") x JOIN billing_contract c USING (line_id) WHERE c.order_status = ANY(%(statuses)s) "
         "AND (c.apart = %(open)s OR c.first_month + c.months > %(since)s) AND c.first_month <= %(until)s GROUP BY 1",
@@ -225,36 +233,43 @@ def apart(cur: Cursor) -> dict[str, str]:
 
 
 def _side(name: str, condition: str) -> tuple[str, str]:
-    """Columns and joins of one side's counts: `{name}_cum` added up, and what reports cover of it."""
+    """Columns and joins of one side's counts: `{name}_cum` added up, and in bits what reports tell of each month."""
     unit = (
         f"CASE c.unit WHEN 1 THEN {name}.impressions WHEN 2 THEN {name}.clicks WHEN 3 THEN {name}.completed_views "
         f"WHEN 4 THEN {name}.viewable_impressions WHEN 5 THEN {name}.active_days END"
     )
+    ahead = f"(c.first_month - {name}.first_month)"
+
+    def bits(what: str) -> str:
+        # The first and the last month may be parts of one; those between are whole.
+        return (
+            f"(coalesce({name}_c.{what}, 0) & ((1::bigint << (c.months - 1)) - 1) & (~1::bigint)) "
+            f"| coalesce({name}_1.{what}, false)::int | (coalesce({name}_2.{what}, false)::int::bigint << (c.months - 1))"
+        )
+
+    seen = (
+        f"CASE WHEN {ahead} BETWEEN 0 AND 62 THEN {name}.seen >> {ahead} WHEN {ahead} BETWEEN -62 AND -1 THEN {name}.seen << -{ahead} "
+        "ELSE 0 END"
+    )
     columns = (
-        f"{unit} AS {name}_cum, {name}.seen AS {name}_seen, c.first_month - {name}.first_month + 1 AS {name}_shift, "
-        f"cardinality({name}.seen) AS {name}_n, {name}.first_month + cardinality({name}.seen) AS {name}_end, "
-        f"coalesce(({unit})[least(c.first_month - {name}.first_month, cardinality({name}.seen))], 0) AS {name}_base, "
-        f"c.first_month - {name}_c.origin + 1 AS {name}_place, {name}_c.whole AS {name}_whole, {name}_c.final AS {name}_final, "
-        f"{name}_c.gap AS {name}_gap, coalesce({name}_1.whole, false) AS {name}_whole_1, coalesce({name}_1.final, false) "
-        f"AS {name}_final_1, coalesce({name}_2.whole, false) AS {name}_whole_2, coalesce({name}_2.final, false) AS {name}_final_2"
+        f"{unit} AS {name}_cum, {ahead} + 1 AS {name}_shift, {name}.months AS {name}_n, "
+        f"{name}.first_month + {name}.months AS {name}_end, {name}.line_id IS NOT NULL AND {name}.seen IS NULL AS {name}_long, "
+        f"coalesce(({unit})[least({ahead}, {name}.months)], 0) AS {name}_base, {bits('whole')} AS {name}_whole, "
+        f"{bits('final')} AS {name}_final, {seen} AS {name}_seen, "
+        # Facts outside of the flight's months alone do not make a source one that counts the line.
+        f"{name}.line_id IS NOT NULL AND ({seen}) & ((1::bigint << c.months) - 1) = 0 AS {name}_elsewhere"
     )
     joins = (
         f"LEFT JOIN delivery_life {name} ON {name}.line_id = c.line_id AND {condition} "
+        f"AND {name}.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR {name}.line_id < %(hi)s) "
         f"LEFT JOIN coverage {name}_c ON {name}_c.source = {name}.source AND {name}_c.closing = c.closing "
+        f"AND {name}_c.first_month = c.first_month "
         f"LEFT JOIN coverage_edge {name}_1 ON {name}_1.source = {name}.source AND {name}_1.closing = c.closing "
         f"AND {name}_1.first = c.first_live AND {name}_1.last = c.first_until "
         f"LEFT JOIN coverage_edge {name}_2 ON {name}_2.source = {name}.source AND {name}_2.closing = c.closing "
         f"AND {name}_2.first = c.last_since AND {name}_2.last = c.last_live"
     )
     return columns, joins
-
-
-def _of_month(name: str, what: str) -> str:
-    """Whole or final in month `m`."""
-    return (
-        f"CASE WHEN m = 0 THEN l.{name}_{what}_1 WHEN m = l.months - 1 THEN l.{name}_{what}_2 "
-        f"ELSE coalesce(l.{name}_{what}[l.{name}_place + m], false) END"
-    )
 
 
 def _life(name: str, month: str) -> str:
@@ -265,20 +280,30 @@ def _life(name: str, month: str) -> str:
 _SELLER, _SELLER_JOINS = _side("s", "s.seller")
 _OTHER, _OTHER_JOINS = _side("o", "NOT o.seller")
 
-# 2 × 10^6 × an amount in minor units, and twice an amount in micros, stay below 2^63; so do differences × 10^6.
+# What would not fit: counts × 10^6, twice an amount in micros (a net rate's scaled up), commission's 2 × 10^6 × minor units.
 _LINES = f"""
-SELECT *, greatest(s_last, o_last) > 4000000000000
-  OR 2::numeric * rate * greatest(s_last, o_last, total, 1) + per::numeric * minor > 9000000000000000000
-  OR 2000000::numeric * rate * greatest(s_last, o_last, total, 1) / (per::numeric * minor) > 9000000000000000000
-  OR window_days > 0 AND greatest(s_end, o_end) > first_month + months AS odd,
-  CASE WHEN third_party THEN o_unknown ELSE s_unknown END AS unknown
+SELECT line_id, order_id, currency, first_month, months, third_party, cap, tolerance_ppm, variance_base, commission_ppm, net_rate,
+  total, goals, live, month_now, fallback_before, minor, rate2, bought, rate2_up, bought_up, s_cum, s_shift, s_n, s_base, s_final,
+  o_cum, o_shift, o_n, o_base, o_final,
+  CASE WHEN s_cum IS NULL THEN 0 ELSE s_whole | s_seen END AS s_told, CASE WHEN o_cum IS NULL THEN 0 ELSE o_whole | o_seen END AS o_told,
+  CASE WHEN third_party THEN o_final ELSE s_final END AS chosen_final,
+  CASE WHEN CASE WHEN third_party THEN o_cum ELSE s_cum END IS NULL THEN 0
+       WHEN third_party THEN o_whole ELSE s_whole END AS chosen_whole,
+  s_long OR o_long OR s_elsewhere OR o_elsewhere OR largest > 4000000000000 OR rate2_up::numeric * largest + bought_up > 9000000000000000000
+    OR 1000000::numeric * (rate2_up::numeric * largest / bought_up + 1) > 9000000000000000000
+    OR window_days > 0 AND greatest(s_end, o_end) > first_month + months AS odd
 FROM (
-  SELECT *, coalesce(s_cum[least(s_shift + months - 1, s_n)], 0) - s_base AS s_last,
-    coalesce(o_cum[least(o_shift + months - 1, o_n)], 0) - o_base AS o_last,
-    CASE WHEN s_cum IS NULL OR NOT s_whole_1 THEN 0 ELSE coalesce(s_gap[s_place + 1], 999999) - first_month END AS s_unknown,
-    CASE WHEN o_cum IS NULL OR NOT o_whole_1 THEN 0 ELSE coalesce(o_gap[o_place + 1], 999999) - first_month END AS o_unknown
+  SELECT *, 2 * rate AS rate2, 2 * rate * up AS rate2_up, bought * down AS bought_up,
+    greatest(coalesce(s_cum[least(s_shift + months - 1, s_n)], 0) - s_base, coalesce(o_cum[least(o_shift + months - 1, o_n)], 0) - o_base,
+      total, 1) AS largest
   FROM (
-    SELECT c.*, t.month AS month_now, t.day AS today, {_SELLER}, {_OTHER}
+    SELECT c.*, t.month AS month_now, c.per::bigint * c.minor AS bought,
+      CASE WHEN c.net_rate THEN 1000000 / gcd(1000000, c.commission_ppm) ELSE 1 END AS up,
+      CASE WHEN c.net_rate THEN (1000000 - c.commission_ppm) / gcd(1000000, c.commission_ppm) ELSE 1 END AS down,
+      CASE WHEN c.third_party AND c.fallback_days IS NOT NULL
+        THEN (extract(year FROM t.day - c.fallback_days) * 12 + extract(month FROM t.day - c.fallback_days))::int - 1 - c.first_month
+        ELSE 0 END AS fallback_before,
+      {_SELLER}, {_OTHER}
     FROM billing_contract c JOIN closing_today t ON t.closing = c.closing
     {_SELLER_JOINS}
     {_OTHER_JOINS}
@@ -291,73 +316,63 @@ FROM (
 
 # Each step is computed once and named; OFFSET 0 keeps the planner from writing a step out wherever it is used.
 _MONTHS = f"""
-SELECT *, CASE WHEN status = 0 THEN chosen - quantity ELSE 0 END AS capped,
-  CASE WHEN status <> 0 OR NOT l.net_rate THEN CASE WHEN status <> 0 THEN 0 ELSE gross_minor * l.minor END
-       ELSE div(2::numeric * l.rate * quantity * 1000000 + bought * (1000000 - l.commission_ppm),
-                2::numeric * bought * (1000000 - l.commission_ppm))::bigint * l.minor END AS gross
+SELECT m, status, tolerance, seller, other, chosen, quantity, gross_minor,
+  CASE WHEN l.commission_ppm = 0 THEN 0
+    WHEN l.net_rate THEN (gross_minor - (l.rate2 * quantity + l.bought) / (2 * l.bought)) * l.minor
+    ELSE (2 * gross_minor * l.commission_ppm + 1000000) / 2000000 * l.minor END AS commission
 FROM (
-  SELECT *, CASE WHEN status <> 0 THEN 0 ELSE (2 * l.rate * quantity + bought) / (2 * bought) END AS gross_minor
+  SELECT m, status, tolerance, seller, other, chosen, CASE WHEN status = 0 THEN entitled ELSE 0 END AS quantity,
+    CASE WHEN status = 0 THEN (l.rate2_up * entitled + l.bought_up) / (2 * l.bought_up) ELSE 0 END AS gross_minor
   FROM (
-    SELECT *, l.per::bigint * l.minor AS bought, CASE WHEN status <> 0 THEN 0 ELSE
+    SELECT m, seller, other, chosen, tolerance,
+      CASE WHEN seller < 0 OR other < 0 THEN {_ODD}
+        WHEN l.first_month + m >= l.month_now THEN 6
+        WHEN chosen IS NULL THEN CASE WHEN m < l.fallback_before THEN {_ODD} ELSE 1 END
+        WHEN (l.chosen_final >> m) & 1 = 0 THEN CASE WHEN m < l.fallback_before THEN {_ODD} ELSE 2 END
+        WHEN chosen = 0 AND coalesce(seller, 0) = 0 AND (l.live >> m) & 1 = 1 THEN 3
+        WHEN tolerance = 3 THEN 4
+        WHEN (l.cap = 1 OR l.cap = 3) AND l.chosen_whole & ((1::bigint << m) - 1) <> (1::bigint << m) - 1 THEN 5
+        ELSE 0 END AS status,
       CASE l.cap WHEN 0 THEN chosen WHEN 1 THEN least(chosen_life, l.total) - least(chosen_life - chosen, l.total)
         WHEN 2 THEN least(chosen, l.goals[m + 1] - CASE WHEN m = 0 THEN 0 ELSE l.goals[m] END)
-        ELSE least(chosen_life, l.goals[m + 1])
-             - least(chosen_life - chosen, CASE WHEN m = 0 THEN 0 ELSE l.goals[m] END) END END AS quantity
+        ELSE least(chosen_life, l.goals[m + 1]) - least(chosen_life - chosen, CASE WHEN m = 0 THEN 0 ELSE l.goals[m] END)
+        END AS entitled
     FROM (
-      SELECT *, CASE WHEN l.first_month + m >= l.month_now THEN 6 WHEN chosen IS NULL THEN 1 WHEN NOT chosen_final THEN 2
-          WHEN chosen = 0 AND coalesce(seller, 0) = 0 AND l.live[m + 1] THEN 3 WHEN tolerance = 3 THEN 4
-          WHEN m > l.unknown AND (l.cap = 1 OR l.cap = 3) THEN 5 ELSE 0 END AS status
+      SELECT m, seller, other, CASE WHEN l.third_party THEN other ELSE seller END AS chosen,
+        CASE WHEN l.third_party THEN other_life ELSE seller_life END AS chosen_life,
+        CASE WHEN seller IS NULL OR other IS NULL OR (l.s_final & l.o_final) >> m & 1 = 0 THEN 0
+          WHEN abs(seller - other) * 1000000 <= l.tolerance_ppm *
+            CASE l.variance_base WHEN 0 THEN seller WHEN 1 THEN other ELSE greatest(seller, other) END THEN 1
+          WHEN abs(seller_life - other_life) * 1000000 <= l.tolerance_ppm *
+            CASE l.variance_base WHEN 0 THEN seller_life WHEN 1 THEN other_life ELSE greatest(seller_life, other_life) END
+          THEN 2 ELSE 3 END AS tolerance
       FROM (
-        SELECT *, CASE WHEN l.third_party THEN other ELSE seller END AS chosen,
-          CASE WHEN l.third_party THEN other_final ELSE seller_final END AS chosen_final,
-          CASE WHEN l.third_party THEN other_life ELSE seller_life END AS chosen_life,
-          CASE WHEN NOT (seller_final AND other_final) OR seller IS NULL OR other IS NULL THEN 0
-            WHEN seller = other OR abs(seller - other) * 1000000 <= l.tolerance_ppm *
-              CASE l.variance_base WHEN 0 THEN seller WHEN 1 THEN other ELSE greatest(seller, other) END THEN 1
-            WHEN abs(seller_life - other_life) * 1000000 <= l.tolerance_ppm *
-              CASE l.variance_base WHEN 0 THEN seller_life WHEN 1 THEN other_life ELSE greatest(seller_life, other_life) END
-            THEN 2 ELSE 3 END AS tolerance
+        SELECT m, seller_life, other_life, CASE WHEN (l.s_told >> m) & 1 = 1 THEN seller_life - seller_before END AS seller,
+          CASE WHEN (l.o_told >> m) & 1 = 1 THEN other_life - other_before END AS other
         FROM (
-          SELECT *, CASE WHEN seller_told THEN seller_life - ({_life("s", "m - 1")}) END AS seller,
-            CASE WHEN other_told THEN other_life - ({_life("o", "m - 1")}) END AS other
-          FROM (
-            SELECT m, {_life("s", "m")} AS seller_life, {_life("o", "m")} AS other_life,
-              {_of_month("s", "final")} AS seller_final, {_of_month("o", "final")} AS other_final,
-              l.s_cum IS NOT NULL AND ({_of_month("s", "whole")} OR coalesce(l.s_seen[l.s_shift + m], false)) AS seller_told,
-              l.o_cum IS NOT NULL AND ({_of_month("o", "whole")} OR coalesce(l.o_seen[l.o_shift + m], false)) AS other_told
-            FROM generate_series(greatest(0, %(since)s - l.first_month), least(l.months - 1, %(until)s - l.first_month)) m OFFSET 0
-          ) lives OFFSET 0
-        ) counts OFFSET 0
-      ) compared OFFSET 0
-    ) judged OFFSET 0
-  ) capped OFFSET 0
+          SELECT m, {_life("s", "m")} AS seller_life, {_life("s", "m - 1")} AS seller_before, {_life("o", "m")} AS other_life,
+            {_life("o", "m - 1")} AS other_before
+          FROM generate_series(greatest(0, %(since)s - l.first_month), least(l.months - 1, %(until)s - l.first_month)) m OFFSET 0
+        ) lives OFFSET 0
+      ) counts OFFSET 0
+    ) compared OFFSET 0
+  ) judged OFFSET 0
 ) priced OFFSET 0"""
 
-_COMMISSION = """
-SELECT *, CASE WHEN status <> 0 OR l.commission_ppm = 0 THEN 0 WHEN l.net_rate THEN gross - gross_minor * l.minor
-          ELSE (2 * gross_minor * l.commission_ppm + 1000000) / 2000000 * l.minor END AS commission,
-  status <> 0 OR tolerance = 2 OR capped > 0 AS exception
-"""
+_DIGEST = "bit_xor(hashint8extended({gross}, hashint8extended(commission, hashint8extended(quantity * 32 + {code}, {month}))))"
 
-_DIGEST = (
-    "bit_xor(hashint8extended(gross, hashint8extended(commission, hashint8extended(quantity * 32 + {code}, {month}))))"
-)
-
-_ARRAYS = ("m", "status", "tolerance", "seller", "other", "chosen", "quantity", "capped", "gross", "commission")
 _FOUND = f"""
-SELECT l.line_id, l.order_id, l.currency, l.first_month, l.odd OR r.fallback OR r.negative AS odd, r.*
+SELECT l.line_id, l.order_id, l.currency, l.first_month, r.*, l.odd OR CASE WHEN r.told IS NULL THEN false
+    ELSE (SELECT bool_or(x.status = {_ODD}) FROM unnest(r.told) x) END AS odd,
+  {_life("s", "least(l.months - 1, %(until)s - l.first_month)")} - ({_life("s", "greatest(0, %(since)s - l.first_month) - 1")}) AS seller_units,
+  {_life("o", "least(l.months - 1, %(until)s - l.first_month)")} - ({_life("o", "greatest(0, %(since)s - l.first_month) - 1")}) AS other_units
 FROM ({_LINES}) l CROSS JOIN LATERAL (
   SELECT count(*)::int AS line_months, (count(*) FILTER (WHERE status = 0))::int AS billable_months,
-    (count(*) FILTER (WHERE exception))::int AS exceptions,
-    coalesce(sum(seller), 0)::bigint AS seller_units, coalesce(sum(other), 0)::bigint AS other_units,
-    sum(quantity)::bigint AS billable_units, sum(capped)::bigint AS capped_units,
-    sum(gross)::bigint AS gross_sum, sum(commission)::bigint AS commission_sum,
-    {_DIGEST.format(code="status", month="l.first_month + m")} AS digest,
-    l.third_party AND l.fallback_days IS NOT NULL AND bool_or(status IN (1, 2) AND l.today >= l.fallback_days
-      + make_date((l.first_month + m + 1) / 12, (l.first_month + m + 1) %% 12 + 1, 1)) AS fallback,
-    coalesce(bool_or(seller < 0 OR other < 0), false) AS negative,
-    {", ".join(f"array_agg({name}) FILTER (WHERE exception) AS x_{name}" for name in _ARRAYS)}
-  FROM ({_COMMISSION} FROM ({_MONTHS}) amounts) months WHERE NOT l.odd
+    sum(quantity)::bigint AS billable_units, sum(gross_minor)::bigint * l.minor AS gross_sum, sum(commission)::bigint AS commission_sum,
+    {_DIGEST.format(gross="gross_minor * l.minor", code="status", month="l.first_month + m")} AS digest,
+    array_agg(ROW(m, status, tolerance, seller, other, chosen, quantity, gross_minor * l.minor, commission)::reconciliation_month)
+      FILTER (WHERE status <> 0 OR tolerance = 2 OR quantity < chosen) AS told
+  FROM ({_MONTHS}) months WHERE NOT l.odd
 ) r"""
 
 _CODE = "(ARRAY[" + ", ".join(f"'{code}'" for code in CODES) + "])[{0} + 1]"
@@ -374,13 +389,16 @@ _EXCEPTION = (
 _RECONCILE = f"""
 WITH found AS MATERIALIZED ({_FOUND}), kept AS (
   INSERT INTO reconciliation_line ({_LINE})
-  SELECT %(run)s, line_id, order_id, currency, line_months, billable_months, exceptions, '', seller_units, other_units,
-    billable_units, capped_units, gross_sum, commission_sum, digest FROM found WHERE NOT odd
-), told AS (
+  SELECT %(run)s, line_id, order_id, currency, line_months, billable_months, coalesce(cardinality(told), 0), '', seller_units, other_units,
+    billable_units, CASE WHEN told IS NULL THEN 0 ELSE
+      (SELECT coalesce(sum(greatest(0, x.chosen - x.quantity)) FILTER (WHERE x.status = 0), 0) FROM unnest(told) x) END, gross_sum, commission_sum, digest
+  FROM found WHERE NOT odd ORDER BY line_id
+), excepted AS (
   INSERT INTO reconciliation_exception ({_EXCEPTION})
-  SELECT %(run)s, line_id, make_date((first_month + m) / 12, (first_month + m) %% 12 + 1, 1), {_CODE.format("status")},
-    {_TOLERANCE.format("tolerance")}, seller, other, chosen, quantity, capped, gross, commission
-  FROM found, unnest({", ".join(f"x_{name}" for name in _ARRAYS)}) AS x({", ".join(_ARRAYS)}) WHERE NOT odd AND exceptions > 0
+  SELECT %(run)s, line_id, make_date((first_month + x.m) / 12, (first_month + x.m) %% 12 + 1, 1), {_CODE.format("x.status")},
+    {_TOLERANCE.format("x.tolerance")}, x.seller, x.other, x.chosen, x.quantity,
+    CASE WHEN x.status = 0 THEN greatest(0, x.chosen - x.quantity) ELSE 0 END, x.gross, x.commission
+  FROM found, unnest(told) x WHERE NOT odd AND told IS NOT NULL ORDER BY line_id, x.m
 )
 INSERT INTO apart SELECT line_id, %(odd)s FROM found WHERE odd"""
 
@@ -391,7 +409,7 @@ WITH found AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT count(*)::int AS line_months, (count(*) FILTER (WHERE status = 0))::int AS billable_months,
       sum(quantity)::bigint AS billable_units, sum(gross)::bigint AS gross_sum, sum(commission)::bigint AS commission_sum,
-      {_DIGEST.format(code="status", month="month")} AS digest, array_agg(month) FILTER (WHERE status <> 0) AS x_month
+      {_DIGEST.format(gross="gross", code="status", month="month")} AS digest, array_agg(month) FILTER (WHERE status <> 0) AS x_month
     FROM (
       SELECT month, status, CASE WHEN status = 0 THEN units ELSE 0 END AS quantity,
         CASE WHEN status = 0 THEN fixed_gross ELSE 0 END AS gross, CASE WHEN status = 0 THEN fixed_commission ELSE 0 END AS commission
@@ -433,7 +451,7 @@ def keep(cur: Cursor, run: int, months: Iterable[LibraryMonth]) -> None:
         f"INSERT INTO reconciliation_line ({_LINE}) SELECT %s, line_id, max(order_id), max(currency), count(*), "
         f"count(*) FILTER (WHERE code = 0), count(*) FILTER (WHERE {exception}), max(why), coalesce(sum(seller), 0), "
         "coalesce(sum(other), 0), sum(quantity), sum(capped), sum(gross), sum(commission), "
-        f"{_DIGEST.format(code='code', month='month')} FROM library_month GROUP BY line_id",
+        f"{_DIGEST.format(gross='gross', code='code', month='month')} FROM library_month GROUP BY line_id",
         (run,),
     )
     cur.execute(

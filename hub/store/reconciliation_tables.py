@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 
 def define(metadata: MetaData) -> None:
-    """Add the tables to the schema. The triggers that fill `delivery_touched` stand in the migration alone."""
+    """Add the tables to the schema. The triggers that fill the two `…_touched` stand in the migration alone."""
     Table(
         "billing_contract",
         metadata,
@@ -55,7 +55,7 @@ def define(metadata: MetaData) -> None:
         Column("last_since", Date(), nullable=False),
         Column("last_live", Date(), nullable=False),
         Column("goals", ARRAY(BigInteger()), nullable=True),
-        Column("live", ARRAY(Boolean()), nullable=False),
+        Column("live", BigInteger(), nullable=False),
         Column("fixed_units", ARRAY(BigInteger()), nullable=True),
         Column("fixed_gross", ARRAY(BigInteger()), nullable=True),
         Column("fixed_commission", ARRAY(BigInteger()), nullable=True),
@@ -68,7 +68,8 @@ def define(metadata: MetaData) -> None:
         Column("source", Text(), nullable=False),
         Column("seller", Boolean(), nullable=False),
         Column("first_month", Integer(), nullable=False),
-        Column("seen", ARRAY(Boolean()), nullable=False),
+        Column("months", Integer(), nullable=False),
+        Column("seen", BigInteger(), nullable=True),
         Column("impressions", ARRAY(BigInteger()), nullable=True),
         Column("clicks", ARRAY(BigInteger()), nullable=True),
         Column("completed_views", ARRAY(BigInteger()), nullable=True),
@@ -82,6 +83,14 @@ def define(metadata: MetaData) -> None:
         Column("id", BigInteger(), Identity(always=True), nullable=False),
         Column("source", Text(), nullable=False),
         Column("period_start", Date(), nullable=False),
+        PrimaryKeyConstraint("id"),
+    )
+    Table(
+        "contract_touched",
+        metadata,
+        Column("id", BigInteger(), Identity(always=True), nullable=False),
+        Column("kind", Text(), nullable=False),
+        Column("entity_id", Text(), nullable=False),
         PrimaryKeyConstraint("id"),
     )
     Table(

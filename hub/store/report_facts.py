@@ -181,10 +181,11 @@ def fold(
         )
     else:
         cur.execute("TRUNCATE news")
+        # The days once more, although they are those of `staged`: else every fact of the source is hashed, not these days' alone.
         cur.execute(
             f"INSERT INTO news (line_id, day, {UNITS}, as_of, restated) SELECT x.line_id, x.day, {_OF_NEWS}, %(a)s, "
             f"d.line_id IS NOT NULL FROM ({sums}) x LEFT JOIN delivery_day d ON d.line_id = x.line_id AND d.source = %(c)s "
-            f"AND d.day = x.day WHERE (d.line_id IS NULL AND x.impressions + x.clicks > 0) OR "
+            f"AND d.day = x.day AND d.day = ANY(%(days)s) WHERE (d.line_id IS NULL AND x.impressions + x.clicks > 0) OR "
             f"(({_OF_DAY}) IS DISTINCT FROM ({_OF_NEWS}) AND d.as_of <= %(a)s) ORDER BY x.line_id, x.day",
             named,
         )

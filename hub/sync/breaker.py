@@ -106,9 +106,8 @@ def sentence(breaker: Breaker) -> str:
 
 
 # ---------------------------------------------------------------- with the store
-def admits(cur: Cursor, channel: Channel, operation: str) -> bool:
+def admits(channel: Channel, standing: Sequence[Breaker], operation: str) -> bool:
     """Whether this kind of call may be made without trying the vendor first; learns which breakers have something to tell."""
-    standing = breakers.standing(cur, channel.name)
     channel.unsteady = frozenset(each.operation for each in standing)
     return all(each.state == CLOSED for each in standing if each.operation == kind_of(operation))
 

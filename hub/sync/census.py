@@ -1,8 +1,9 @@
 """Census: compare everything a vendor has with everything the hub believes, and put right or show what differs.
 
 At a target: a record we refer to that is gone (parked, `vendor_state`), two live ones with one mark (parked, `duplicate`), one
-of ours that nobody refers to (adopted). At a source: records that vanished without a tombstone (treated as deleted) and
-records that were never read (read by id). What is young enough to be missed by a look-up proves nothing.
+of ours that nobody refers to (adopted), a document that exists twice (`hub.sync.document_census`). At a source: records that
+vanished without a tombstone (treated as deleted) and records that were never read (read by id). What is young enough to be
+missed by a look-up proves nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
 from hub.sync import guard, intake, projection
+from hub.sync.document_census import count_documents
 from hub.sync.outcomes import settle_window, tell_parked
 from hub.sync.prepare import prepare
 from hub.sync.vendor import ask, reading, take_tokens
@@ -70,6 +72,9 @@ def census(session: Session, name: str) -> CensusSummary:
         mapping = channel.mapping(kind, "out")
         if mapping is not None:
             _written(session, channel, connector, kind, mapping, tally)
+    posted = count_documents(session, channel, lambda record: _pages(session, channel, connector, record))
+    tally.counted += posted.counted
+    tally.duplicates += posted.duplicates
     if isinstance(connector, ReadsChanges):
         for stream, capability, mapping in intake.source_streams(channel):
             _source(session, channel, connector, connector, stream, capability.record, mapping, tally)

@@ -23,7 +23,7 @@ from connectors.errors import (
 from hub import log
 from hub.errors import ConnectionBroken, ConnectorStumbled, HubError, VendorUnavailable
 from hub.session import Channel, Session
-from hub.store import journal, limits
+from hub.store import breakers, journal, limits
 from hub.store.database import Cursor
 from hub.sync import breaker
 
@@ -43,9 +43,14 @@ def take_tokens(session: Session, channel: Channel, operation: str) -> None:
     """
     rates = _rates(channel, operation)
     with session.database.transaction() as cur:
+        if undeclared := rates[0] is ANY_REQUEST:
+            now = session.machine.now()
+            known = breakers.standing_and_closed(cur, channel.name, channel.credential, ANY_REQUEST.name, now)
+        else:
+            known = breakers.standing(cur, channel.name), 0.0
         # A check is what tries a vendor that did not answer.
-        admitted = operation == "check" or breaker.admits(cur, channel, operation)
-        left = _taken(session, cur, channel, rates) if admitted else rates
+        admitted = breaker.admits(channel, known[0], operation) or operation == "check"
+        left = rates if known[1] or not admitted else _taken(session, cur, channel, rates[undeclared:])
     if not admitted:
         breaker.admit(session, channel, operation, lambda: _tokens(session, channel, _rates(channel, "check")))
     _tokens(session, channel, left)

@@ -103,7 +103,7 @@ class _Places(NamedTuple):
 
     asked: Asked
     values: Sequence[str]
-    locations: list[dict[str, str]]
+    locations: list[dict[str, Any]]
     lost: Sequence[_Lost]
 
 
@@ -221,7 +221,7 @@ class Expression:
 
     def _places(
         self, criteria: Sequence[Asked], held: _WorkedOut, names: Names, lost: list[_Lost]
-    ) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         if len(criteria) == 1 and criteria[0][0] is _COUNTRY and criteria[0][1] is _INCLUDE:  # most lines
             (asked,) = criteria
             known = held.places.get((asked, "")) or self._looked_up(asked, "", held, names)
@@ -256,9 +256,15 @@ class Expression:
             unknown = [v for v, place in zip(values, found, strict=True) if place is None]
             lost = (_Lost(asked, unknown, "Geo_Target knows no such place, or several"),)
             values = [v for v, place in zip(values, found, strict=True) if place is not None]
-        locations = [{"id": place} for place in ids if place is not None]
+        locations: list[dict[str, Any]] = [{"id": place} for place in ids]
         worked_out = held.places[asked, scope] = _Places(asked, values, locations, lost)
         return worked_out
+
+
+_ONLY_NARROWER = {
+    dimension: f"Ad Manager ors places, so only the narrower ones ({dimension.replace('_', ' ')}) are targeted"
+    for dimension in _NARROWEST_FIRST
+}
 
 
 def _narrowest(included: Mapping[Dimension, _Places]) -> Dimension | None:
@@ -272,7 +278,7 @@ def _narrowest(included: Mapping[Dimension, _Places]) -> Dimension | None:
 
 def _targeted(
     included: Mapping[Dimension, _Places], narrow: Dimension | None, lost: list[_Lost]
-) -> list[dict[str, str]]:
+) -> list[dict[str, Any]]:
     """The places to target: the narrowest kind that resolved, else the countries. What the others knew becomes a loss."""
     if narrow is None:
         countries = included.get(_COUNTRY)
@@ -281,7 +287,7 @@ def _targeted(
         if dimension is narrow:
             continue
         if dimension is not _COUNTRY:
-            why = f"Ad Manager ors places, so only the narrower ones ({_word(narrow)}) are targeted"
+            why = _ONLY_NARROWER[narrow]
         elif len(places.asked[2]) > 1:
             why = f"the places of kind {_word(narrow)} stand for their countries, and several countries were asked for"
         else:
@@ -290,12 +296,12 @@ def _targeted(
     return included[narrow].locations
 
 
-def _excluded(criteria: Sequence[_Places], inside: bool, lost: list[_Lost]) -> list[dict[str, str]]:
+def _excluded(criteria: Sequence[_Places], inside: bool, lost: list[_Lost]) -> list[dict[str, Any]]:
     """The places that can be excluded. Ad Manager refuses postal codes there, and places that do not lie in a targeted one
     [S: GeoTargetingError.POSTAL_CODES_CANNOT_BE_EXCLUDED, GenericTargetingError.CONFLICTING_INCLUSION_OR_EXCLUSION_OF_
     SIBLINGS]; which state or metro a place lies in is not known here, so only exclusions from one whole country are sent.
     """
-    locations: dict[str, dict[str, str]] = {}
+    locations: dict[str, dict[str, Any]] = {}
     for places in criteria:
         if places.asked[0] is Dimension.POSTAL_CODE:
             lost.append(_Lost(places.asked, places.values, "Ad Manager cannot exclude postal codes"))

@@ -64,6 +64,7 @@ class CuttingProxy:
 
     def __init__(self, target: int) -> None:
         self.cut = 0
+        self.seen = 0
         self._method: bytes | None = None
         self._arrives = True
         self._lock = threading.Lock()
@@ -106,6 +107,7 @@ class CuttingProxy:
 
     def _fate(self, body: bytes) -> tuple[bool, bool]:
         with self._lock:
+            self.seen += 1
             if self._method is None or self._method not in body:
                 return True, True
             self._method = None
@@ -258,7 +260,11 @@ def test_documents_in_two_currencies_are_posted_once_and_read_back_to_the_cent(o
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["reply lost", "request lost"])
 @pytest.mark.parametrize(
-    "step", ["party.party.create", "account.invoice.create", "account.invoice.post", "account.invoice.read"]
+    "step",
+    [
+        *("party.party.create", "account.invoice.create", "account.invoice.read"),
+        *("account.invoice.validate_invoice", "account.invoice.post"),
+    ],
 )
 def test_a_cut_connection_at_any_step_leaves_exactly_one_invoice(office: Office, step: str, arrives: bool) -> None:
     reference = office.want("cut", {"Home": "250.00"})
@@ -268,6 +274,59 @@ def test_a_cut_connection_at_any_step_leaves_exactly_one_invoice(office: Office,
     assert office.parked() == []
     there = office.invoice(reference)
     assert (there["state"], there["total_amount"]) == ("posted", Decimal("250.00"))
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["reply lost", "request lost"])
+@pytest.mark.parametrize(
+    "step",
+    ["party.party.create", "account.invoice.create", "account.invoice.validate_invoice", "account.invoice.post"],
+)
+def test_a_cut_connection_while_many_are_posted_leaves_each_once(office: Office, step: str, arrives: bool) -> None:
+    wanted = [office.want(f"many{n}", {"Home": f"{n}.00"}, currency=USD if n % 2 else EUR) for n in range(1, 8)]
+    before = office.people.count()
+    office.proxy.lose(f"model.{step}", arrives=arrives)
+    office.rest()
+    assert office.proxy.cut == 1
+    assert office.parked() == []
+    assert [office.invoice(reference)["state"] for reference in wanted] == ["posted"] * 7
+    assert office.people.count() == before + 7
+
+
+def test_what_one_document_of_many_is_refused_for_does_not_keep_the_others(office: Office) -> None:
+    office.people.close_period(date(2020, 2, 29))
+    try:
+        good = [office.want(f"good{n}", {"Home": "5.00"}) for n in range(5)]
+        closed = office.want("closed", {"Home": "7.00"}, on="2020-02-29")
+        unknown = office.want("money", {"Home": "8.00"}, currency="XTS")
+        correcting = office.want("none", {"Home": "1.00"}, kind="credit_memo", corrects="never")
+        office.rest()
+        assert [office.invoice(reference)["state"] for reference in good] == ["posted"] * 5
+        told = {item.entity_id: (item.code, item.reason) for item in office.parked()}
+        assert told == {
+            closed: ("UserError", "period_closed"),
+            unknown: ("CURRENCY-UNKNOWN", "reference_missing"),
+            correcting: ("CORRECTED-UNKNOWN", "reference_missing"),
+        }
+        assert office.invoice(closed)["state"] == "draft", "finance can change it"
+        assert office.people.invoices(unknown) == office.people.invoices(correcting) == []
+    finally:
+        office.people.reopen_period(date(2020, 2, 29))
+    office.hub.replay(by="ops")
+    office.rest()
+    assert office.invoice(closed)["state"] == "posted"
+
+
+def test_many_documents_need_few_requests(office: Office) -> None:
+    for n in range(20):
+        office.want(f"few{n}", {"Home": "5.00", "Video": "6.00"})
+    office.rest()
+    before = office.proxy.seen
+    for n in range(20):
+        office.want(f"more{n}", {"Home": "5.00", "Video": "6.00"})
+    pushed = office.hub.push("erp")
+    assert (pushed.calls, pushed.records, pushed.outcomes) == (1, 20, {"created": 20})
+    # look-up, day of the term, create, read, validate, read, post, read
+    assert office.proxy.seen - before <= 8
 
 
 def test_tryton_itself_would_have_made_two_which_is_why_nothing_is_sent_without_a_look(

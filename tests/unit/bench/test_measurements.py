@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import __main__ as bench_main
 from bench import airbyte, demo, latency, page_server
-from bench.crm_records import LINES, lines, opportunities
+from bench.answers import EveryName
+from bench.crm_records import LINES, ORDINARY, lines, opportunities, ordinary
 from bench.hub_process import PAGE, line_way, order_way
 from bench.result import Measurement, NotRun, Verdict, interleaved, measured
 from cli.demo.generated_book import generated_book
@@ -191,6 +193,24 @@ def test_an_opportunity_holds_eight_lines_of_its_own(book: OrderBook) -> None:
         order_way().reads.to_canonical({k: v for k, v in record.items() if k != "OpportunityLineItems"}, "sfdc")
         assert len(children) == LINES
         assert {child["OpportunityId"] for child in children} == {record["Id"]}
+
+
+def test_ordinary_lines_are_those_of_a_targeting_that_is_not_long(book: OrderBook) -> None:
+    line = book.orders[0].lines[0]
+    long = replace(line, targeting={**line.targeting, "Postal Codes (Included)": "12345," * ORDINARY})
+    first = replace(book.orders[0], lines=(long, line))
+
+    kept = ordinary(replace(book, orders=(first, replace(first, lines=(long,)))))
+
+    assert [order.lines for order in kept.orders] == [(line,)]
+
+
+def test_a_name_keeps_its_id_from_batch_to_batch() -> None:
+    first, second = (EveryName().of("Geo_Target:CITY", "", ("a", "b", "a")) for _ in range(2))
+
+    assert first == second
+    assert first[0] == first[2] != first[1]
+    assert EveryName().worked_out == {}
 
 
 def test_pages_hold_every_record_once_and_decimals_with_all_digits(book: OrderBook) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,12 +50,26 @@ def test_a_close_reports_what_it_did_and_a_second_one_does_nothing(office: Offic
     assert {name: answer[name] for name in ("invoices", "credits", "mismatches", "second_close_documents")} == {
         "invoices": 1,
         "credits": 0,
-        "mismatches": [],
+        "mismatches": 0,
         "second_close_documents": 0,
     }
     assert answer["sums"] == {"USD": {"invoiced": "11801.47", "credited": "0.00", "balance": "11801.47"}}
+    assert answer["differences"] == []
     second = orderhub("bill", "close", "--period", "2026-02", *names)
     assert "1 invoices, 0 credit memos; 0 of this run, 0 of a second close; 0 differ" in words(second)
+
+
+def test_a_document_that_differs_at_the_erp_is_counted_and_told(office: Office, orderhub: Orderhub) -> None:
+    line = office.line(office.order())
+    office.delivered(line, 983_456)
+    office.erp.cents_off = Decimal("0.01")
+    closed = orderhub(
+        "bill", "close", "--period", "2026-02", "--prepared-by", "Ada", "--approved-by", "Grace", "--json"
+    )
+    assert closed.exit_code == 1
+    answer = told(closed)
+    assert answer["mismatches"] == 1
+    assert "11801.48 USD" in answer["differences"][0]
 
 
 def test_the_way_by_hand_is_review_approve_export_post_and_read_back(office: Office, orderhub: Orderhub) -> None:

@@ -239,6 +239,15 @@ def test_a_wsdl_that_cannot_be_had_applied_nothing(
     assert vendor.calls == []
 
 
+def test_a_wsdl_without_end_is_not_read_to_its_end(
+    vendor: Any, gam: GamConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.gam.soap.MOST_WSDL_BYTES", 2_000)
+    with pytest.raises(RetryLater, match="ReplyTooLarge"):
+        push(gam)
+    assert vendor.calls == []
+
+
 def test_wsdls_are_loaded_once_per_service_and_never_from_a_file_cache(
     vendor: Any, gam: GamConnector, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.erp import __main__ as ahead
 from cli.erp.installation import ServerProcess, TrytonError, installed, run_admin
 from cli.erp.tryton import Credentials, TrytonServer
 
@@ -25,6 +26,14 @@ def test_a_missing_installation_says_what_to_run(tmp_path: Path) -> None:
     assert not installed(tmp_path)
     with pytest.raises(TrytonError, match="make tryton"):
         TrytonServer(tmp_path / "erp", tools=tmp_path).start()
+
+
+def test_the_template_made_ahead_needs_the_installation_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ahead, "TOOLS", tmp_path)
+    assert ahead.main() == 1
+    assert "make tryton" in capsys.readouterr().err
 
 
 def test_a_server_that_ends_at_start_is_told_with_its_last_words(tmp_path: Path) -> None:

@@ -58,14 +58,16 @@ def order(world: World, status: CommercialStatus = CommercialStatus.BOOKED) -> N
     keep(world, EntityKind.ORDER, Order(id=ORDER, name="Spring", currency="USD", status=status), status)
 
 
-def line(world: World, vendor_id: str, first: str, last: str, source: str = "ads", zone: str = "UTC") -> str:
+def line(
+    world: World, vendor_id: str, first: str, last: str, source: str = "ads", zone: str = "UTC", name: str = ""
+) -> str:
     """A line that runs on both days and those between, known to a source under a vendor's id."""
     line_id = canonical_id(EntityKind.LINE, "sfdc", vendor_id)
     ends = datetime.fromisoformat(last) + timedelta(days=1)
     body = Line(
         id=line_id,
         order_id=ORDER,
-        name=f"Line {vendor_id}",
+        name=name or f"Line {vendor_id}",
         flight=Flight(start=datetime.fromisoformat(first), end=ends, zone=zone),
         price=Price(method=CostMethod.CPM, rate=1_000_000, currency="USD"),
         goal=Goal(unit=GoalUnit.IMPRESSIONS, quantity=1000),
@@ -150,6 +152,12 @@ def test_a_line_that_ran_and_was_never_named_is_named_here(ran: World) -> None:
             (one.silent[0].line_id, NOW),
         )
     assert completeness(ran.session)[0].lines_silent == 0, "a paused line is right to be silent"
+
+
+def test_a_name_that_looks_like_a_flight_is_a_name(ran: World) -> None:
+    said = '"flight":{"start":"2031-01-01T00:00:00","zone":"UTC"}'
+    line(ran, "72", "2026-03-01", "2026-03-02", name=said)
+    assert completeness(ran.session)[0].days_expected == 8
 
 
 def test_a_day_is_not_missed_before_it_is_late(ran: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import pytest
 
 from connectors.base import (
     Capabilities,
+    CensusRow,
     CreateProtocol,
     Native,
     Operation,
@@ -92,6 +93,13 @@ def make_erp(base: Any, protocol: CreateProtocol, marker: str | None = "number",
                 )
                 for item in items
             ]
+
+        def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+            if record != "Invoice":
+                yield from super().census(record)
+                return
+            for vendor_id, known in sorted(self.objects[record].items()):
+                yield [CensusRow(vendor_id, marker=known["number"], archived=bool(known.get("isArchived")))]
 
     return Erp()
 
@@ -554,3 +562,56 @@ def test_look_ups_of_an_earlier_send_do_not_count_for_the_next(erp_world: World)
         now = erp_world.machine.now()
         (lane,) = lanes.claim(cur, "gam-main", "document", 5, now, now + timedelta(minutes=10), updates=False)
     assert lane.probes == 0
+
+
+# ---------------------------------------------------------------- census
+def copy_invoice(world: World, **changed: Any) -> str:
+    """The vendor holds the one invoice once more, whoever made it."""
+    (first,) = invoices(world)
+    vendor_id = str(next(world.ads.ids))
+    world.ads.objects["Invoice"][vendor_id] = {**first, "id": vendor_id, **changed}
+    return vendor_id
+
+
+@pytest.mark.parametrize("erp_world", [UNIQUE, KEYED], indirect=True)
+def test_a_census_finds_an_invoice_that_exists_twice_and_closes_it_when_one_is_voided(erp_world: World) -> None:
+    world = erp_world
+    invoice(world)
+    world.rest()
+    (first,) = invoices(world)
+    second = copy_invoice(world)
+    assert world.hub.census("gam-main").duplicates == 1
+    (item,) = world.hub.parked()
+    assert (item.reason, item.owner, item.entity_id) == ("duplicate", "Finance", "doc_INV-1")
+    assert f"Finance voids {second} there; the hub goes by {first['id']}" in item.fix
+    assert world.hub.census("gam-main").duplicates == 1
+    assert len(world.hub.parked()) == 1, "counted again, told once"
+    world.ads.objects["Invoice"][second]["isArchived"] = True
+    assert world.hub.census("gam-main").duplicates == 0
+    assert world.hub.parked() == []
+    assert mismatches(world.hub.session) == []
+
+
+@pytest.mark.parametrize("erp_world", [UNIQUE, KEYED], indirect=True)
+def test_other_peoples_invoices_are_counted_and_left_alone(erp_world: World) -> None:
+    world = erp_world
+    invoice(world)
+    world.rest()
+    for _ in range(2):
+        copy_invoice_of_theirs(world)
+    summary = world.hub.census("gam-main")
+    assert (summary.counted, summary.duplicates) == (3, 0)
+
+
+def copy_invoice_of_theirs(world: World) -> None:
+    vendor_id = str(next(world.ads.ids))
+    world.ads.objects["Invoice"][vendor_id] = {"id": vendor_id, "number": "THEIRS-1"}
+
+
+@pytest.mark.parametrize("erp_world", [KEYED_BLIND, BLIND], indirect=True)
+def test_what_cannot_be_told_by_number_is_not_counted(erp_world: World) -> None:
+    world = erp_world
+    invoice(world)
+    world.rest()
+    copy_invoice(world)
+    assert world.hub.census("gam-main").counted == 0

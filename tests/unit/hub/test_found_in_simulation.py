@@ -90,10 +90,8 @@ def test_a_look_up_that_fails_puts_nothing_back_in_doubt_that_was_settled(world:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(world.ads, "find", not_now)
-        assert world.hub.settle("gam-main").resent == 1
-    assert world.hub.push("gam-main").in_doubt == 1, (
-        "the change was sent again, the new line still waits for its look-up"
-    )
+        assert world.hub.settle("gam-main").adopted == 1
+    assert world.hub.push("gam-main").in_doubt == 1, "the change was found, the new line still waits for its look-up"
     assert not world.hub.audit_mismatches()
     world.rest()
     assert len(world.ads.live("LineItem")) == 2

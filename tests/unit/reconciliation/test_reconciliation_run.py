@@ -1,17 +1,115 @@
-"""A run over a book: what the statement says is what the billing rules say, line-month by line-month."""
+"""A run over a book: what it keeps, what it reads again, who may start one."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hub.billing.reconciling import reconcile
+import pytest
+
+from hub.errors import Refused
+from hub.reports import report
+from hub.store import reconciliation
+from hub.store.database import Database
 
 
-def test_a_run_tells_every_line_month_and_keeps_the_exceptions(office: Any) -> None:
+def two_lines(office: Any) -> tuple[str, str]:
     order = office.order(source="third_party")
     fine, far = office.line(order, "Fine"), office.line(order, "Far off")
     office.report({fine: {"10": 900_000}, far: {"10": 900_000}})
     office.report({fine: {"10": 890_000}, far: {"10": 500_000}}, source="moat")
-    found = reconcile(office.hub.session, "2026-02", "2026-02", "Ada")
+    return fine, far
+
+
+def run(office: Any, **more: Any) -> Any:
+    return office.hub.reconcile("2026-02", "2026-02", by="Ada", **more)
+
+
+def test_a_run_tells_every_line_month_and_keeps_the_exceptions(office: Any) -> None:
+    _, far = two_lines(office)
+    found = run(office)
     assert (found.run.lines, found.run.line_months, found.run.by_library, found.run.exceptions) == (2, 2, 0, 1)
     assert found.codes == {"VARIANCE": 1}
+    assert str(found.gross["USD"]) == "10680.00"
+    (row,) = report(office.hub.session, "reconciliation")
+    assert (row["line_id"], row["code"], row["seller_units"], row["other_units"]) == (far, "VARIANCE", 900_000, 500_000)
+    assert len(report(office.hub.session, "reconciled-lines").rows) == 2
+
+
+def test_a_second_run_reads_nothing_anew_and_has_the_same_digest_in_any_number_of_sessions(office: Any) -> None:
+    two_lines(office)
+    first, second = run(office), run(office, sessions=1)
+    assert (first.contracts, first.counts) == (2, 4)
+    assert (second.contracts, second.counts) == (0, 0)
+    assert second.run.digest == first.run.digest
+
+
+def test_news_of_counts_and_contracts_reach_the_next_run(office: Any) -> None:
+    fine, far = two_lines(office)
+    before = run(office)
+    office.report({fine: {"10": 890_000}, far: {"10": 880_000}}, source="moat")
+    restated = run(office)
+    assert (restated.run.exceptions, restated.contracts, restated.counts) == (0, 0, 1)
+    assert restated.run.digest != before.run.digest
+    office.order(source="first_party")
+    changed = run(office)
+    assert changed.contracts == 2
+    assert str(changed.gross["USD"]) == "21600.00"
+
+
+def test_what_a_person_entered_goes_through_the_library_in_the_same_run(office: Any) -> None:
+    _, far = two_lines(office)
+    with office.hub.session.database.transaction() as cur:
+        cur.execute(
+            "INSERT INTO billing_input (line_id, period_start, kind, body, entered_by, entered_at, approved_by, approved_at) "
+            "VALUES (%s, '2026-02-01', 'settlement', %s, 'Ada', now(), 'Grace', now())",
+            (far, b'{"outcome":"controlling","reason":"agreed by mail"}'),
+        )
+    found = run(office)
+    assert (found.run.by_library, found.run.exceptions) == (1, 0)
+    assert str(found.gross["USD"]) == "16680.00"
+
+
+def test_two_runs_at_once_are_refused(office: Any) -> None:
+    two_lines(office)
+    other = Database(office.hub.session.database.url)
+    with other.transaction() as cur:
+        assert reconciliation.alone(cur)
+    with pytest.raises(Refused, match="Another reconciliation is at work"):
+        run(office)
+    other.close()
+    assert run(office).run.lines == 2
+
+
+def test_what_a_broken_off_run_left_behind_is_dropped(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_lines(office)
+
+    def breaks(*arguments: object) -> None:
+        raise RuntimeError("the machine went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reconciliation, "finish", breaks)
+        with pytest.raises(RuntimeError):
+            run(office)
+    assert report(office.hub.session, "reconciled-lines").rows == []
+    found = run(office)
+    assert office.rows("SELECT DISTINCT run FROM reconciliation_line") == [(found.run.run,)]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "sessions", "says"),
+    [
+        ("2026-03", "2026-02", 4, "lies before"),
+        ("2026-13", "2026-13", 4, "no billing period"),
+        ("2026-02", "2026-02", 0, "sessions"),
+    ],
+)
+def test_what_cannot_be_reconciled_is_refused(office: Any, since: str, until: str, sessions: int, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        office.hub.reconcile(since, until, by="Ada", sessions=sessions)
+
+
+def test_a_run_moves_nothing_that_is_billed(office: Any) -> None:
+    two_lines(office)
+    before = {name: rows for name, rows in office.everything().items() if name != "audit"}
+    run(office)
+    assert {name: rows for name, rows in office.everything().items() if name != "audit"} == before

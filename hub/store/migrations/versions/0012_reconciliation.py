@@ -1,8 +1,8 @@
 """Reconciliation of many line-months at once: contracts and counts in the shape it reads, and what a run found.
 
 `billing_contract` and `delivery_life` repeat nothing that is not in `entity` and `delivery_day`; a run brings them up to date
-before it reads them. Triggers note the months whose facts changed in the transaction that changes them, so that a run can never
-miss one. Months loaded before are noted here.
+before it reads them. Triggers note lines, orders and months that changed in the transaction that changes them, so that a run can
+never miss one. What was there before is noted here.
 """
 
 import sqlalchemy as sa
@@ -33,6 +33,21 @@ BEGIN
   SELECT DISTINCT connection, date_trunc('month', day::timestamp)::date FROM gone;
   RETURN NULL;
 END $$""",
+    """
+CREATE FUNCTION contract_touches() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO contract_touched (kind, entity_id) VALUES (coalesce(NEW.kind, OLD.kind), coalesce(NEW.id, OLD.id));
+  RETURN NULL;
+END $$""",
+    "CREATE TRIGGER touches_new AFTER INSERT ON entity FOR EACH ROW WHEN (NEW.kind IN ('line', 'order')) "
+    "EXECUTE FUNCTION contract_touches()",
+    "CREATE TRIGGER touches_gone AFTER DELETE ON entity FOR EACH ROW WHEN (OLD.kind IN ('line', 'order')) "
+    "EXECUTE FUNCTION contract_touches()",
+    "CREATE TRIGGER touches_changed AFTER UPDATE ON entity FOR EACH ROW WHEN (NEW.kind IN ('line', 'order') AND "
+    "(OLD.content_hash, OLD.status, OLD.order_id) IS DISTINCT FROM (NEW.content_hash, NEW.status, NEW.order_id)) "
+    "EXECUTE FUNCTION contract_touches()",
+    "CREATE TYPE reconciliation_month AS (m int, status int, tolerance int, seller bigint, other bigint, chosen bigint, "
+    "quantity bigint, gross bigint, commission bigint)",
     "CREATE TRIGGER touches AFTER INSERT ON delivery_report FOR EACH ROW EXECUTE FUNCTION delivery_report_touches()",
     "CREATE TRIGGER touches AFTER INSERT OR UPDATE ON delivery_job FOR EACH ROW WHEN (NEW.state = 'loaded') "
     "EXECUTE FUNCTION delivery_job_touches()",
@@ -73,7 +88,7 @@ def upgrade() -> None:
         sa.Column("last_since", sa.Date(), nullable=False),
         sa.Column("last_live", sa.Date(), nullable=False),
         sa.Column("goals", ARRAY(sa.BigInteger()), nullable=True),
-        sa.Column("live", ARRAY(sa.Boolean()), nullable=False),
+        sa.Column("live", sa.BigInteger(), nullable=False),
         sa.Column("fixed_units", ARRAY(sa.BigInteger()), nullable=True),
         sa.Column("fixed_gross", ARRAY(sa.BigInteger()), nullable=True),
         sa.Column("fixed_commission", ARRAY(sa.BigInteger()), nullable=True),
@@ -85,7 +100,8 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("seller", sa.Boolean(), nullable=False),
         sa.Column("first_month", sa.Integer(), nullable=False),
-        sa.Column("seen", ARRAY(sa.Boolean()), nullable=False),
+        sa.Column("months", sa.Integer(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=True),
         sa.Column("impressions", ARRAY(sa.BigInteger()), nullable=True),
         sa.Column("clicks", ARRAY(sa.BigInteger()), nullable=True),
         sa.Column("completed_views", ARRAY(sa.BigInteger()), nullable=True),
@@ -99,6 +115,13 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("period_start", sa.Date(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_touched")),
+    )
+    op.create_table(
+        "contract_touched",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("entity_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contract_touched")),
     )
     op.create_table(
         "reconciliation_run",
@@ -158,16 +181,23 @@ def upgrade() -> None:
         "INSERT INTO delivery_touched (source, period_start) "
         "SELECT DISTINCT source, date_trunc('month', day::timestamp)::date FROM delivery_day"
     )
+    op.execute(
+        "INSERT INTO contract_touched (kind, entity_id) SELECT kind, id FROM entity WHERE kind IN ('line', 'order')"
+    )
 
 
 def downgrade() -> None:
     for table in ("delivery_report", "delivery_job", "delivery_quarantine"):
         op.execute(f"DROP TRIGGER touches ON {table}")
+    for trigger in ("touches_new", "touches_gone", "touches_changed"):
+        op.execute(f"DROP TRIGGER {trigger} ON entity")
+    op.execute("DROP FUNCTION contract_touches()")
     for name in ("delivery_report_touches", "delivery_job_touches", "delivery_quarantine_touches"):
         op.execute(f"DROP FUNCTION {name}()")
     op.execute("DROP FUNCTION delivery_months_touched(text, date, date)")
     for table in (
         *("reconciliation_exception", "reconciliation_line", "reconciliation_run"),
-        *("delivery_touched", "delivery_life", "billing_contract"),
+        *("contract_touched", "delivery_touched", "delivery_life", "billing_contract"),
     ):
         op.drop_table(table)
+    op.execute("DROP TYPE reconciliation_month")

@@ -1,0 +1,71 @@
+"""Detail rows in arrays: any text comes back as it was, and rows stored before are packed and can be unpacked again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alembic import command
+
+from hub.store import database
+
+HEAD = "Date,Line item ID,Ad unit,Impressions,Clicks\n"
+ODD = [
+    "",
+    " ",
+    "NULL",
+    "null",
+    "{}",
+    '"',
+    "\\",
+    '\\"',
+    ",",
+    "a,b",
+    "{a,b}",
+    "\n",
+    "\t",
+    "é",
+    "\U0001f600",
+    "'",
+    "N",
+    "-1",
+    "(x)",
+]
+
+
+def test_any_text_comes_back_as_it_was(world: Any) -> None:
+    cells = [one.replace('"', '""') for one in ODD]
+    rows = "".join(f'2026-03-01,11,"{cell}",{number},0\n' for number, cell in enumerate(cells))
+    rows += "".join(f'2026-03-01,"{cell}x",a,{number},0\n' for number, cell in enumerate(cells))
+    world.load("ads", HEAD + rows)
+    found = world.session.database.rows("SELECT ad_unit, impressions FROM delivery_detail WHERE line_vendor_id = '11'")
+    assert sorted(tuple(row) for row in found) == sorted((text, number) for number, text in enumerate(ODD))
+    lines = world.session.database.rows("SELECT line_vendor_id, impressions FROM delivery_detail WHERE ad_unit = 'a'")
+    assert sorted(tuple(row) for row in lines) == sorted((text + "x", number) for number, text in enumerate(ODD))
+
+
+def test_rows_stored_before_are_packed_and_can_be_unpacked_again(database_url: str) -> None:
+    config = database._alembic(database_url)
+    command.upgrade(config, "0010")
+    store = database.Database(database_url)
+    with store.transaction() as cur:
+        cur.execute("CREATE TABLE delivery_detail_3_7 PARTITION OF delivery_detail FOR VALUES IN (7)")
+        cur.execute("CREATE INDEX delivery_line_3_7 ON delivery_detail_3_7 USING brin (line_vendor_id)")
+        cur.execute("CREATE TABLE delivery_detail_3_8 PARTITION OF delivery_detail FOR VALUES IN (8)")
+        cur.execute(
+            "INSERT INTO delivery_detail (part, line_vendor_id, ad_unit, creative, impressions, clicks) VALUES "
+            "(7, '11', 'a', 'x', 5, 1), (7, '11', 'a', 'y', 6, 2), (7, '12', 'b', 'x', 7, 3)"
+        )
+        cur.execute("INSERT INTO delivery_detail (part, line_vendor_id, impressions) VALUES (8, '11', 9)")
+    every = "SELECT * FROM delivery_detail ORDER BY part, line_vendor_id, ad_unit, creative"
+    before = store.rows(every)
+    assert len(before) == 4
+    for revision in ("0011", "0010", "head"):
+        (command.downgrade if revision == "0010" else command.upgrade)(config, revision)
+        assert store.rows(every) == before, revision
+    packed = store.rows("SELECT line_vendor_id, ad_unit, creative, clicks FROM delivery_packed ORDER BY part, 1")
+    assert [tuple(row) for row in packed] == [
+        ("11", ["a", "a"], ["x", "y"], [1, 2]),
+        ("12", ["b"], ["x"], [3]),
+        ("11", None, None, None),
+    ]
+    store.close()
