@@ -123,9 +123,12 @@ def generate(seed: int, terms: Terms | None = None) -> Schedule:
 
 def _scene(rng: Random) -> list[Step]:
     """Steps that seldom come in this order by themselves: the work of a worker that stands still is taken over, what is in
-    doubt is renamed at its source before it is settled, or edited at the vendor meanwhile."""
-    if rng.random() < 0.25:
+    doubt is renamed at its source before it is settled, or edited at the vendor meanwhile, or a report ends in its middle."""
+    roll = rng.random()
+    if roll < 0.25:
         return _edited_in_doubt(rng)
+    if roll < 0.35:
+        return _cut_report(rng)
     begin = [_deed(rng, rng.choice(["new_deal", "edit_line", "edit_order", "rename_account"])), _plain(rng, "intake")]
     if rng.random() < 0.5:
         crash = Crash(Point.BEGIN, rng.randrange(3, 30), Stop.STALL, _takeover(rng, "push_ads"))
@@ -145,6 +148,13 @@ def _edited_in_doubt(rng: Random) -> list[Step]:
     edits = [_deed(rng, "traffic_edit") for _ in range(3)]
     wait = Step("wait", rng.getrandbits(32), amount=rng.choice([130.0, 300.0]))
     return [*change, push, *edits, wait, _plain(rng, "settle_ads"), _plain(rng, "push_ads")]
+
+
+def _cut_report(rng: Random) -> list[Step]:
+    """What is known of several days is reported once more, and the file ends before all of it is told."""
+    days = [_deed(rng, what) for what in ("deliver_units", "next_day", "deliver_units")]
+    cut = Step("deliver", rng.getrandbits(32), faults=(CallFault(0, Fate.SHORT, rng.getrandbits(32)),))
+    return [*days, _plain(rng, "deliver"), cut]
 
 
 def _plain(rng: Random, what: str) -> Step:

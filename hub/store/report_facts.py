@@ -98,7 +98,7 @@ def known_lines(cur: Cursor) -> bytes:
 def add_first(cur: Cursor, columns: Sequence[str], texts: Iterable[bytes]) -> int:
     """Facts of days of which nothing was ever loaded, as CSV straight into the facts; returns how many.
 
-    Best in order of line and day. `stage` and `fold` do the same where anything may stand already, in twice the time.
+    Best in order of line and day. `stage` and `fold` do the same where anything may stand already, and take longer.
     """
     statement = (
         f"COPY delivery_day ({', '.join(columns)}) FROM STDIN WITH (FORMAT csv, FORCE_NOT_NULL (source, line_id))"
