@@ -3,71 +3,48 @@
 from __future__ import annotations
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Boolean,
     Column,
     Computed,
-    Date,
-    DateTime,
     Double,
-    Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
-    Sequence,
     Table,
-    Text,
     UniqueConstraint,
     Uuid,
-    event,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 
-from hub.store import reconciliation_tables
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from hub.store import (
+    money_tables,  # noqa: F401 – its tables join the same schema
+    reconciliation_tables,
 )
+from hub.store.columns import metadata, moment, numbered, words
 
-
-def _when(name: str, nullable: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
-
-def _text(name: str, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable)
-
-
-def _identity() -> Column[int]:
-    return Column("id", BigInteger, Identity(always=True), primary_key=True)
-
+__all__ = ["metadata"]
 
 # ---------------------------------------------------------------- what sources told us
 change = Table(
     "change",
     metadata,
-    _identity(),
-    _text("connection"),
-    _text("stream"),
-    _text("native_id"),
-    _when("modified_at"),
-    _when("received_at"),
+    numbered(),
+    words("connection"),
+    words("stream"),
+    words("native_id"),
+    moment("modified_at"),
+    moment("received_at"),
     Column("deleted", Boolean, nullable=False),
     Column("native", LargeBinary, nullable=False),
     Column("native_hash", Uuid, nullable=False),
-    _text("status"),
-    _text("entity_kind"),
-    _text("entity_id"),
+    words("status"),
+    words("entity_kind"),
+    words("entity_id"),
     Column("version", Integer),
-    _text("waits_for", nullable=True),
+    words("waits_for", nullable=True),
     Index("ix_change_source", "connection", "stream", "native_id", "id"),
     Index("ix_change_entity", "entity_id"),
     Index("ix_change_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL")),
@@ -76,11 +53,11 @@ change = Table(
 source_row = Table(
     "source_row",
     metadata,
-    _text("connection"),
-    _text("stream"),
-    _text("native_id"),
+    words("connection"),
+    words("stream"),
+    words("native_id"),
     Column("native_hash", Uuid, nullable=False),
-    _when("modified_at"),
+    moment("modified_at"),
     Column("deleted", Boolean, nullable=False),
     Column("change_id", BigInteger, nullable=False),
     PrimaryKeyConstraint("connection", "stream", "native_id"),
@@ -89,10 +66,10 @@ source_row = Table(
 cursor = Table(
     "cursor",
     metadata,
-    _text("connection"),
-    _text("stream"),
-    _text("position"),
-    _when("updated_at"),
+    words("connection"),
+    words("stream"),
+    words("position"),
+    moment("updated_at"),
     PrimaryKeyConstraint("connection", "stream"),
 )
 
@@ -100,18 +77,18 @@ cursor = Table(
 entity = Table(
     "entity",
     metadata,
-    _text("kind"),
-    _text("id"),
+    words("kind"),
+    words("id"),
     Column("version", Integer, nullable=False),
     Column("canonical", LargeBinary, nullable=False),
     Column("content_hash", Uuid, nullable=False),
-    _text("source"),
-    _text("native_id"),
-    _text("name"),
-    _text("order_id", nullable=True),
-    _text("status", nullable=True),
-    _text("external_id", nullable=True),
-    _when("accepted_at"),
+    words("source"),
+    words("native_id"),
+    words("name"),
+    words("order_id", nullable=True),
+    words("status", nullable=True),
+    words("external_id", nullable=True),
+    moment("accepted_at"),
     PrimaryKeyConstraint("kind", "id"),
     Index("ix_entity_order_id", "order_id", "kind"),
     Index("ix_entity_name", "kind", "name"),
@@ -122,22 +99,22 @@ entity = Table(
 entity_version = Table(
     "entity_version",
     metadata,
-    _text("kind"),
-    _text("id"),
+    words("kind"),
+    words("id"),
     Column("version", Integer, nullable=False),
     Column("canonical", LargeBinary, nullable=False),
     Column("content_hash", Uuid, nullable=False),
     Column("change_id", BigInteger),
-    _when("accepted_at"),
+    moment("accepted_at"),
     PrimaryKeyConstraint("kind", "id", "version"),
 )
 
 order_party = Table(
     "order_party",
     metadata,
-    _text("order_id"),
-    _text("role"),
-    _text("party_id"),
+    words("order_id"),
+    words("role"),
+    words("party_id"),
     PrimaryKeyConstraint("order_id", "role", "party_id"),
     Index("ix_order_party_party_id", "party_id"),
 )
@@ -146,16 +123,16 @@ order_party = Table(
 reference = Table(
     "reference",
     metadata,
-    _text("connection"),
-    _text("kind"),
-    _text("entity_id"),
-    _text("facet"),
-    _text("record"),
-    _text("vendor_id"),
-    _text("account"),
+    words("connection"),
+    words("kind"),
+    words("entity_id"),
+    words("facet"),
+    words("record"),
+    words("vendor_id"),
+    words("account"),
     Column("attempt_id", BigInteger),
-    _when("since"),
-    _when("superseded_at", nullable=True),
+    moment("since"),
+    moment("superseded_at", nullable=True),
     Index(
         "uq_reference_live",
         "connection",
@@ -180,24 +157,24 @@ reference = Table(
 lane = Table(
     "lane",
     metadata,
-    _identity(),
-    _text("connection"),
-    _text("kind"),
-    _text("entity_id"),
-    _text("facet"),
-    _text("order_id"),
-    _text("order_facet"),
+    numbered(),
+    words("connection"),
+    words("kind"),
+    words("entity_id"),
+    words("facet"),
+    words("order_id"),
+    words("order_facet"),
     Column("stage", Integer, nullable=False),
     Column("desired_version", Integer, nullable=False),
     Column("desired_hash", Uuid, nullable=False),
-    _when("wanted_at"),
+    moment("wanted_at"),
     Column("acked_version", Integer),
     Column("acked_hash", Uuid),
     Column("acked_payload", LargeBinary),
-    _when("acked_at", nullable=True),
-    _text("state"),
-    _when("not_before", nullable=True),
-    _when("lease_until", nullable=True),
+    moment("acked_at", nullable=True),
+    words("state"),
+    moment("not_before", nullable=True),
+    moment("lease_until", nullable=True),
     Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("probes", Integer, nullable=False, server_default=text("0")),
@@ -213,22 +190,22 @@ lane = Table(
 attempt = Table(
     "attempt",
     metadata,
-    _identity(),
+    numbered(),
     Column("lane_id", BigInteger, nullable=False),
-    _text("key"),
-    _text("record"),
-    _text("operation"),
-    _text("action", nullable=True),
+    words("key"),
+    words("record"),
+    words("operation"),
+    words("action", nullable=True),
     Column("version", Integer, nullable=False),
     Column("desired_hash", Uuid, nullable=False),
     Column("payload", LargeBinary, nullable=False),
-    _text("vendor_id", nullable=True),
+    words("vendor_id", nullable=True),
     Column("fence", BigInteger, nullable=False),
-    _when("invoked_at"),
-    _when("finished_at", nullable=True),
-    _text("outcome", nullable=True),
-    _text("code", nullable=True),
-    _text("message", nullable=True),
+    moment("invoked_at"),
+    moment("finished_at", nullable=True),
+    words("outcome", nullable=True),
+    words("code", nullable=True),
+    words("message", nullable=True),
     Column("evidence", LargeBinary),
     Index("ix_attempt_lane_id", "lane_id", "id"),
     Index("ix_attempt_open", "lane_id", postgresql_where=text("outcome IS NULL")),
@@ -237,11 +214,11 @@ attempt = Table(
 bucket = Table(
     "bucket",
     metadata,
-    _text("credential"),
-    _text("name"),
+    words("credential"),
+    words("name"),
     Column("tokens", Double, nullable=False),
-    _when("updated_at"),
-    _when("closed_until", nullable=True),
+    moment("updated_at"),
+    moment("closed_until", nullable=True),
     Column("claims", JSONB, nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint("credential", "name"),
 )
@@ -249,28 +226,28 @@ bucket = Table(
 breaker = Table(
     "breaker",
     metadata,
-    _text("connection"),
-    _text("operation"),
-    _text("state"),
-    _when("since"),
+    words("connection"),
+    words("operation"),
+    words("state"),
+    moment("since"),
     Column("failures", Integer, nullable=False),
     Column("successes", Integer, nullable=False),
     Column("pauses", Integer, nullable=False),
-    _when("until", nullable=True),
-    _when("opened_at", nullable=True),
-    _text("cause"),
+    moment("until", nullable=True),
+    moment("opened_at", nullable=True),
+    words("cause"),
     PrimaryKeyConstraint("connection", "operation"),
 )
 
 lookup = Table(
     "lookup",
     metadata,
-    _text("connection"),
-    _text("table_name"),
-    _text("scope"),
-    _text("name"),
-    _text("vendor_id", nullable=True),
-    _when("looked_up_at"),
+    words("connection"),
+    words("table_name"),
+    words("scope"),
+    words("name"),
+    words("vendor_id", nullable=True),
+    moment("looked_up_at"),
     PrimaryKeyConstraint("connection", "table_name", "scope", "name"),
 )
 
@@ -278,26 +255,26 @@ lookup = Table(
 parked = Table(
     "parked",
     metadata,
-    _identity(),
-    _text("connection"),
-    _text("subject"),
+    numbered(),
+    words("connection"),
+    words("subject"),
     Column("change_id", BigInteger),
     Column("lane_id", BigInteger),
-    _text("entity_kind"),
-    _text("entity_id"),
-    _text("order_id", nullable=True),
-    _text("reason"),
-    _text("code"),
-    _text("path"),
-    _text("value"),
-    _text("sentence"),
-    _text("fix"),
-    _text("owner"),
-    _when("opened_at"),
-    _when("resolved_at", nullable=True),
-    _text("resolution", nullable=True),
-    _text("group_key"),
-    _when("since"),
+    words("entity_kind"),
+    words("entity_id"),
+    words("order_id", nullable=True),
+    words("reason"),
+    words("code"),
+    words("path"),
+    words("value"),
+    words("sentence"),
+    words("fix"),
+    words("owner"),
+    moment("opened_at"),
+    moment("resolved_at", nullable=True),
+    words("resolution", nullable=True),
+    words("group_key"),
+    moment("since"),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Index("ix_parked_open", "connection", "reason", "code", postgresql_where=text("resolved_at IS NULL")),
     Index("ix_parked_entity_id", "entity_id"),
@@ -310,10 +287,10 @@ parked = Table(
 mass_replay = Table(
     "mass_replay",
     metadata,
-    _text("key"),
-    _when("at"),
-    _text("actor"),
-    _text("note"),
+    words("key"),
+    moment("at"),
+    words("actor"),
+    words("note"),
     Column("count", Integer, nullable=False),
     PrimaryKeyConstraint("key"),
 )
@@ -323,25 +300,25 @@ accepted_value = Table(
     "accepted_value",
     metadata,
     Column("lane_id", BigInteger, nullable=False),
-    _text("field"),
+    words("field"),
     Column("wanted", LargeBinary, nullable=False),
     Column("present", LargeBinary, nullable=False),
-    _text("by"),
-    _when("at"),
+    words("by"),
+    moment("at"),
     PrimaryKeyConstraint("lane_id", "field"),
 )
 
 guard_plan = Table(
     "guard_plan",
     metadata,
-    _text("hash"),
-    _text("connection"),
-    _text("why"),
+    words("hash"),
+    words("connection"),
+    words("why"),
     Column("records", Integer, nullable=False),
-    _when("made_at"),
-    _text("state"),
-    _when("decided_at", nullable=True),
-    _text("decided_by", nullable=True),
+    moment("made_at"),
+    words("state"),
+    moment("decided_at", nullable=True),
+    words("decided_by", nullable=True),
     PrimaryKeyConstraint("hash"),
     Index("ix_guard_plan_connection", "connection", "state"),
 )
@@ -349,7 +326,7 @@ guard_plan = Table(
 guard_lane = Table(
     "guard_lane",
     metadata,
-    _text("hash"),
+    words("hash"),
     Column("lane_id", BigInteger, nullable=False),
     Column("desired_hash", Uuid, nullable=False),
     PrimaryKeyConstraint("hash", "lane_id"),
@@ -359,9 +336,9 @@ guard_lane = Table(
 recovery = Table(
     "recovery",
     metadata,
-    _text("connection"),
-    _when("since"),
-    _text("cause"),
+    words("connection"),
+    moment("since"),
+    words("cause"),
     PrimaryKeyConstraint("connection"),
 )
 
@@ -370,7 +347,7 @@ lost_anchor = Table(
     metadata,
     Column("hash", LargeBinary, nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    _when("noticed_at"),
+    moment("noticed_at"),
     PrimaryKeyConstraint("hash"),
 )
 
@@ -378,14 +355,14 @@ lost_anchor = Table(
 write_ledger = Table(
     "write_ledger",
     metadata,
-    _identity(),
-    _text("connection"),
-    _text("record"),
-    _text("vendor_id"),
-    _text("field"),
+    numbered(),
+    words("connection"),
+    words("record"),
+    words("vendor_id"),
+    words("field"),
     Column("value_hash", Uuid, nullable=False),
     Column("attempt_id", BigInteger, nullable=False),
-    _when("written_at"),
+    moment("written_at"),
     Index("ix_write_ledger_vendor_id", "connection", "record", "vendor_id"),
     Index("ix_write_ledger_attempt_id", "attempt_id"),
     Index("ix_write_ledger_written_at", "connection", "written_at"),
@@ -394,7 +371,7 @@ write_ledger = Table(
 echo = Table(
     "echo",
     metadata,
-    _text("connection"),
+    words("connection"),
     Column("echoes", BigInteger, nullable=False),
     Column("near_misses", BigInteger, nullable=False),
     PrimaryKeyConstraint("connection"),
@@ -403,319 +380,27 @@ echo = Table(
 document = Table(
     "document",
     metadata,
-    _text("connection"),
-    _text("document_id"),
-    _text("record"),
-    _text("name"),
+    words("connection"),
+    words("document_id"),
+    words("record"),
+    words("name"),
     Column("payload", LargeBinary, nullable=False),
-    _when("written_at"),
+    moment("written_at"),
     PrimaryKeyConstraint("connection", "document_id"),
 )
 
-# ---------------------------------------------------------------- what was delivered
-delivery_superseded = Table(
-    "delivery_superseded",
-    metadata,
-    _text("source"),
-    _text("line_id"),
-    Column("day", Date, nullable=False),
-    _when("as_of"),
-    Column("impressions", BigInteger, nullable=False),
-    Column("clicks", BigInteger, nullable=False),
-    Column("completed_views", BigInteger, nullable=False),
-    Column("viewable_impressions", BigInteger, nullable=False),
-    PrimaryKeyConstraint("source", "line_id", "day", "as_of"),
-)
-
-delivery_day = Table(
-    "delivery_day",
-    metadata,
-    _text("source"),
-    _text("line_id"),
-    Column("day", Date, nullable=False),
-    _when("as_of"),
-    Column("impressions", BigInteger, nullable=False),
-    Column("clicks", BigInteger, nullable=False),
-    Column("completed_views", BigInteger, nullable=False),
-    Column("viewable_impressions", BigInteger, nullable=False),
-    PrimaryKeyConstraint("line_id", "source", "day"),
-)
-
-delivery_job = Table(
-    "delivery_job",
-    metadata,
-    _text("connection"),
-    _text("job"),
-    Column("since", Date, nullable=False),
-    Column("until", Date, nullable=False),
-    _when("as_of"),
-    _text("state"),
-    _when("requested_at"),
-    _when("loaded_at", nullable=True),
-    Column("rows", BigInteger, nullable=False, server_default=text("0")),
-    PrimaryKeyConstraint("connection", "job"),
-)
-
-delivery_quarantine = Table(
-    "delivery_quarantine",
-    metadata,
-    _identity(),
-    _text("connection"),
-    _text("job"),
-    Column("day", Date, nullable=False),
-    _text("line_vendor_id"),
-    _text("order_vendor_id"),
-    Column("impressions", BigInteger, nullable=False),
-    Column("clicks", BigInteger, nullable=False),
-    _when("as_of"),
-    Column("completed_views", BigInteger, nullable=False, server_default=text("0")),
-    Column("viewable_impressions", BigInteger, nullable=False, server_default=text("0")),
-    Index("uq_delivery_quarantine_line", "connection", "line_vendor_id", "day", unique=True),
-)
-
-delivery_source = Table(
-    "delivery_source",
-    metadata,
-    _text("source"),
-    Column("number", BigInteger, Identity(always=True), nullable=False),
-    _text("counted_by"),
-    _text("counting"),
-    _text("zone"),
-    _text("metrics"),
-    PrimaryKeyConstraint("source"),
-)
-
-delivery_partition = Table(
-    "delivery_partition",
-    metadata,
-    _text("source"),
-    Column("day", Date, nullable=False),
-    Column("part", BigInteger, nullable=True),
-    _when("as_of"),
-    Column("rows", BigInteger, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Column("final", Boolean, nullable=False),
-    PrimaryKeyConstraint("source", "day"),
-)
-
-delivery_report = Table(
-    "delivery_report",
-    metadata,
-    _text("source"),
-    _text("report"),
-    _when("as_of"),
-    Column("since", Date, nullable=False),
-    Column("until", Date, nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    Column("days_changed", BigInteger, nullable=False),
-    _when("loaded_at"),
-    PrimaryKeyConstraint("source", "report", "as_of"),
-)
-
-delivery_part = Sequence("delivery_part", metadata=metadata)
-
-delivery_packed = Table(
-    "delivery_packed",
-    metadata,
-    Column("part", BigInteger, nullable=False),
-    Column("line_vendor_id", Text(collation="C"), nullable=False),
-    Column("ad_unit", ARRAY(Text), nullable=True),
-    Column("creative", ARRAY(Text), nullable=True),
-    Column("impressions", ARRAY(BigInteger), nullable=False),
-    Column("clicks", ARRAY(BigInteger), nullable=True),
-    Column("completed_views", ARRAY(BigInteger), nullable=True),
-    Column("viewable_impressions", ARRAY(BigInteger), nullable=True),
-    postgresql_partition_by="LIST (part)",
-)
-"""The newest detail rows, those of one line side by side as arrays of one length; a column that the source does not report is
-null. Each partition is one (source, day) of `delivery_partition`, made by `hub.store.partitions`; `delivery_detail` is the
-view of the single rows."""
-
-_DETAIL = "ad_unit, creative, impressions, clicks, completed_views, viewable_impressions"
-event.listen(
-    metadata,
-    "after_create",
-    DDL(  # type: ignore[no-untyped-call]
-        f"CREATE VIEW delivery_detail AS SELECT p.part, p.line_vendor_id, {', '.join(f'r.{name}' for name in _DETAIL.split(', '))} "
-        f"FROM delivery_packed p CROSS JOIN LATERAL unnest({', '.join(f'p.{name}' for name in _DETAIL.split(', '))}) AS r({_DETAIL})"
-    ),
-)
-
-_VERSION = "source, line_id, day, as_of, impressions, clicks, completed_views, viewable_impressions"
-event.listen(
-    metadata,
-    "after_create",
-    DDL(  # type: ignore[no-untyped-call]
-        f"CREATE VIEW delivery_fact AS SELECT {_VERSION} FROM delivery_day UNION ALL SELECT {_VERSION} FROM delivery_superseded"
-    ),
-)
-
-# ---------------------------------------------------------------- what is billed
-_AMOUNTS = ("gross", "commission", "net", "tax", "total")
-
-
-def _amounts(nullable: bool = False) -> list[Column[int]]:
-    """The five components of an amount, in micros."""
-    return [Column(name, BigInteger, nullable=nullable) for name in _AMOUNTS]
-
-
-line_period = Table(
-    "line_period",
-    metadata,
-    _text("line_id"),
-    Column("period_start", Date, nullable=False),
-    Column("period_end", Date, nullable=False),
-    _text("order_id"),
-    _text("currency"),
-    _text("status"),
-    Column("inputs", LargeBinary),
-    Column("result", LargeBinary),
-    _text("content_hash"),
-    _text("news_hash"),
-    _text("problem_code"),
-    _text("problem"),
-    Column("quantity", BigInteger, nullable=True),
-    *_amounts(nullable=True),
-    _text("prepared_by", nullable=True),
-    _when("prepared_at", nullable=True),
-    _text("approved_by", nullable=True),
-    _text("approved_hash", nullable=True),
-    _when("approved_at", nullable=True),
-    _text("dispute", nullable=True),
-    _text("document_id", nullable=True),
-    PrimaryKeyConstraint("line_id", "period_start"),
-    Index("ix_line_period_period", "period_start", "status"),
-    Index("ix_line_period_order_id", "order_id"),
-    Index("ix_line_period_document_id", "document_id"),
-)
-
-billing_input = Table(
-    "billing_input",
-    metadata,
-    _identity(),
-    _text("line_id"),
-    Column("period_start", Date, nullable=False),
-    _text("kind"),
-    Column("body", LargeBinary, nullable=False),
-    _text("entered_by"),
-    _when("entered_at"),
-    _text("approved_by", nullable=True),
-    _when("approved_at", nullable=True),
-    Index("ix_billing_input_line_id", "line_id", "period_start"),
-)
-"""Overrides, manual counts and settlements; the newest approved one of its kind counts."""
-
-billing_approval = Table(
-    "billing_approval",
-    metadata,
-    _text("review_hash"),
-    Column("period_start", Date, nullable=False),
-    _text("approved_by"),
-    _when("approved_at"),
-    Column("line_periods", Integer, nullable=False),
-    Column("documents", Integer, nullable=False),
-    PrimaryKeyConstraint("review_hash"),
-)
-
-billing_document = Table(
-    "billing_document",
-    metadata,
-    _text("document_id"),
-    _text("kind"),
-    _text("order_id"),
-    _text("bill_to"),
-    _text("currency"),
-    Column("period_start", Date, nullable=False),
-    Column("period_end", Date, nullable=False),
-    _text("corrects", nullable=True),
-    _text("state"),
-    Column("body", LargeBinary, nullable=False),
-    Column("inputs", LargeBinary, nullable=False),
-    _text("content_hash"),
-    *_amounts(),
-    _text("prepared_by"),
-    _text("approved_by", nullable=True),
-    _when("created_at"),
-    _text("batch_id", nullable=True),
-    _text("connection", nullable=True),
-    _text("number", nullable=True),
-    _text("vendor_state", nullable=True),
-    Column("their_total", BigInteger, nullable=True),
-    Column("balance", BigInteger, nullable=True),
-    _text("mismatch"),
-    _when("read_at", nullable=True),
-    PrimaryKeyConstraint("document_id"),
-    Index("ix_billing_document_order_id", "order_id"),
-    Index("ix_billing_document_corrects", "corrects"),
-    Index("ix_billing_document_batch_id", "batch_id"),
-)
-
-billing_position = Table(
-    "billing_position",
-    metadata,
-    _text("document_id"),
-    Column("number", Integer, nullable=False),
-    _text("line_id"),
-    Column("period_start", Date, nullable=False),
-    Column("quantity", BigInteger, nullable=True),
-    *_amounts(),
-    Column("price", LargeBinary, nullable=False),
-    Column("agency_billed", Boolean, nullable=False),
-    Column("tax_ppm", Integer, nullable=False),
-    Column("bonus", Boolean, nullable=False),
-    Column("corrects_number", Integer, nullable=True),
-    PrimaryKeyConstraint("document_id", "number"),
-    Index("ix_billing_position_line_id", "line_id", "period_start"),
-)
-
-billing_batch = Table(
-    "billing_batch",
-    metadata,
-    _text("batch_id"),
-    Column("period_start", Date, nullable=False),
-    Column("control", LargeBinary, nullable=False),
-    _text("control_hash"),
-    _text("exported_by"),
-    _when("exported_at"),
-    _when("posted_at", nullable=True),
-    PrimaryKeyConstraint("batch_id"),
-)
-
-billing_payment = Table(
-    "billing_payment",
-    metadata,
-    _text("connection"),
-    _text("document_id"),
-    _text("native_id"),
-    Column("amount", BigInteger, nullable=False),
-    _text("currency"),
-    Column("received_on", Date, nullable=True),
-    _text("by_document", nullable=True),
-    Column("gone", Boolean, nullable=False),
-    PrimaryKeyConstraint("connection", "document_id", "native_id"),
-)
-
-closed_period = Table(
-    "closed_period",
-    metadata,
-    Column("period_start", Date, nullable=False),
-    _text("closed_by"),
-    _when("closed_at"),
-    PrimaryKeyConstraint("period_start"),
-)
-"""Accounting periods that Finance closed: nothing is dated into them any more."""
-
+# ---------------------------------------------------------------- what was seen at vendors
 observation = Table(
     "observation",
     metadata,
-    _text("connection"),
-    _text("kind"),
-    _text("entity_id"),
-    _text("facet"),
+    words("connection"),
+    words("kind"),
+    words("entity_id"),
+    words("facet"),
     Column("observed", LargeBinary, nullable=False),
-    _text("status"),
+    words("status"),
     Column("archived", Boolean, nullable=False),
-    _when("observed_at"),
+    moment("observed_at"),
     PrimaryKeyConstraint("connection", "kind", "entity_id", "facet"),
 )
 
@@ -723,9 +408,9 @@ observation = Table(
 projection = Table(
     "projection",
     metadata,
-    _text("kind"),
-    _text("entity_id"),
-    _text("order_id"),
+    words("kind"),
+    words("entity_id"),
+    words("order_id"),
     Column("version", Integer, nullable=False),
     Column("canonical", LargeBinary, nullable=False),
     PrimaryKeyConstraint("kind", "entity_id"),
@@ -735,22 +420,22 @@ projection = Table(
 stale_projection = Table(
     "stale_projection",
     metadata,
-    _text("order_id", nullable=False),
+    words("order_id", nullable=False),
     PrimaryKeyConstraint("order_id"),
 )
 
 journal = Table(
     "journal",
     metadata,
-    _identity(),
-    _when("at"),
-    _when("business_at"),
-    _text("place"),
-    _text("order_id", nullable=True),
-    _text("entity_kind", nullable=True),
-    _text("entity_id", nullable=True),
-    _text("what"),
-    _text("detail"),
+    numbered(),
+    moment("at"),
+    moment("business_at"),
+    words("place"),
+    words("order_id", nullable=True),
+    words("entity_kind", nullable=True),
+    words("entity_id", nullable=True),
+    words("what"),
+    words("detail"),
     Index("ix_journal_order_id", "order_id", "id"),
     Index("ix_journal_entity_id", "entity_id", "id"),
 )
@@ -758,15 +443,15 @@ journal = Table(
 connection_state = Table(
     "connection_state",
     metadata,
-    _text("connection"),
-    _text("state"),
-    _text("message"),
-    _text("account", nullable=True),
-    _when("changed_at"),
-    _when("last_read_at", nullable=True),
-    _when("paused_at", nullable=True),
-    _text("paused_by", nullable=True),
-    _text("pause_note", nullable=True),
+    words("connection"),
+    words("state"),
+    words("message"),
+    words("account", nullable=True),
+    moment("changed_at"),
+    moment("last_read_at", nullable=True),
+    moment("paused_at", nullable=True),
+    words("paused_by", nullable=True),
+    words("pause_note", nullable=True),
     PrimaryKeyConstraint("connection"),
 )
 
@@ -774,7 +459,7 @@ business_clock = Table(
     "business_clock",
     metadata,
     Column("one", Boolean, primary_key=True, server_default=text("true")),
-    _when("now"),
+    moment("now"),
 )
 
 # ---------------------------------------------------------------- what cannot be changed afterwards unseen
@@ -782,9 +467,9 @@ audit = Table(
     "audit",
     metadata,
     Column("sequence", BigInteger, autoincrement=False, nullable=False),
-    _when("at"),
-    _text("actor"),
-    _text("subject"),
+    moment("at"),
+    words("actor"),
+    words("subject"),
     Column("event", LargeBinary, nullable=False),
     Column("previous", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
