@@ -6,8 +6,11 @@ zeep does not check values; an XML schema does.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +35,30 @@ pytestmark = [
 Check = Callable[..., None]
 
 
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is written."""
+
+
 @pytest.fixture
-def fits(tmp_path: Path) -> Check:
-    """Pack one call and validate its body against the schema inside the service's WSDL."""
+def endpoint(tmp_path: Path) -> Iterator[str]:
+    """The vendor's WSDLs where the client looks for them, on loopback."""
     place = tmp_path / "apis" / "ads" / "publisher" / "v202608"
     place.mkdir(parents=True)
     for file in FOLDER.resolve().glob("*.wsdl"):
         (place / file.stem).symlink_to(file)
-    settings = GamSettings.model_validate({"network_code": "1", "access_token": "t", "endpoint": f"file://{tmp_path}"})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def fits(endpoint: str) -> Check:
+    """Pack one call and validate its body against the schema inside the service's WSDL."""
+    settings = GamSettings.model_validate({"network_code": "1", "access_token": "t", "endpoint": endpoint})
     gam = GamConnector(settings)
 
     def check(service: str, operation: str, *arguments: Any) -> None:
