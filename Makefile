@@ -13,7 +13,7 @@ $(VENV)/.installed: requirements/orderhub.lock pyproject.toml .ci/install
 
 install: $(VENV)/.installed
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed $(TOOLS)/tryton/.installed
 	$(BIN)/orderhub demo $(ARGS)
 
 test: $(VENV)/.installed
@@ -63,7 +63,7 @@ $(TOOLS)/mitmproxy/.installed: requirements/mitmproxy.lock $(VENV)/.installed
 $(TOOLS)/tryton/.installed: requirements/tryton.lock $(VENV)/.installed
 	$(BIN)/python -m venv $(TOOLS)/tryton
 	if $(BIN)/uv pip sync --quiet --python $(TOOLS)/tryton/bin/python --require-hashes requirements/tryton.lock; \
-	  then touch $@; else rm -rf $(TOOLS)/tryton; echo "Tryton could not be installed; going on without it"; fi
+	  then touch $@; $(BIN)/python -m cli.erp || true; else rm -rf $(TOOLS)/tryton; echo "Tryton could not be installed; going on without it"; fi
 
 tryton: $(TOOLS)/tryton/.installed
 
