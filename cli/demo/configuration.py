@@ -54,6 +54,7 @@ def configuration(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[
         "connections": {
             SOURCE: {
                 "connector": "salesforce",
+                "overlays": ["billing"],
                 "settings": {
                     "domain": "acme.my",
                     "api_version": "68.0",

@@ -41,6 +41,10 @@ class Engine(Protocol):
         """See the ad server's present state, load what was delivered, mirror."""
         ...
 
+    def mirror(self) -> None:
+        """Show in the CRM what changed in the hub itself, for instance bills."""
+        ...
+
 
 class DirectEngine:
     """Calls the hub in this process, without Airflow."""
@@ -64,6 +68,10 @@ class DirectEngine:
         self._rest()
         mirrored()
 
+    def mirror(self) -> None:
+        """See `Engine`."""
+        self._rest()
+
     def _rest(self) -> None:
         if not apply(self._hub, patience=PATIENCE).at_rest:
             raise EngineError(f"Work was still due after {PATIENCE:.0f} s. Look at `orderhub status`.")
@@ -84,6 +92,10 @@ class AirflowEngine:
         """See `Engine`. What was observed and what was delivered start the mirror each on its own."""
         self._run(f"observe__{AD_SERVER}", mirrored)
         self._run(f"delivery__{AD_SERVER}", mirrored)
+
+    def mirror(self) -> None:
+        """See `Engine`."""
+        self._run(f"mirror__{SOURCE}", lambda: None)
 
     def _run(self, dag: str, mirrored: Mirrored) -> None:
         """Run a DAG and wait until all that follows from it is done."""

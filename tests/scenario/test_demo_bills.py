@@ -48,6 +48,8 @@ def test_the_demo_bills_its_book_once_and_a_second_demo_nothing_more(tmp_path: P
     assert first["held"]
     assert first["invoices"] >= 10, first["billing"]
     assert (first["credits"], first["mismatches"], first["second_close_documents"]) == (0, 0, 0)
+    assert first["checks"]["the CRM shows the bills that the hub holds"]
+    assert first["second_run_writes"] == 0
     assert first["billing_seconds"] > 0
     assert first["sums"]
     assert all(Decimal(parts["invoiced"]) == Decimal(parts["balance"]) > 0 for parts in first["sums"].values())

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from cli.demo import billing
 from cli.demo.billing import Billed, MonthsError, bill, busiest_months, differences, months_wanted, summed
+from cli.demo.bills_shown import shown_otherwise
 from cli.demo.configuration import configuration, write_configuration
 from cli.demo.generated_book import generated_book
 from cli.demo.machinery import Machinery
@@ -25,6 +26,7 @@ from cli.erp.installation import TrytonError
 from cli.main import app
 from connectors.tryton import TrytonSettings
 from hub.billing.answers import BilledDocument, CloseSummary, CurrencySums
+from oms_schema.ids import EntityKind, canonical_id
 
 FIGURES = ("invoices", "credits", "sums", "mismatches", "second_close_documents", "billed_months", "billing_seconds")
 NOBODY = cast(Machinery, None)
@@ -35,9 +37,9 @@ def book(orders: int = 6) -> OrderBook:
     return parse_order_book(generated_book(orders), source="generated")
 
 
-def document(name: str = "doc_1", **more: Any) -> BilledDocument:
+def document(document_id: str = "doc_1", **more: Any) -> BilledDocument:
     known: dict[str, Any] = {
-        "document_id": name,
+        "document_id": document_id,
         "kind": "invoice",
         "order_id": "ord_1",
         "period": "2020-03",
@@ -141,6 +143,47 @@ def test_sums_of_months_are_added_by_currency_and_an_unknown_balance_stays_unkno
     }
 
 
+def shown(opportunity: str = "006A", **more: Any) -> Mapping[str, Any]:
+    known: dict[str, Any] = {
+        "Id": opportunity,
+        "CurrencyIsoCode": "EUR",
+        "Hub_Invoice_Number__c": "INV-1",
+        "Hub_Invoice_Status__c": "Open",
+        "Hub_Invoiced__c": 12.5,
+        "Hub_Credited__c": 0.0,
+        "Hub_Invoice_Balance__c": 12.5,
+    }
+    return {**known, **more}
+
+
+def of_order(opportunity: str = "006A", **more: Any) -> BilledDocument:
+    return document(order_id=canonical_id(EntityKind.ORDER, "sfdc", opportunity), **more)
+
+
+def test_bills_that_the_crm_shows_as_the_hub_holds_them_do_not_differ() -> None:
+    credit = of_order(kind="credit_memo", net=Decimal("2.00"), balance=Decimal("2.00"), number="CRN-1")
+    assert shown_otherwise([of_order()], [shown()]) == []
+    assert shown_otherwise([of_order(), credit], [shown(Hub_Credited__c=2, Hub_Invoice_Balance__c=10.5)]) == []
+    assert shown_otherwise([], []) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "the CRM shows none"),
+        ([shown(), shown("006B")], "006B shows bills in the CRM, the hub has none"),
+        ([shown(Hub_Invoiced__c=12.51)], "12.51/0.0/12.5 EUR in the CRM, 12.50/0/12.50 EUR here"),
+        ([shown(Hub_Invoice_Balance__c=None)], "nothing EUR in the CRM"),
+        ([shown(CurrencyIsoCode="USD")], "USD in the CRM"),
+        ([shown(Hub_Invoice_Number__c="INV-2")], "names INV-2 in the CRM"),
+        ([shown(Hub_Invoice_Status__c=None)], "INV-1"),
+    ],
+)
+def test_bills_that_the_crm_lacks_or_shows_otherwise_are_found(rows: list[Mapping[str, Any]], said: str) -> None:
+    (sentence,) = shown_otherwise([of_order()], rows)
+    assert said in sentence
+
+
 # ---------------------------------------------------------------- with and without an ERP
 @pytest.mark.parametrize(("wanted", "said"), [(0, "--bill none"), (1, "make tryton")])
 def test_without_an_erp_every_figure_is_null_and_the_reason_is_told(
@@ -177,13 +220,14 @@ class ScriptedBilling:
         return month(label, new=self.second if self.closed.count(label) > 1 else 3)
 
     def documents(self, label: str) -> list[BilledDocument]:
-        return [document(f"doc_{label}")]
+        return [of_order(document_id=f"doc_{label}")] if label in self.closed else []
 
 
 @pytest.mark.parametrize(
     ("second", "wrong", "failing"),
     [
         (0, None, []),
+        (0, "not shown", ["the CRM shows the bills that the hub holds"]),
         (1, None, ["a second close posts nothing"]),
         (0, "twice", ["every invoice is in the ERP once, with our total"]),
     ],
@@ -193,7 +237,17 @@ def test_months_are_closed_twice_and_compared_with_the_books(
 ) -> None:
     closing = ScriptedBilling(second)
     months = busiest_months(book(), 2)
-    there = [row(f"doc_{label}") for label in months] + ([row(f"doc_{months[0]}")] if wrong else [])
+    there = [row(f"doc_{label}") for label in months] + ([row(f"doc_{months[0]}")] if wrong == "twice" else [])
+    at_crm: list[Mapping[str, Any]] = []
+
+    class Engine:
+        def mirror(self) -> None:
+            if wrong != "not shown":
+                at_crm.append(shown(Hub_Invoiced__c=25, Hub_Invoice_Balance__c=25))
+
+    class Crm:
+        def query(self, _: str) -> list[Mapping[str, Any]]:
+            return at_crm
 
     class Opened:
         billing = closing
@@ -213,10 +267,11 @@ def test_months_are_closed_twice_and_compared_with_the_books(
     monkeypatch.setattr(billing.hub, "open_hub", lambda _: Opened())
     monkeypatch.setattr(billing, "Bookkeeper", lambda _: People())
     heard: list[str] = []
-    billed = bill(cast(Machinery, SimpleNamespace(configuration=None)), book(), tmp_path, 2, heard.append)
+    machinery = cast(Machinery, SimpleNamespace(configuration=None, engine=Engine(), crm=Crm()))
+    billed = bill(machinery, book(), tmp_path, 2, heard.append)
     assert closing.closed == [*months, *months]
     assert [check.name for check in billed.checks if not check.held] == failing
-    assert (billed.invoices, billed.credits, billed.mismatches) == (4, 2, 1 if wrong else 0)
+    assert (billed.invoices, billed.credits, billed.mismatches) == (4, 2, 1 if wrong == "twice" else 0)
     assert billed.second_close_documents == 2 * second
     assert billed.billed_months == months
     assert f"a second close posted {2 * second}" in billed.billing

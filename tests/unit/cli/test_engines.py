@@ -93,6 +93,20 @@ def test_airflow_comes_back_by_observation_then_delivery(scripted: Any) -> None:
     assert airflow.triggered == ["observe__gam-main", "delivery__gam-main"]
 
 
+def test_airflow_mirrors_by_the_mirror_alone(scripted: Any) -> None:
+    airflow = FakeAirflow()
+    scripted.says("status", status(gam_main={}, sfdc={}))
+    AirflowEngine(airflow, scripted).mirror()  # type: ignore[arg-type]
+    assert airflow.triggered == ["mirror__sfdc"]
+
+
+def test_the_direct_engine_mirrors_without_reading_a_source(scripted: Any) -> None:
+    DirectEngine(scripted).mirror()
+    verbs = {each[0] for each in scripted.asked}
+    assert "push sfdc" in verbs
+    assert not {verb for verb in verbs if "intake" in verb or "observe" in verb}
+
+
 def test_a_failed_run_ends_the_demo_with_the_reason_of_its_log(scripted: Any) -> None:
     airflow = FakeAirflow(ends={"intake__sfdc": "failed"})
     with pytest.raises(EngineError, match="intake__sfdc failed: ConnectionBroken: the secret is missing"):
