@@ -36,7 +36,7 @@ Check = Callable[..., None]
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 – the library names it
         """Nothing is written."""
 
 
