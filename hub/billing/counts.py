@@ -2,7 +2,8 @@
 
 The only place where billing reads delivery. Facts are kept by the day of the source's own zone, so a period's count is the
 sum of those days; hours at a period's edges that another source puts into the neighbour month are evened out over the line's
-life, which the rules compare before they call a difference a dispute.
+life, which the rules compare before they call a difference a dispute. At the line's own edges there is no neighbour month: the
+source's days before its first and after its last one, on which the flight did run, belong to these.
 
 A period is final for a source when it said so of every day, or when the terms let time decide, that time has passed, and a
 whole report covered each day late enough. Age alone makes nothing final. Several ad servers of the seller are added up; of
@@ -12,11 +13,11 @@ several measurement companies, or several of the buyer's servers, the first by n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from hub.billing.rules import SourceCount
-from hub.billing.rules.window import closes_on, day_of
+from hub.billing.rules.window import closes_on, counted_until, day_of, ran_on
 from hub.delivery.finality import closes_at
 from hub.session import Session
 from hub.store import billing_counts, partitions
@@ -30,6 +31,8 @@ from oms_schema.line import Flight
 
 _NAMES = tuple(UNITS.split(", "))
 _ONE_DAY = timedelta(days=1)
+FARTHEST = timedelta(days=2)
+"""So far a zone's calendar may be from another's: 26 hours lie between the ends of the world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ def counts_of(session: Session, cur: Cursor, lines: Sequence[LineCycles]) -> Cou
     """The counts of every (line, period), at most one for each kind of counter; periods of which nothing is known are absent."""
     if not lines:
         return {}
-    sums = billing_counts.sums(cur, [_span(line, place) for line in lines for place in range(len(line.cycles))])
+    zones = billing_counts.zones(cur)
+    sums = billing_counts.sums(cur, [span for line in lines for span in spans(line, zones)])
     by_line: dict[str, dict[str, dict[int, Sum]]] = {}
     for one in sums:
         by_line.setdefault(one.line_id, {}).setdefault(one.source, {})[one.place] = one
@@ -88,12 +92,39 @@ def live_days(flight: Flight, period: BillingPeriod) -> tuple[date, date] | None
     return None if last < first else (first, last)
 
 
-def _span(line: LineCycles, place: int) -> Span:
-    period = line.cycles[place]
-    until = period.end
-    if place == len(line.cycles) - 1:
-        until += timedelta(days=line.terms.measurement_window_days)
-    return Span(line.line_id, place, period.start, until)
+def spans(line: LineCycles, zones: Sequence[str]) -> list[Span]:
+    """Which days count into which of a line's periods, by the place of the period, for sources that count in these zones.
+
+    The same as `window.period_of` says day by day.
+    """
+    flight, terms, first, last = line.flight, line.terms, line.cycles[0], line.cycles[-1]
+    own = counted_until(last, terms, ran_on(flight, flight.zone))
+    found = [Span(line.line_id, place, cycle.start, cycle.end) for place, cycle in enumerate(line.cycles)]
+    found[-1] = replace(found[-1], until=own)
+    for zone in zones:
+        if zone == flight.zone:
+            continue
+        ran = ran_on(flight, zone)
+        if ran[0] < first.start:
+            found.append(Span(line.line_id, 0, ran[0], first.start, zone))
+        if (until := counted_until(last, terms, ran)) > own:
+            found.append(Span(line.line_id, len(line.cycles) - 1, own, until, zone))
+    return found
+
+
+def _reported_days(line: LineCycles, period: BillingPeriod, zone: str) -> tuple[date, date] | None:
+    """The days that a source's reports have to cover: the period's live ones, and the flight's in its zone that count into it."""
+    live = live_days(line.flight, period)
+    if live is None or zone == line.flight.zone:
+        return live
+    first, last = live
+    if period == line.cycles[0] or period == line.cycles[-1]:
+        ran = ran_on(line.flight, zone)
+        if period == line.cycles[0] and ran[0] < period.start:
+            first = ran[0]
+        if period == line.cycles[-1] and ran[1] is not None and ran[1] >= period.end:
+            last = ran[1]
+    return first, last
 
 
 def _of_source(
@@ -102,8 +133,9 @@ def _of_source(
     found: dict[int, PeriodCount] = {}
     life: tuple[int, int, int, int] = (0, 0, 0, 0)
     life_days = 0
+    zone = reports.zone(source, line.flight)
     for place, period in enumerate(line.cycles):
-        live = live_days(line.flight, period)
+        live = _reported_days(line, period, zone)
         summed = places.get(place)
         whole = live is not None and reports.cover(source, *live)
         units = (0, 0, 0, 0) if summed is None else summed.units
@@ -159,8 +191,8 @@ class _Reports:
 
     def __init__(self, session: Session, cur: Cursor, names: set[str], lines: Sequence[LineCycles]) -> None:
         self._now = session.business.now()
-        since = min(line.cycles[0].start for line in lines)
-        until = max(line.cycles[-1].end for line in lines)
+        since = min(line.cycles[0].start for line in lines) - FARTHEST
+        until = max(line.cycles[-1].end for line in lines) + FARTHEST
         until = min(until, self._now.date() + _ONE_DAY)
         self._declared: dict[str, Source | None] = {name: partitions.source(cur, name) for name in names}
         self._days = {
@@ -182,6 +214,11 @@ class _Reports:
     def counted_by(self, source: str) -> CountedBy:
         declared = self._declared[source]
         return CountedBy.SELLER if declared is None else CountedBy(declared.counted_by)
+
+    def zone(self, source: str, flight: Flight) -> str:
+        """The zone in which a source counts: its own, or the flight's when it never declared one."""
+        declared = self._declared[source]
+        return flight.zone if declared is None else declared.zone
 
     def units(self, source: str, numbers: tuple[int, int, int, int]) -> Units:
         """A unit that the source does not report is unknown, not zero."""
@@ -206,8 +243,7 @@ class _Reports:
         terms = line.terms
         if terms.finality is not Finality.AFTER_WINDOW:
             return False
-        declared = self._declared[source]
-        zone = line.flight.zone if declared is None else declared.zone
+        zone = self.zone(source, line.flight)
         if day_of(self._now, line.flight.zone) < closes_on(period, terms):
             return False
         closing = self._closing[source]
@@ -219,8 +255,7 @@ class _Reports:
 
         A day on which nobody delivered anything has no row to say it of. It goes with the others, once a report came after it.
         """
-        declared = self._declared[source]
-        zone = line.flight.zone if declared is None else declared.zone
+        zone = self.zone(source, line.flight)
         key = (source, first, last, zone)
         if key not in self._said:
             days, with_rows = self._days[source], self._with_rows[source]

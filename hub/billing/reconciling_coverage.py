@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, product
 
+from hub.billing.counts import FARTHEST
 from hub.billing.rules.window import day_of
 from hub.delivery.finality import closes_at
 from hub.session import Session
@@ -62,8 +63,8 @@ class Reports:
         self.source = source
         self._now = session.business.now()
         self._first, self._last = first, last
-        self._since = month_of(first).start
-        until = month_of(last).end
+        self._since = month_of(first).start - FARTHEST
+        until = month_of(last).end + FARTHEST
         declared = partitions.source(cur, source)
         self._zone = None if declared is None else declared.zone
         confirmed_until = min(until, self._now.date() + _ONE_DAY)
@@ -121,10 +122,22 @@ class Reports:
 
     def edge(self, name: str, first: date, last: date) -> Edge:
         """A part of one month under these closing terms."""
-        period = BillingPeriod.month(first.year, first.month)
-        return Edge(
-            self.source, name, first, last, self.whole(first, last), self.final(Closing.of(name), first, last, period)
-        )
+        closing, period = Closing.of(name), BillingPeriod.month(first.year, first.month)
+        early = late = False
+        if self._zone is not None and self._zone != closing.zone:
+            before = [days for days in range(FARTHEST.days + 1) if days == 0 or first - FARTHEST < period.start]
+            after = [days for days in range(FARTHEST.days + 1) if days == 0 or last + FARTHEST >= period.end]
+            told = {
+                (x, y): self._told(closing, first - timedelta(days=x), last + timedelta(days=y), period)
+                for x, y in product(before, after)
+            }
+            early = any(one != told[0, 0] for (x, _), one in told.items() if x)
+            late = any(one != told[0, 0] for (_, y), one in told.items() if y)
+        whole, final = self._told(closing, first, last, period)
+        return Edge(self.source, name, first, last, whole, final, early, late)
+
+    def _told(self, closing: Closing, first: date, last: date, period: BillingPeriod) -> tuple[bool, bool]:
+        return self.whole(first, last), self.final(closing, first, last, period)
 
     def _said_final(self, day: date, zone: str) -> bool:
         if day not in self._days:

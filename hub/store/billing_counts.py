@@ -15,12 +15,16 @@ _BILLING = 7_042_028
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Days of one line, `since` inclusive, `until` exclusive; `place` is the caller's own number for it."""
+    """Days of one line, `since` inclusive, `until` exclusive; `place` is the caller's own number for it.
+
+    With a `zone` only what sources that count in it say. Spans of one place are added up and do not overlap.
+    """
 
     line_id: str
     place: int
     since: date
     until: date
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,25 @@ def sums(cur: Cursor, spans: Sequence[Span]) -> list[Sum]:
     some = " + ".join(f"d.{unit}" for unit in UNITS.split(", "))
     cur.execute(
         f"SELECT s.line_id, s.place, d.source, {parts}, count(*) FILTER (WHERE {some} > 0), max(d.as_of) "
-        "FROM unnest(%s::text[], %s::int[], %s::date[], %s::date[]) AS s(line_id, place, since, until) "
-        "JOIN delivery_day d ON d.line_id = s.line_id AND d.day >= s.since AND d.day < s.until GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        "FROM unnest(%s::text[], %s::int[], %s::date[], %s::date[], %s::text[]) AS s(line_id, place, since, until, zone) "
+        "JOIN delivery_day d ON d.line_id = s.line_id AND d.day >= s.since AND d.day < s.until "
+        "AND (s.zone IS NULL OR s.zone = (SELECT z.zone FROM delivery_source z WHERE z.source = d.source)) "
+        "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
         (
             [one.line_id for one in spans],
             [one.place for one in spans],
             [one.since for one in spans],
             [one.until for one in spans],
+            [one.zone for one in spans],
         ),
     )
     return [Sum(r[0], r[1], r[2], (r[3], r[4], r[5], r[6]), r[7], r[8]) for r in cur.fetchall()]
+
+
+def zones(cur: Cursor) -> list[str]:
+    """The zones that sources declared to count in."""
+    cur.execute("SELECT DISTINCT zone FROM delivery_source ORDER BY 1")
+    return [row[0] for row in cur.fetchall()]
 
 
 def reporting(cur: Cursor, line_ids: Sequence[str]) -> dict[str, set[str]]:

@@ -34,7 +34,7 @@ NO_END = "the flight has no end"
 SEVERAL_SOURCES = "several sources of one side"
 PEOPLE = "people entered something"
 NO_FACTS = "a source that knows it has no facts of it"
-IN_STATEMENT = "late delivery, a fallback, or figures too large for 64 bits"
+IN_STATEMENT = "delivery at the edges of the flight, a fallback, or figures too large for 64 bits"
 
 _SOURCES = (
     "SELECT source FROM delivery_source UNION SELECT source FROM delivery_report UNION "
@@ -62,7 +62,11 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A part of a month, where a flight begins or ends in it."""
+    """A part of a month, where a flight begins or ends in it.
+
+    `early` and `late`: the source counts in another zone, and whether its days before or after the month, on which the flight may
+    have run there, are covered and final is another answer than that of the part itself.
+    """
 
     source: str
     closing: str
@@ -70,6 +74,8 @@ class Edge:
     last: date
     whole: bool
     final: bool
+    early: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +179,8 @@ def prepare(cur: Cursor) -> None:
         "CREATE TEMP TABLE coverage (source text, closing text, first_month int, whole bigint, final bigint) ON COMMIT DROP"
     )
     cur.execute(
-        "CREATE TEMP TABLE coverage_edge (source text, closing text, first date, last date, whole boolean, final boolean) "
-        "ON COMMIT DROP"
+        "CREATE TEMP TABLE coverage_edge (source text, closing text, first date, last date, whole boolean, final boolean, "
+        "early boolean, late boolean) ON COMMIT DROP"
     )
     cur.execute("CREATE TEMP TABLE closing_today (closing text, month int, day date) ON COMMIT DROP")
     cur.execute("CREATE TEMP TABLE apart (line_id text PRIMARY KEY, why text NOT NULL) ON COMMIT DROP")
@@ -239,6 +245,9 @@ def _side(name: str, condition: str) -> tuple[str, str]:
         f"WHEN 4 THEN {name}.viewable_impressions WHEN 5 THEN {name}.active_days END"
     )
     ahead = f"(c.first_month - {name}.first_month)"
+    # Calendars are at most two days apart.
+    begins = "extract(day FROM c.first_live) <= 2"
+    ends = "extract(day FROM c.last_live + 2) <= 2"
 
     def bits(what: str) -> str:
         # The first and the last month may be parts of one; those between are whole.
@@ -257,7 +266,11 @@ def _side(name: str, condition: str) -> tuple[str, str]:
         f"coalesce(({unit})[least({ahead}, {name}.months)], 0) AS {name}_base, {bits('whole')} AS {name}_whole, "
         f"{bits('final')} AS {name}_final, {seen} AS {name}_seen, "
         # Facts outside of the flight's months alone do not make a source one that counts the line.
-        f"{name}.line_id IS NOT NULL AND ({seen}) & ((1::bigint << c.months) - 1) = 0 AS {name}_elsewhere"
+        f"{name}.line_id IS NOT NULL AND ({seen}) & ((1::bigint << c.months) - 1) = 0 AS {name}_elsewhere, "
+        # Days of another month may be the flight's own where the source counts: the library looks at them one by one.
+        f"coalesce({ahead} > 0 AND {begins}, false) OR coalesce({name}_1.early, false) "
+        f"OR coalesce({name}.first_month + {name}.months > c.first_month + c.months AND {ends}, false) "
+        f"OR coalesce({name}_2.late, false) AS {name}_edge"
     )
     joins = (
         f"LEFT JOIN delivery_life {name} ON {name}.line_id = c.line_id AND {condition} "
@@ -289,7 +302,7 @@ SELECT line_id, order_id, currency, first_month, months, third_party, cap, toler
   CASE WHEN third_party THEN o_final ELSE s_final END AS chosen_final,
   CASE WHEN CASE WHEN third_party THEN o_cum ELSE s_cum END IS NULL THEN 0
        WHEN third_party THEN o_whole ELSE s_whole END AS chosen_whole,
-  s_long OR o_long OR s_elsewhere OR o_elsewhere OR largest > 4000000000000 OR rate2_up::numeric * largest + bought_up > 9000000000000000000
+  s_long OR o_long OR s_elsewhere OR o_elsewhere OR s_edge OR o_edge OR largest > 4000000000000 OR rate2_up::numeric * largest + bought_up > 9000000000000000000
     OR 1000000::numeric * (rate2_up::numeric * largest / bought_up + 1) > 9000000000000000000
     OR window_days > 0 AND greatest(s_end, o_end) > first_month + months AS odd
 FROM (

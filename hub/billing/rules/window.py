@@ -1,7 +1,8 @@
 """The measurement window: which period a day of delivery counts into, when its numbers are final, when a fallback is due.
 
-Days of the delivery and of the periods are days of the order's billing calendar; whoever reads facts moves them to its
-zone first (`day_of`). A day lies in exactly one period, or in none, so nothing is counted twice.
+A source counts by the days of its own zone, periods are months of the flight's. A day counts into the month of its name; at a
+line's edges, where the source's day may lie in a month that the line does not have, `ran_on` says which days are the flight's.
+A day lies in exactly one period, or in none, so nothing is counted twice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import date, datetime, timedelta
 
 from oms_schema.billing_terms import BillingTerms, Finality
 from oms_schema.delivery import BillingPeriod
+from oms_schema.line import Flight
 from oms_schema.local_time import zone
 
 
@@ -24,18 +26,44 @@ def day_of(instant: datetime, zone_name: str) -> date:
     return instant.astimezone(zone(zone_name)).date()
 
 
-def period_of(day: date, cycles: Sequence[BillingPeriod], terms: BillingTerms) -> BillingPeriod | None:
+def ran_on(flight: Flight, zone_name: str) -> tuple[date, date | None]:
+    """The first and the last day on which a flight ran by the calendar of a zone; no last one when it has no end.
+
+    A flight from 02:23 UTC on 1 March begins on 29 February (2020) in New York.
+    """
+    end = flight.end_instant()
+    last = None if end is None else day_of(end - timedelta(microseconds=1), zone_name)
+    return day_of(flight.start_instant(), zone_name), last
+
+
+def period_of(
+    day: date, cycles: Sequence[BillingPeriod], terms: BillingTerms, ran: tuple[date, date | None] | None = None
+) -> BillingPeriod | None:
     """The period that a day's delivery counts into, None when it is outside the line.
 
     Delivery in the window after the line's last period (an ad server that goes on to make up for under-delivery) counts
-    into that last one; within the line a late day has a period of its own.
+    into that last one; within the line a late day has a period of its own. `ran` are the flight's days by the source's
+    calendar: those before the first period count into the first, those after the last one into the last. An open flight has
+    no last period.
     """
+    if not cycles:
+        return None
     for cycle in cycles:
         if day in cycle:
             return cycle
-    if cycles and cycles[-1].end <= day < cycles[-1].end + timedelta(days=terms.measurement_window_days):
-        return cycles[-1]
-    return None
+    first, last = cycles[0], cycles[-1]
+    if day < first.start:
+        return first if ran is not None and ran[0] <= day else None
+    return last if day < counted_until(last, terms, ran) else None
+
+
+def counted_until(last: BillingPeriod, terms: BillingTerms, ran: tuple[date, date | None] | None = None) -> date:
+    """Up to which day, exclusive, delivery counts into a line's last period; `ran` as in `period_of`."""
+    if ran is None:
+        return last.end + timedelta(days=terms.measurement_window_days)
+    if ran[1] is None:
+        return last.end
+    return max(last.end + timedelta(days=terms.measurement_window_days), ran[1] + timedelta(days=1))
 
 
 def closes_on(period: BillingPeriod, terms: BillingTerms) -> date:

@@ -44,6 +44,7 @@ class Book:
         self.office = office
         self.agency = canonical_id(EntityKind.PARTY, "sfdc", "agency")
         self.lines: list[str] = []
+        self.zones: dict[str, str] = {}
 
     def clear(self) -> None:
         with self.office.hub.session.database.transaction() as cur:
@@ -54,6 +55,7 @@ class Book:
                 "reconciliation_line, reconciliation_exception, reconciliation_run"
             )
         self.lines = []
+        self.zones = {}
 
     def line(
         self, terms: BillingTerms, price: Price, goal: int, *, flight: Flight, agency: bool = False, **more: Any
@@ -108,9 +110,9 @@ class Book:
     def report(self, source: str, since: date, until: date, as_of: datetime, *, final: bool = False) -> None:
         with self.office.hub.session.database.transaction() as cur:
             cur.execute(
-                "INSERT INTO delivery_source (source, counted_by, counting, zone, metrics) VALUES (%s, %s, 'daily', 'UTC', %s) "
+                "INSERT INTO delivery_source (source, counted_by, counting, zone, metrics) VALUES (%s, %s, 'daily', %s, %s) "
                 "ON CONFLICT (source) DO NOTHING",
-                (source, SOURCES[source], " ".join(UNITS.split(", "))),
+                (source, SOURCES[source], self.zones.get(source, "UTC"), " ".join(UNITS.split(", "))),
             )
             cur.execute(
                 "INSERT INTO delivery_report (source, report, as_of, since, until, rows, days_changed, loaded_at) "
@@ -197,9 +199,12 @@ LINE = st.fixed_dictionaries(
         "price": PRICE,
         "goal": st.integers(0, 6_000),
         "agency": st.booleans(),
-        "start": DAY,
-        "days": st.integers(1, 110),
-        "zone": st.sampled_from(["UTC", "UTC", "America/New_York"]),
+        # Many flights begin and end with a month, a few hours off it, as books of another zone have them.
+        "start": DAY | st.sampled_from([0, 0, 30, 31, 31, 59, 59, 60]),
+        "days": st.integers(1, 110) | st.sampled_from([28, 31, 59, 90]),
+        "hours": st.sampled_from([0, 0, 2, 12, 23]),
+        "zone": st.sampled_from(["UTC", "UTC", "America/New_York", "Pacific/Kiritimati"]),
+        "early": st.sampled_from([0, 0, 0, 1, 2, 3]),
         "seller": st.lists(COUNT, min_size=4, max_size=4),
         "other": st.lists(COUNT, min_size=4, max_size=4),
         "other_source": st.sampled_from(["moat", "moat", "dsp"]),
@@ -224,17 +229,20 @@ REPORT = st.tuples(
 @given(
     lines=st.lists(LINE, min_size=4, max_size=10),
     reports=st.lists(REPORT, min_size=3, max_size=8),
+    zones=st.tuples(*[st.sampled_from(["UTC", "America/New_York", "Asia/Tokyo", "Etc/GMT+12"])] * 3),
     now=st.sampled_from(
         [datetime(2025, 5, 10, tzinfo=UTC), datetime(2025, 5, 10, tzinfo=UTC), datetime(2025, 4, 4, tzinfo=UTC)]
     ),
 )
 def test_the_run_equals_the_library_on_generated_books(
-    book: Book, lines: list[dict[str, Any]], reports: list[Any], now: datetime
+    book: Book, lines: list[dict[str, Any]], reports: list[Any], zones: tuple[str, ...], now: datetime
 ) -> None:
+    """Lines whose first day in the network is in the month before their flight, or whose last one in the month after, too."""
     book.clear()
+    book.zones = dict(zip(("ads", "moat", "dsp"), zones, strict=True))
     book.office.clock.time = now
     for one in lines:
-        start = datetime(2025, 1, 1) + timedelta(days=one["start"])  # noqa: DTZ001 - a flight's local time
+        start = datetime(2025, 1, 1) + timedelta(days=one["start"], hours=one["hours"])  # noqa: DTZ001 - a flight's local time
         end = min(start + timedelta(days=one["days"]), datetime(2025, 5, 1))  # noqa: DTZ001
         flight = Flight(start=start, end=end, zone=one["zone"])
         line = book.line(one["terms"], one["price"], one["goal"], flight=flight, agency=one["agency"])
@@ -243,7 +251,11 @@ def test_the_run_equals_the_library_on_generated_books(
                 if count is not None:
                     book.fact(line, source, date(2025, month, 10), one["price"].method, count)
         if one["late"]:
-            book.fact(line, "ads", end.date() + timedelta(days=2), one["price"].method, 77)
+            for days in (0, 1, 2):
+                book.fact(line, "ads", end.date() + timedelta(days=days), one["price"].method, 77 + days)
+        for days in range(1, one["early"] + 1):
+            for source in ("ads", one["other_source"]):
+                book.fact(line, source, start.date() - timedelta(days=days), one["price"].method, 50 + days)
     for source in ("ads", "moat", "dsp"):  # facts come with reports, so each source has loaded one
         book.report(source, date(2024, 12, 1), date(2024, 12, 31), datetime(2025, 1, 9, tzinfo=UTC))
     for source, (first, last), as_of, final in reports:
@@ -335,3 +347,27 @@ def test_a_wrong_statement_is_found_out(book: Book, monkeypatch: pytest.MonkeyPa
     reported(book)
     with pytest.raises(AssertionError):
         book.compare()
+
+
+@pytest.mark.parametrize("covered", [True, False])
+def test_the_run_bills_the_networks_days_around_a_flight_as_the_library_does(book: Book, covered: bool) -> None:
+    """Facts of 31 January and 1 April in the sources' calendars, of flights that begin and end with February and March."""
+    book.zones = {"ads": "America/New_York", "moat": "Asia/Tokyo"}
+    book.office.clock.time = datetime(2025, 5, 20, tzinfo=UTC)
+    price = Price(method=CostMethod.CPM, rate=12_000_000, currency="USD")
+    starts = [datetime(2025, 2, 1), datetime(2025, 2, 1, 2, 23), datetime(2025, 2, 1, 12), datetime(2025, 2, 2)]  # noqa: DTZ001
+    for start, source in product(starts, (BillingSource.FIRST_PARTY, BillingSource.THIRD_PARTY)):
+        flight = Flight(start=start, end=datetime(2025, 4, 1), zone="UTC")  # noqa: DTZ001
+        terms = BillingTerms(source=source, finality=Finality.DECLARED, tolerance_ppm=1_000_000)
+        line = book.line(terms, price, 9_000_000, flight=flight)
+        for name, day in product(book.zones, (date(2025, 1, 31), date(2025, 2, 9), date(2025, 3, 9), date(2025, 4, 1))):
+            book.fact(line, name, day, CostMethod.CPM, 100_000 + day.day)
+    for source in book.zones:
+        since, until = (date(2025, 1, 1), date(2025, 4, 9)) if covered else (date(2025, 2, 1), date(2025, 3, 31))
+        book.report(source, since, until, datetime(2025, 5, 10, tzinfo=UTC), final=True)
+    found = book.compare()
+    assert found.run.by_library > 0
+    if covered:
+        # 31 January in New York is the first day of the flights from 0:00 and 2:23 UTC; 1 April in Tokyo the last of all.
+        units = [row[0] for row in book.office.rows("SELECT billable_units FROM reconciliation_line WHERE run < 1000")]
+        assert sorted(units) == [200_018] * 2 + [300_019] * 4 + [300_049] * 2
