@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
-from hub.delivery.answers import DayFinality, FactVersion, QuarantinedLine, ReportSummary
+from hub.delivery.answers import DayFinality, FactVersion, FileSetAside, QuarantinedLine, ReportSummary
 from hub.delivery.completeness import SourceCompleteness
 
 app = typer.Typer(help="Delivery reports: load, quarantine, restatements, finality.", no_args_is_help=True)
@@ -51,12 +51,16 @@ def load(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Load a delivery report whole or not at all. Days that did not change write nothing."""
+    """Load a delivery report whole or not at all. Days that did not change write nothing.
+
+    Without FILE a bad file is set aside and the others are loaded; ends with 1 while any stands aside.
+    """
     if file is None and (as_of or since or until or rows is not None or final or accept_outliers):
         raise typer.BadParameter("These options are about one file: name it.")
     with opened(config, as_json) as (desk, hub):
         if file is None:
             loaded = hub.load_dropped_reports(source)
+            waiting = hub.files_set_aside(source)
         else:
             instant = None if as_of is None else as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
             done = hub.load_report(
@@ -69,8 +73,11 @@ def load(
                 final=final,
                 accept_outliers_by=(by or "") if accept_outliers else None,
             )
-            loaded = [done]
-        desk.answer({"reports": [one.as_dict() for one in loaded]}, _loaded(loaded))
+            loaded, waiting = [done], []
+        data = {"reports": [one.as_dict() for one in loaded], "set_aside": [one.as_dict() for one in waiting]}
+        desk.answer(data, _loaded(loaded), *([_aside(waiting)] if waiting else []))
+    if waiting:
+        raise typer.Exit(ExitCode.ATTENTION)
 
 
 @app.command()
@@ -89,6 +96,22 @@ def fetch(
             source, None if since is None else since.date(), None if until is None else until.date()
         )
         desk.answer({"reports": [done.as_dict()]}, _loaded([done]))
+
+
+@app.command()
+def aside(
+    source: Annotated[str | None, typer.Option("--source", metavar="CONNECTION", help="Only of this source")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Files of the sources' folders of which nothing was loaded, and why. Ends with 1 when there is any."""
+    with opened(config, as_json) as (desk, hub):
+        found = hub.files_set_aside(source)
+        desk.answer(
+            {"set_aside": [one.as_dict() for one in found]}, _aside(found) if found else "No file stands aside."
+        )
+    if found:
+        raise typer.Exit(ExitCode.ATTENTION)
 
 
 @app.command()
@@ -175,6 +198,13 @@ def _loaded(reports: Sequence[ReportSummary]) -> Table | str:
     for one in reports:
         counts = (one.rows, one.days, one.days_changed, one.facts_new, one.facts_restated, one.quarantined, one.claimed)
         table.add_row(one.report, one.state, *(f"{count:,}" for count in counts))
+    return table
+
+
+def _aside(files: Sequence[FileSetAside]) -> Table:
+    table = _table("Source", "file set aside", "since", "why")
+    for one in files:
+        table.add_row(one.source, one.report, f"{one.since:%Y-%m-%d %H:%M}Z", one.sentence)
     return table
 
 

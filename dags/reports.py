@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.assets import DELIVERY
 from dags.connections import ClockedConnection, Flow, connections_with
@@ -22,7 +22,8 @@ DOC = """
 
 Loads what a source of delivery hands over: every new file of its folder, the oldest first, or its pages over the look-back
 (`report.look_back_days`). Each report is loaded whole or not at all. An unchanged day writes nothing, a restated one becomes a
-new version. A report that is refused or held fails this source's run with its sentence; the other sources go on.
+new version. A file that is refused or held is set aside where it lies, the others are loaded, and the run fails with its
+sentence as long as it stands there (`orderhub delivery aside`); the other sources go on.
 """
 
 LONGEST_WAIT = timedelta(hours=6)
@@ -54,7 +55,15 @@ def build(connection: ClockedConnection) -> DAG:
                 with opened_hub() as hub:
                     return in_sum(hub.load_dropped_reports(name))
 
-            load_files(connection.name)
+            @task(trigger_rule="none_failed")
+            def none_set_aside(name: str) -> None:
+                """On its own, so that the news of the files that were loaded reaches the mirror."""
+                with opened_hub() as hub:
+                    waiting = hub.files_set_aside(name)
+                if waiting:
+                    raise AirflowFailException(" ".join(f"{one.report}: {one.sentence}" for one in waiting))
+
+            load_files(connection.name) >> none_set_aside(connection.name)
         if connection.fetches:
 
             @task(outlets=[DELIVERY])

@@ -18,7 +18,7 @@ from hub.billing.reconciling import SESSIONS, Reconciliation
 from hub.billing.verbs import Billing
 from hub.clock import StoredClock
 from hub.delivery import completeness, finality, pull, questions
-from hub.delivery.answers import DayFinality, FactVersion, QuarantinedLine, ReportSummary
+from hub.delivery.answers import DayFinality, FactVersion, FileSetAside, QuarantinedLine, ReportSummary
 from hub.delivery.completeness import SourceCompleteness
 from hub.errors import ConfigurationError, ConnectionBroken
 from hub.mapping_files import mapping_paths
@@ -252,7 +252,10 @@ class Hub:
 
     @anchored
     def load_dropped_reports(self, source: str) -> Sequence[ReportSummary]:
-        """Load every file of the source's folder that was not loaded before, the oldest first. Raises as `load_report`."""
+        """Load every new file of the source's folder, the oldest first. A bad one is set aside, the others are loaded.
+
+        Raises StoreContended, NotFound, ConnectionBroken.
+        """
         loaded: Sequence[ReportSummary] = _report_files().load_dropped(self.session, source)
         return loaded
 
@@ -276,6 +279,10 @@ class Hub:
     def quarantine(self, source: str | None = None) -> Sequence[QuarantinedLine]:
         """Delivery of lines that nobody knows, the largest first."""
         return questions.quarantine(self.session, source)
+
+    def files_set_aside(self, source: str | None = None) -> Sequence[FileSetAside]:
+        """Files of which nothing was loaded, each with the sentence that says why; they lie where they lay."""
+        return questions.files_set_aside(self.session, source)
 
     def fact_versions(self, line: str, *, restated_only: bool = False) -> Sequence[FactVersion]:
         """Every version of a line's facts, all sources. Raises NotFound."""

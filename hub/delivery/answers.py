@@ -10,7 +10,7 @@ from hub.results import Result
 
 @dataclass(frozen=True, slots=True)
 class ReportSummary(Result):
-    """One report loaded. `state`: loaded, or loaded before. Days are the network's own.
+    """One report. `state`: loaded, loaded before, or set aside: `sentence` says why nothing of it is. Days are the network's own.
 
     `days_older` had been reported newer already and were left; `final_restated` changed although their source or our closing
     rule had called them final: what was billed of them needs an adjustment.
@@ -32,6 +32,19 @@ class ReportSummary(Result):
     claimed: int = 0
     final_restated: int = 0
     lanes_touched: int = 0
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSetAside(Result):
+    """A file of the source's folder of which nothing was loaded, and why. `since` is machine time; the file lies where it lay."""
+
+    source: str
+    report: str
+    as_of: datetime
+    code: str
+    sentence: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

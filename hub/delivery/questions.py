@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from hub.delivery.answers import FactVersion, QuarantinedLine
+from hub.delivery.answers import FactVersion, FileSetAside, QuarantinedLine
 from hub.delivery.finality import finality
 from hub.errors import NotFound
 from hub.session import Session
-from hub.store import partitions, report_facts
+from hub.store import partitions, report_facts, set_aside
 from hub.store.facts import UNITS
 from hub.store.partitions import Source
 from hub.store.report_facts import Version
@@ -38,6 +38,13 @@ def quarantine(session: Session, source: str | None = None) -> Sequence[Quaranti
         )
         for one in found
     ]
+
+
+def files_set_aside(session: Session, source: str | None = None) -> Sequence[FileSetAside]:
+    """Files that were refused and still lie in their folder, the longest waiting first; of one source or of all."""
+    with session.database.transaction() as cur:
+        found = set_aside.standing(cur, source)
+    return [FileSetAside(one.source, one.report, one.as_of, one.code, one.sentence, one.since) for one in found]
 
 
 def fact_versions(session: Session, line: str, *, restated_only: bool = False) -> Sequence[FactVersion]:

@@ -123,6 +123,20 @@ delivery_report = Table(
     PrimaryKeyConstraint("source", "report", "as_of"),
 )
 
+delivery_set_aside = Table(
+    "delivery_set_aside",
+    metadata,
+    words("source"),
+    words("report"),
+    Column("digest", LargeBinary, nullable=False),
+    moment("as_of"),
+    words("code"),
+    words("sentence"),
+    moment("since"),
+    moment("loaded_at", nullable=True),
+    PrimaryKeyConstraint("source", "report", "digest"),
+)
+
 delivery_part = Sequence("delivery_part", metadata=metadata)
 
 delivery_packed = Table(

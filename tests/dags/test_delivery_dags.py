@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import hub
-from hub.delivery.answers import ReportSummary
+from hub.delivery.answers import FileSetAside, ReportSummary
 from hub.delivery.completeness import MissingDay, SourceCompleteness
 from hub.delivery.refusals import ReportRefused
 from hub.errors import VendorUnavailable
@@ -67,6 +67,9 @@ class ScriptedHub:
         self.asked.append(("files", source))
         return self._said("files", source, [])
 
+    def files_set_aside(self, source: str) -> Any:
+        return self._said("aside", source, [])
+
     def fetch_report(self, source: str, since: date | None = None, until: date | None = None) -> Any:
         self.asked.append(("pages", source, since, until))
         return self._said("pages", source, summary(source))
@@ -120,7 +123,11 @@ def test_each_source_has_the_flows_that_its_declaration_asks_for(dags: Any) -> N
         "reports__both",
     }
     tasks = {name: set(dags[f"reports__{name}"].task_ids) for name in ("dropped", "asked", "both")}
-    assert tasks == {"dropped": {"load_files"}, "asked": {"fetch"}, "both": {"load_files", "fetch"}}
+    assert tasks == {
+        "dropped": {"load_files", "none_set_aside"},
+        "asked": {"fetch"},
+        "both": {"load_files", "none_set_aside", "fetch"},
+    }
     counting = {name for name in dags if name.startswith("completeness__")}
     assert counting == {f"completeness__{name}" for name in ("dropped", "asked", "both", "gam-main")}
     assert "check__asked" in dags
@@ -136,14 +143,14 @@ def test_files_are_looked_for_every_hour_and_an_interface_is_asked_once_a_day(da
 def test_new_and_restated_days_are_told_in_sum_and_unchanged_ones_are_no_news(
     dags: Any, airflow_database: None, scripted: ScriptedHub
 ) -> None:
-    assert ran(dags["reports__dropped"])[:2] == ("success", {"load_files": "skipped"})
+    assert ran(dags["reports__dropped"])[:2] == ("success", {"load_files": "skipped", "none_set_aside": "success"})
     scripted.answers["files", "dropped"] = [
         summary("dropped"),
         summary("dropped", days_changed=2, facts_new=4),
         summary("dropped", days_changed=1, facts_restated=1, final_restated=1),
     ]
     state, tasks, told = ran(dags["reports__dropped"])
-    assert (state, tasks) == ("success", {"load_files": "success"})
+    assert (state, tasks) == ("success", {"load_files": "success", "none_set_aside": "success"})
     assert told["load_files"] == {
         "reports": ["r.csv.gz"] * 3,
         "rows": 15,
@@ -172,7 +179,18 @@ def test_a_broken_source_stops_only_itself(dags: Any, airflow_database: None, sc
     scripted.answers["pages", "both"] = summary("both", days_changed=1, facts_new=1)
     assert ran(dags["reports__dropped"])[0] == "failed"
     assert ran(dags["reports__asked"])[0] == "success"
-    assert ran(dags["reports__both"])[:2] == ("failed", {"load_files": "failed", "fetch": "success"})
+    tasks = {"load_files": "failed", "none_set_aside": "upstream_failed", "fetch": "success"}
+    assert ran(dags["reports__both"])[:2] == ("failed", tasks)
+
+
+def test_a_file_that_stands_aside_fails_the_run_and_not_the_news_of_the_others(
+    dags: Any, airflow_database: None, scripted: ScriptedHub
+) -> None:
+    scripted.answers["aside", "dropped"] = [FileSetAside("dropped", "bad.gz", AS_OF, "gzip_cut", "It is cut.", AS_OF)]
+    tasks = {"load_files": "skipped", "none_set_aside": "failed"}
+    assert ran(dags["reports__dropped"])[:2] == ("failed", tasks)
+    scripted.answers["files", "dropped"] = [summary("dropped", days_changed=2, facts_new=4)]
+    assert ran(dags["reports__dropped"])[:2] == ("failed", {**tasks, "load_files": "success"})
 
 
 def test_an_interface_that_says_later_is_asked_later_and_not_forever(dags: Any, scripted: ScriptedHub) -> None:

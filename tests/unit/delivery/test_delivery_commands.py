@@ -70,6 +70,19 @@ def test_a_report_is_loaded_looked_at_restated_and_asked_about(world: Any, tmp_p
     (drop / "third.csv.gz.part").write_bytes(b"half")
     assert [one["facts_restated"] for one in orderhub("load", "--source", "ads")["reports"]] == [1]
     assert orderhub("load", "--source", "ads")["reports"] == []
+    write(drop / "fourth.csv.gz", "2026-03-02,11,a,-1,1\n", 1_772_700_001)
+    write(drop / "fifth.csv.gz", "2026-03-03,11,a,30,1\n", 1_772_700_002)
+    loaded = orderhub("load", "--source", "ads", code=1)
+    assert [one["state"] for one in loaded["reports"]] == ["set aside", "loaded"]
+    (waiting,) = orderhub("aside", code=1)["set_aside"]
+    assert (waiting["report"], waiting["since"] is not None) == ("fourth.csv.gz", True)
+    assert "negative" in waiting["sentence"]
+    assert orderhub("load", "--source", "ads", code=1) == {"reports": [], "set_aside": [waiting]}
+    shown = CliRunner().invoke(app, ["delivery", "aside", "--config", str(config)], env={"COLUMNS": "300"})
+    assert "fourth.csv.gz" in shown.output
+    (drop / "fourth.csv.gz").unlink()
+    assert orderhub("load", "--source", "ads")["reports"] == []
+    assert orderhub("aside")["set_aside"] == []
     versions = orderhub("restatements", "lin_11")["versions"]
     assert [(one["impressions"], one["viewable_impressions"], one["newest"]) for one in versions] == [
         (70, None, False),
