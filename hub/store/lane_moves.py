@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hub.store.audit import note
 from hub.store.database import Cursor
-from hub.store.lanes import _COLUMNS, _JOIN, PARKED, Lane, _lane, subject
+from hub.store.lanes import _COLUMNS, _JOIN, AGREES_WITH_ITS_ORDER, PARKED, Lane, _lane, subject
 
 
 def hold_back(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
@@ -95,6 +95,16 @@ def carrying(cur: Cursor, connection: str, entity_id: str, facet: str) -> Lane |
     )
     row = cur.fetchone()
     return None if row is None else _lane(row)
+
+
+def lines_beside_their_order(cur: Cursor, connection: str) -> frozenset[str]:
+    """Lines of which nothing is sent because their order is in another currency; the change that waits is shown as parked."""
+    cur.execute(
+        f"SELECT l.entity_id FROM lane l WHERE l.connection = %s AND l.kind = 'line' AND l.dirty "
+        f"AND NOT ({AGREES_WITH_ITS_ORDER.format('l')})",
+        (connection,),
+    )
+    return frozenset(row[0] for row in cur.fetchall())
 
 
 def orders_behind_parked(cur: Cursor, connection: str) -> frozenset[str]:

@@ -60,10 +60,16 @@ _JOIN = (
     "LIMIT 1) r ON true"
 )
 
+# A line whose newest change waits for its order contradicts it (another currency): nothing of it is sent until they agree.
+AGREES_WITH_ITS_ORDER = (
+    "NOT EXISTS (SELECT 1 FROM change h WHERE h.waits_for = {0}.order_id AND h.entity_id = {0}.entity_id "
+    "AND h.status IN ('held', 'rejected'))"
+)
+
 # Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled and
 # one of them exists, whatever it holds: one that refuses what was in doubt is acknowledged no more, but it is there.
 # A projection waits until its order is at rest, but not for ever: else every step of one push costs a CRM call.
-_READY_TO_SEND = """
+_READY_TO_SEND = f"""
 CASE l.kind
   WHEN 'order' THEN NOT EXISTS (
     SELECT 1 FROM order_party p WHERE p.order_id = l.entity_id AND p.role IN ('advertiser', 'agency') AND NOT EXISTS (
@@ -71,10 +77,11 @@ CASE l.kind
         AND pr.facet = p.role AND pr.superseded_at IS NULL))
   WHEN 'line' THEN EXISTS (
     SELECT 1 FROM reference o WHERE o.connection = l.connection AND o.kind = 'order' AND o.entity_id = l.order_id
-      AND o.facet = l.order_facet AND o.superseded_at IS NULL)
+      AND o.facet = l.order_facet AND o.superseded_at IS NULL) AND {AGREES_WITH_ITS_ORDER.format("l")}
   WHEN 'order_status' THEN r.vendor_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind IN ('line', 'order')
-      AND c.order_facet = l.order_facet AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state <> 'parked')
+      AND c.order_facet = l.order_facet AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state <> 'parked'
+      AND (c.kind <> 'line' OR c.state <> 'ready' OR {AGREES_WITH_ITS_ORDER.format("c")}))
     AND EXISTS (SELECT 1 FROM lane c JOIN reference cr ON cr.connection = c.connection AND cr.kind = 'line'
       AND cr.entity_id = c.entity_id AND cr.facet = c.facet AND cr.superseded_at IS NULL
       WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line' AND c.order_facet = l.order_facet)

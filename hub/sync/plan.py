@@ -30,8 +30,9 @@ def plan(session: Session, name: str | None = None) -> PlanResult:
         with session.database.transaction() as cur:
             dirty = lanes.dirty(cur, channel.name)
             stuck = lane_moves.orders_behind_parked(cur, channel.name)
+            beside = lane_moves.lines_beside_their_order(cur, channel.name)
         for start in range(0, len(dirty), CHUNK):
-            found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK], stuck)
+            found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK], stuck, beside)
             items += found
             asked += values
             lost += losses
@@ -56,22 +57,27 @@ def plan_hash(items: Sequence[PlanItem]) -> str:
 
 
 def _chunk(
-    session: Session, channel: Channel, dirty: Sequence[Lane], stuck: frozenset[str]
+    session: Session, channel: Channel, dirty: Sequence[Lane], stuck: frozenset[str], beside: frozenset[str]
 ) -> tuple[list[PlanItem], int, int]:
     prepared, refused = prepare(session, channel, dirty, planning=True)
-    done: dict[int, PlanItem] = {item.lane.id: _planned(channel, item, stuck) for item in prepared}
+    done: dict[int, PlanItem] = {item.lane.id: _planned(channel, item, stuck, beside) for item in prepared}
     done.update({item.lane.id: _blocked(channel, item) for item in refused})
     asked = sum(item.asked for item in prepared)
     lost = sum(len(item.losses) for item in prepared)
     return [done[lane.id] for lane in dirty], asked, lost
 
 
-def _planned(channel: Channel, item: Prepared, stuck: frozenset[str]) -> PlanItem:
-    """`stuck` are the orders that something parked keeps from being created: they wait, and everything below them."""
+def _planned(channel: Channel, item: Prepared, stuck: frozenset[str], beside: frozenset[str]) -> PlanItem:
+    """`stuck` are the orders that something parked keeps from being created: they wait, and everything below them. `beside`
+    are the lines that wait until they agree with their order."""
     action = _ACTIONS[item.operation]
     if item.unchanged or (item.operation is Operation.ACT and item.action is None):
         action = "unchanged"
-    elif item.lane.state == lanes.IN_DOUBT or (item.lane.vendor_id is None and item.lane.order_id in stuck):
+    elif (
+        item.lane.state == lanes.IN_DOUBT
+        or (item.lane.vendor_id is None and item.lane.order_id in stuck)
+        or (item.lane.kind == "line" and item.lane.entity_id in beside)
+    ):
         action = "waiting"
     before: Mapping[str, Any] = decode(item.lane.acked_payload) if item.lane.acked_payload else {}
     changes = (

@@ -121,6 +121,50 @@ def test_lines_parked_by_their_orders_currency_go_on_when_they_follow_it(world: 
     assert {line["costPerUnit"]["currencyCode"] for line in world.ads.live("LineItem")} == {"EUR"}
 
 
+@pytest.mark.parametrize("mended", ["the order goes back", "the lines follow"])
+def test_lines_accepted_and_not_sent_wait_while_their_order_is_in_another_currency(world: World, mended: str) -> None:
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="EUR")
+    world.travel()
+    assert {code for _, code in parked(world)} == {"CURRENCY-MISMATCH"}
+    assert len(world.ads.live("Order")) == 1
+    assert world.ads.live("LineItem") == []
+    assert {item.action for item in world.hub.plan("gam-main").items if item.kind == "line"} == {"waiting"}
+    if mended == "the order goes back":
+        world.crm.put("Opportunity", "006A", CurrencyIsoCode="USD")
+    else:
+        for number in range(2):
+            world.crm.put("OpportunityLineItem", f"00k006A{number:04}", CurrencyIsoCode="EUR")
+    world.travel()
+    assert parked(world) == []
+    assert len(world.ads.live("LineItem")) == 2
+
+
+def test_news_of_a_live_line_waits_while_its_order_is_in_another_currency(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0000", Name="Renamed")
+    world.hub.intake("sfdc")
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="EUR")
+    world.travel()
+    assert "Renamed" not in str(world.ads.live("LineItem"))
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="USD")
+    world.travel()
+    assert "Renamed" in str(world.ads.live("LineItem"))
+
+
+def test_a_line_that_waits_does_not_keep_the_others_of_its_order_from_going_live(world: World) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="EUR")
+    world.crm.line("00kE", "006A", CurrencyIsoCode="EUR")
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 1
+    (order,) = world.ads.live("Order")
+    assert order["status"] == "APPROVED"
+
+
 def test_a_line_in_another_currency_goes_on_when_its_order_follows_it(world: World) -> None:
     world.book(lines=1)
     world.crm.line("00kE", "006A", CurrencyIsoCode="EUR")
