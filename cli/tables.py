@@ -15,6 +15,7 @@ from rich.text import Text
 from cli.flows import Applied
 from hub.results import (
     CheckResult,
+    ConnectionStatus,
     DeliverySummary,
     IntakeResult,
     ParkedGroup,
@@ -134,11 +135,21 @@ def status_tables(status: StatusResult) -> RenderableType:
     totals.add_row("delivered impressions", "", f"{status.delivered:,}")
     totals.add_row("business time", "", _when(status.business_time))
     parts: list[RenderableType] = [table, "", totals]
+    if rewritten := [Text(_rewritten(c)) for c in status.connections if c.near_misses]:
+        parts += ["", *rewritten]
     if status.delivery_missing:
         parts += ["", *(Text(sentence, "yellow") for sentence in status.delivery_missing)]
     if status.parked:
         parts += ["", parked_table(status.parked)]
     return Group(*parts)
+
+
+def _rewritten(connection: ConnectionStatus) -> str:
+    return (
+        f"{connection.name}: {connection.near_misses:,} fields were rewritten there before the hub read back what it had "
+        f"written ({connection.echoes:,} values came back as written). What stood there was taken in as news. If the number "
+        "grows, whoever runs the vendor's automation leaves these fields to the hub, or the mapping gives them to the vendor."
+    )
 
 
 def parked_table(groups: Sequence[ParkedGroup], items: Sequence[ParkedItem] = ()) -> RenderableType:

@@ -213,7 +213,10 @@ class DeliverySummary(Result):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus(Result):
-    """One connection on the status table."""
+    """One connection on the status table.
+
+    `echoes` are values that were read back as the hub wrote them; `near_misses` are fields that somebody rewrote before.
+    """
 
     name: str
     connector: str
@@ -224,6 +227,8 @@ class ConnectionStatus(Result):
     parked: int
     last_read: datetime | None
     last_pushed: datetime | None
+    echoes: int = 0
+    near_misses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

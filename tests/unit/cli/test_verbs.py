@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -253,6 +254,18 @@ def test_a_postponed_push_is_no_movement(scripted: Any) -> None:
 
 
 # ---------------------------------------------------------------- status, parked, trace, replay
+def test_status_tells_of_fields_that_somebody_rewrites_at_once_and_only_then(orderhub: Any, scripted: Any) -> None:
+    quiet = status_of()
+    scripted.says("status", quiet)
+    assert "rewritten" not in orderhub("status").output
+    (row,) = quiet.connections
+    scripted.says("status", replace(quiet, connections=[replace(row, echoes=240, near_misses=3)]))
+    shown = orderhub("status")
+    assert shown.exit_code == 0
+    assert "gam-main: 3 fields were rewritten there before the hub read back" in " ".join(shown.output.split())
+    assert only_json(orderhub("status", "--json"))["connections"][0]["near_misses"] == 3
+
+
 @pytest.mark.parametrize("status", [status_of(parked=(PARKED,)), status_of(in_doubt=1)])
 def test_status_with_something_for_a_person_is_code_1(status: StatusResult, orderhub: Any, scripted: Any) -> None:
     scripted.says("status", status)

@@ -167,6 +167,10 @@ def test_a_value_that_automation_rewrites_at_once_is_ingested_and_counted_as_a_n
     org.set(f"[flow] {ours}", by=INTEGRATION)
     assert world.hub.intake("sfdc").accepted == 1
     assert counted(world) == (0, 1)
+    assert {(c.name, c.echoes, c.near_misses) for c in world.hub.status().connections} == {
+        ("sfdc", 0, 1),
+        ("gam-main", 0, 0),
+    }
     org.set(ours)
     assert world.hub.intake("sfdc").accepted == 1, "our value was overtaken: who sets it now means it"
 
