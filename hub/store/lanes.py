@@ -329,6 +329,17 @@ def acknowledge(
     return True
 
 
+def still_claimed(cur: Cursor, claimed: Sequence[Lane]) -> list[Lane]:
+    """Those of which nothing was decided since they were claimed, locked for this transaction."""
+    cur.execute(
+        "SELECT l.id FROM lane l JOIN unnest(%s::bigint[], %s::bigint[]) AS w(id, fence) ON l.id = w.id AND l.fence = w.fence "
+        "WHERE l.lease_until IS NOT NULL ORDER BY l.order_id, l.id FOR UPDATE OF l",
+        ([lane.id for lane in claimed], [lane.fence for lane in claimed]),
+    )
+    left = {row[0] for row in cur.fetchall()}
+    return [lane for lane in claimed if lane.id in left]
+
+
 def doubt(cur: Cursor, lane: Lane, not_before: datetime) -> None:
     """Put a lane in doubt; it is looked up, never resent, and not before `not_before`. One that was given back stays so."""
     cur.execute(

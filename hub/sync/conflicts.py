@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from connectors.base import ComparesRecords, Native, ObservesRecords, Operation
@@ -20,7 +21,7 @@ from hub.store.acceptances import Accepted
 from hub.store.journal import Entry
 from hub.sync.ownership import policy_of
 from hub.sync.prepare import Prepared, Refused
-from hub.sync.vendor import ask
+from hub.sync.vendor import ask, caught
 from mappings.mapping import Mapping
 from oms_schema.problems import Problem, Reason, shown
 
@@ -82,7 +83,8 @@ def before_update(
 ) -> tuple[list[Prepared], list[Refused]]:
     """Take the updates apart that would overwrite somebody else's edit; costs one read for each record type.
 
-    An edit that already shows what we are about to write is no conflict. Raises VendorUnavailable and ConnectionBroken.
+    An edit that already shows what we are about to write is no conflict. Nothing is written down before every record was
+    compared. Raises VendorUnavailable, ConnectionBroken and ConnectorStumbled.
     """
     updates = [item for item in prepared if item.operation is Operation.UPDATE and not item.unchanged]
     if not updates:
@@ -91,11 +93,14 @@ def before_update(
         accepted = acceptances.of_lanes(cur, [item.lane.id for item in updates])
     seen = [item for item in updates if _worth_a_look(channel, item)] if checks_before_update(channel) else []
     present = shown_now(session, channel, [(item.record, str(item.lane.vendor_id)) for item in seen])
+    compared: list[list[Edit]] = []
+    for item in prepared:
+        native, kept = present.get((item.record, str(item.lane.vendor_id))), accepted.get(item.lane.id, {})
+        compared.append(caught(channel, "compare", partial(_found, channel, item, native, kept)))
     send: list[Prepared] = []
     conflicts: list[Refused] = []
-    for item in prepared:
+    for item, found in zip(prepared, compared, strict=True):
         kept = accepted.get(item.lane.id, {})
-        found = _found(channel, item, present.get((item.record, str(item.lane.vendor_id))), kept)
         proposed = [edit for edit in found if edit.policy is DriftPolicy.PROPOSE]
         if proposed:
             problems = conflict_problems(channel, item.record, item.lane.vendor_id, item.name, proposed)
@@ -116,7 +121,7 @@ def before_update(
 def shown_now(session: Session, channel: Channel, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Native]:
     """What the vendor shows of these records, by record type and id; one read for each type.
 
-    Raises VendorUnavailable and ConnectionBroken.
+    Raises VendorUnavailable, ConnectionBroken and ConnectorStumbled.
     """
     connector = channel.connector
     if not isinstance(connector, ObservesRecords):

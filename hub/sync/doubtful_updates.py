@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 
 from connectors.base import ComparesRecords, Native, Operation
 from hub.encoding import decode
+from hub.errors import ConnectorStumbled
 from hub.session import Channel, Session
 from hub.store import attempts, lanes, write_ledger
 from hub.store.attempts import Attempt
@@ -20,6 +22,7 @@ from hub.store.database import Cursor
 from hub.store.lanes import Lane
 from hub.sync.conflicts import asks_somebody, checks_before_update, shown_now
 from hub.sync.outcomes import tell
+from hub.sync.vendor import caught
 
 Doubtful = tuple[Lane, Attempt]
 """A claimed lane and its newest attempt, an update of which nothing can be under way any more."""
@@ -62,25 +65,46 @@ def worth_a_look(channel: Channel, lane: Lane, attempt: Attempt) -> bool:
 
 def settle_by_look(
     session: Session, channel: Channel, doubtful: Sequence[Doubtful]
-) -> tuple[list[Doubtful], Counter[str]]:
-    """Look at the records of these lanes; returns those of which nothing can be told, and how many of the others were
-    applied (`adopted`) and are due again (`resent`). Raises VendorUnavailable and ConnectionBroken."""
+) -> tuple[list[Doubtful], list[Doubtful], Counter[str]]:
+    """Look at the records of these lanes; returns those of which nothing can be told, those over which the connector
+    stumbled (each then looked at by itself), and how many of the others were applied (`adopted`) and are due again (`resent`).
+
+    Raises VendorUnavailable and ConnectionBroken.
+    """
     connector, counts = channel.connector, Counter[str]()
-    present = shown_now(session, channel, [(attempt.record, str(lane.vendor_id)) for lane, attempt in doubtful])
     left: list[Doubtful] = []
+    failed: list[Doubtful] = []
+    try:
+        present = shown_now(session, channel, [(attempt.record, str(lane.vendor_id)) for lane, attempt in doubtful])
+    except ConnectorStumbled:
+        if len(doubtful) == 1:
+            return [], list(doubtful), counts
+        for each in doubtful:
+            one, none, counted = settle_by_look(session, channel, [each])
+            left += one
+            failed += none
+            counts += counted
+        return left, failed, counts
     with session.database.transaction() as cur:
         for lane, attempt in doubtful:
             native = present.get((attempt.record, str(lane.vendor_id)))
             verdict = Verdict.UNKNOWN
             if native is not None and isinstance(connector, ComparesRecords):
                 acknowledged = None if lane.acked_payload is None else decode(lane.acked_payload)
-                verdict = judged(connector, attempt.record, decode(attempt.payload), acknowledged, native)
+                sent = decode(attempt.payload)
+                try:
+                    verdict = caught(
+                        channel, "compare", partial(judged, connector, attempt.record, sent, acknowledged, native)
+                    )
+                except ConnectorStumbled:
+                    failed.append((lane, attempt))
+                    continue
             if verdict is Verdict.UNKNOWN:
                 left.append((lane, attempt))
             else:
                 _conclude(session, cur, channel, lane, attempt, verdict)
                 counts["adopted" if verdict is Verdict.APPLIED else "resent"] += 1
-    return left, counts
+    return left, failed, counts
 
 
 def _conclude(session: Session, cur: Cursor, channel: Channel, lane: Lane, attempt: Attempt, verdict: Verdict) -> None:

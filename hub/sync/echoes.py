@@ -17,11 +17,13 @@ from datetime import timedelta
 
 from connectors.base import ComparesRecords, Native, Operation, ReadRecord
 from hub.encoding import decode, encode, fingerprint
+from hub.errors import ConnectorStumbled
 from hub.session import Channel, Session
 from hub.store import write_ledger
 from hub.store.database import Cursor
 from hub.store.write_ledger import Writing, Written
 from hub.sync.prepare import Prepared
+from hub.sync.vendor import caught
 
 SOURCE_ENTITIES = ("party", "order", "line")
 """The canonical entities that a source may bring."""
@@ -98,7 +100,11 @@ def _shows(channel: Channel, record: str, entry: Written, shown: Native) -> bool
     if entry.field not in shown or not isinstance(connector, ComparesRecords):
         return False
     wanted = {entry.field: decode(entry.payload).get(entry.field)}
-    return not connector.differences(record, wanted, {entry.field: shown[entry.field]})
+    there = {entry.field: shown[entry.field]}
+    try:
+        return not caught(channel, "compare", lambda: connector.differences(record, wanted, there))
+    except ConnectorStumbled:
+        return False  # a change too many costs a look; a lost edit costs the edit
 
 
 def own(

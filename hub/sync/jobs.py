@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from connectors.base import (
     JobCapability,
@@ -22,7 +23,7 @@ from connectors.base import (
 )
 from connectors.errors import ConnectorError
 from hub.encoding import decode
-from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectorStumbled, VendorUnavailable
 from hub.session import Channel, Session
 from hub.store import attempts, lanes
 from hub.store.attempts import Attempt
@@ -114,17 +115,22 @@ def _ended(
     return False
 
 
-def still_running(session: Session, channel: Channel, last: Iterable[Attempt]) -> frozenset[int]:
-    """Which of these attempts belong to a job that has not ended. Raises VendorUnavailable and ConnectionBroken."""
+def still_running(session: Session, channel: Channel, last: Iterable[Attempt]) -> tuple[frozenset[int], frozenset[int]]:
+    """Which of these attempts belong to a job that has not ended, and to one over which the connector stumbled.
+
+    Raises VendorUnavailable and ConnectionBroken.
+    """
     connector = channel.connector
     doubtful = [each.id for each in last if each.outcome == Outcome.IN_DOUBT and each.code == STILL_RUNNING]
     if not doubtful or not isinstance(connector, RunsBulkJobs):
-        return frozenset()
+        return frozenset(), frozenset()
     with session.database.transaction() as cur:
         told = {number: str(decode(told)["job"]) for number, told in attempts.evidence_of(cur, doubtful).items()}
-    running = {
-        job
-        for job in dict.fromkeys(told.values())
-        if ask(session, channel, "find", lambda asked=job: connector.bulk_state(asked)) is JobState.RUNNING  # type: ignore[misc]
-    }
-    return frozenset(number for number, job in told.items() if job in running)
+    states: dict[str, JobState | None] = {}
+    for job in dict.fromkeys(told.values()):
+        try:
+            states[job] = ask(session, channel, "find", partial(connector.bulk_state, job))
+        except ConnectorStumbled:
+            states[job] = None
+    running = frozenset(number for number, job in told.items() if states[job] is JobState.RUNNING)
+    return running, frozenset(number for number, job in told.items() if states[job] is None)

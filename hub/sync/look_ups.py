@@ -85,6 +85,32 @@ def count_failures(session: Session, channel: Channel, failed: Sequence[Doubtful
                 tally["waiting"] += 1
 
 
+def count_stumble(session: Session, channel: Channel, lane: lanes.Lane) -> bool:
+    """The connector stumbled over a record before anything of it was sent: try again later, or tell a person; whether told."""
+    now = session.machine.now()
+    last = lane.tries + 1 >= FAILURES_ALLOWED
+    with session.database.transaction() as cur:
+        if last:
+            park(session, cur, channel, lane, lane.entity_id, [_stumbles(channel, lane.kind)])
+        else:
+            lanes.release(cur, [lane], now + retry_wait(lane.tries + 1), tried=True)
+    return last
+
+
+def _stumbles(channel: Channel, kind: str) -> Problem:
+    return Problem(
+        code="CONNECTOR-DEFECT",
+        reason=Reason.PROTOCOL,
+        path=kind,
+        value="",
+        happened=f"The connector {channel.connector.name} failed each time before this {kind} was sent: it could not look up "
+        "a name or compare the record with what stands there.",
+        effect="Nothing of it is sent.",
+        fix="Integration mends the connector (the log names the place); operations then replays it.",
+        owner="Integration",
+    )
+
+
 def _defect(channel: Channel, record: str, operation: str) -> Problem:
     return Problem(
         code="CONNECTOR-DEFECT",

@@ -19,13 +19,14 @@ from connectors.errors import (
     SchemaDrift,
 )
 from hub import log
-from hub.errors import ConnectionBroken, StoreContended, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectorStumbled, StoreContended, VendorUnavailable
 from hub.results import PushSummary
 from hub.session import Channel, Session
 from hub.store import breakers, lanes, parking, recoveries
 from hub.store.lanes import Lane
 from hub.sync import breaker, guard, jobs, native_keys, projection
 from hub.sync.conflicts import before_update
+from hub.sync.look_ups import count_stumble
 from hub.sync.outcomes import conclude, park, write_attempts
 from hub.sync.ownership import only_ours
 from hub.sync.prepare import MODELS, STATUS_KINDS, Prepared, prepare
@@ -233,6 +234,28 @@ def _next_batch(
 
 
 def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally) -> list[Prepared]:
+    """What can be sent of these lanes. Where the connector stumbles, halves are tried until the record is found."""
+    try:
+        return _prepared(session, channel, claimed, tally)
+    except ConnectorStumbled:
+        if len(claimed) == 1:
+            tally.parked += count_stumble(session, channel, claimed[0])
+            return []
+    ready: list[Prepared] = []
+    middle = len(claimed) // 2
+    halves = [claimed[:middle], claimed[middle:]]
+    while halves:
+        half = halves.pop(0)
+        try:
+            ready += _ready(session, channel, half, tally)
+        except BaseException:
+            _give_back(session, [*(item.lane for item in ready), *(lane for rest in halves for lane in rest)])
+            raise
+    return ready
+
+
+def _prepared(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally) -> list[Prepared]:
+    """One try at all of them. Raises ConnectorStumbled, the lanes still claimed; with any other error they are given back."""
     try:
         prepared, refused = prepare(session, channel, claimed)
         prepared, later = as_first_sent(session, channel, prepared)
@@ -240,6 +263,8 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
         stale = [item for item in prepared if item.lane.id in old_keys]
         prepared = [item for item in prepared if item.lane.id not in old_keys]
         prepared, conflicts = before_update(session, channel, only_ours(channel, prepared))
+    except ConnectorStumbled:
+        raise
     except BaseException:
         with session.database.transaction() as cur:
             lanes.release(cur, claimed, None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from connectors.base import CreateProtocol, Native, Operation, PushesRecords, RecordCapability
 from hub.encoding import decode
-from hub.errors import ConnectionBroken, ConnectorStumbled, VendorUnavailable
+from hub.errors import ConnectionBroken, HubError, VendorUnavailable
 from hub.results import SettleSummary
 from hub.session import Channel, Session
 from hub.store import attempts, lane_moves, lanes
@@ -59,11 +59,11 @@ def settle(session: Session, name: str) -> SettleSummary:
             try:
                 _settle_batch(session, channel, connector, claimed, last, tally)
             except VendorUnavailable as unavailable:
-                due = session.machine.now() + timedelta(seconds=max(1.0, unavailable.after))
-                with session.database.transaction() as cur:
-                    for lane in claimed:
-                        lanes.doubt(cur, lane, due)
+                _give_back(session, claimed, session.machine.now() + timedelta(seconds=max(1.0, unavailable.after)))
                 break
+            except HubError:
+                _give_back(session, claimed, session.machine.now())
+                raise
     with session.database.transaction() as cur:
         ahead = lanes.outlook(cur, name)
     return SettleSummary(
@@ -77,6 +77,13 @@ def settle(session: Session, name: str) -> SettleSummary:
     )
 
 
+def _give_back(session: Session, claimed: Sequence[Lane], due: datetime) -> None:
+    """Leave in doubt what was not decided, without waiting for the lease to end."""
+    with session.database.transaction() as cur:
+        for lane in lanes.still_claimed(cur, claimed):
+            lanes.doubt(cur, lane, due)
+
+
 def _settle_batch(
     session: Session,
     channel: Channel,
@@ -87,7 +94,8 @@ def _settle_batch(
 ) -> None:
     probe: list[Doubtful] = []
     updates: list[Doubtful] = []
-    running = jobs.still_running(session, channel, last.values())
+    stumbled: list[Doubtful] = []
+    running, untold_jobs = jobs.still_running(session, channel, last.values())
     with session.database.transaction() as cur:
         first = attempts.first_invoked(cur, [lane.id for lane in claimed])
         open_creates = attempts.doubtful_creates(cur, [lane.id for lane in claimed])
@@ -103,6 +111,9 @@ def _settle_batch(
             if attempt.id in running:
                 lanes.doubt(cur, lane, session.machine.now() + jobs.ASK_AGAIN)
                 tally["waiting"] += 1
+                continue
+            if attempt.id in untold_jobs:
+                stumbled.append((lane, attempt))
                 continue
             capability = channel.capabilities.records.get(attempt.record)
             if attempt.outcome is None:
@@ -126,12 +137,10 @@ def _settle_batch(
                 tally["parked"] += 1
             else:
                 probe.append((lane, attempt))
+    count_failures(session, channel, stumbled, tally)
     if updates:
-        try:
-            untold, counts = settle_by_look(session, channel, updates)
-        except ConnectorStumbled:
-            untold, counts = [], Counter()
-            count_failures(session, channel, updates, tally)
+        untold, failed, counts = settle_by_look(session, channel, updates)
+        count_failures(session, channel, failed, tally)
         tally.update(counts)
         with session.database.transaction() as cur:
             for lane, attempt in untold:

@@ -227,14 +227,21 @@ def ask(session: Session, channel: Channel, operation: str, call: Callable[[], T
     """One read, with tokens. Raises VendorUnavailable, ConnectionBroken; ConnectorStumbled for what no connector may raise."""
     take_tokens(session, channel, operation)
     with reading(session, channel, operation):
-        try:
-            return call()
-        except (ConnectorError, HubError):
-            raise
-        except Exception as error:
-            log.stumbled(channel.name, operation, error)
-            raise ConnectorStumbled(
-                channel.name,
-                f"The connector {channel.connector.name} of {channel.name} failed with {type(error).__name__} while it was asked "
-                f"to {operation}. Nothing was written. Integration mends the connector; the log names the place.",
-            ) from error
+        return caught(channel, operation, call, (ConnectorError, HubError))
+
+
+def caught(
+    channel: Channel, operation: str, call: Callable[[], T], expected: tuple[type[Exception], ...] = (HubError,)
+) -> T:
+    """A call of a connector's own code, for instance a comparison. Raises ConnectorStumbled for what it may not raise."""
+    try:
+        return call()
+    except expected:
+        raise
+    except Exception as error:
+        log.stumbled(channel.name, operation, error)
+        raise ConnectorStumbled(
+            channel.name,
+            f"The connector {channel.connector.name} of {channel.name} failed with {type(error).__name__} while it was asked "
+            f"to {operation}. Nothing was written. Integration mends the connector; the log names the place.",
+        ) from error

@@ -453,3 +453,123 @@ def test_a_connector_that_stumbles_over_the_look_before_an_update_parks_it_in_th
     world.hub.replay(reason="ambiguous")
     world.rest()
     assert world.hub.parked() == []
+
+
+def two_live_lines_with_news(world: World) -> str:
+    """Both lines are renamed in the CRM; returns the vendor's id of the second, over which the connector will stumble."""
+    world.book(lines=2)
+    world.travel()
+    for number in range(2):
+        world.crm.put("OpportunityLineItem", f"00k006A{number:04}", Name=f"Renamed {number}")
+    world.hub.intake("sfdc")
+    return str(world.ads.line_of("00k006A0001")["id"])
+
+
+def names(world: World) -> list[str]:
+    return sorted(str(line["name"]) for line in world.ads.live("LineItem"))
+
+
+@pytest.mark.parametrize("where", ["observe", "differences"])
+def test_a_connector_that_stumbles_before_an_update_keeps_only_that_record_from_being_sent(
+    world: World, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned = two_live_lines_with_news(world)
+    observe, differences = world.ads.observe, world.ads.differences
+
+    def observing(record: str, vendor_ids: Sequence[str]) -> Any:
+        if record == "LineItem" and poisoned in vendor_ids:
+            raise TypeError("an answer nobody expected")
+        return observe(record, vendor_ids)
+
+    def comparing(record: str, wanted: Any, present: Any) -> Any:
+        if record == "LineItem" and present["id"] == poisoned:
+            raise KeyError("a field nobody expected")
+        return differences(record, wanted, present)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ads, where, observing if where == "observe" else comparing)
+        world.hub.push("gam-main")
+        assert names(world) == ["Line 00k006A0001", "Renamed 0"], "the other one is sent at once"
+        for _ in range(12):
+            world.machine.advance(310)
+            world.hub.push("gam-main")
+        (item,) = world.hub.parked()
+        assert (item.reason, item.code, item.kind) == ("protocol", "CONNECTOR-DEFECT", "line")
+        assert names(world) == ["Line 00k006A0001", "Renamed 0"]
+    world.hub.replay(reason="protocol")
+    world.rest()
+    assert world.hub.parked() == []
+    assert names(world) == ["Renamed 0", "Renamed 1"]
+
+
+@pytest.mark.parametrize("where", ["observe", "differences"])
+def test_a_connector_that_stumbles_over_one_doubtful_update_keeps_only_that_one_from_settling(
+    world: World, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned = two_live_lines_with_news(world)
+    world.ads.lose_reply()
+    assert world.hub.push("gam-main").in_doubt == 2
+    world.machine.advance(70)
+    observe, differences = world.ads.observe, world.ads.differences
+
+    def observing(record: str, vendor_ids: Sequence[str]) -> Any:
+        if poisoned in vendor_ids:
+            raise TypeError("an answer nobody expected")
+        return observe(record, vendor_ids)
+
+    def comparing(record: str, wanted: Any, present: Any) -> Any:
+        if present["id"] == poisoned:
+            raise KeyError("a field nobody expected")
+        return differences(record, wanted, present)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ads, where, observing if where == "observe" else comparing)
+        assert world.hub.settle("gam-main").adopted == 1
+        states = dict(
+            world.hub.session.database.rows("SELECT state, count(*) FROM lane WHERE kind = 'line' GROUP BY 1")
+        )
+        assert states == {"ready": 1, "in_doubt": 1}
+    world.rest()
+    assert names(world) == ["Renamed 0", "Renamed 1"]
+    assert world.hub.parked() == []
+
+
+def test_a_connector_that_stumbles_over_a_name_keeps_only_that_line_from_being_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.book(lines=1)
+    world.crm.line("00kX", "006A", Geo_Countries__c="Atlantis")
+    world.hub.intake("sfdc")
+    resolve = world.ads.resolve
+
+    def resolving(table: str, wanted: Sequence[str], scope: str = "") -> Any:
+        if "Atlantis" in wanted:
+            raise IndexError("an answer nobody expected")
+        return resolve(table, wanted, scope)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ads, "resolve", resolving)
+        world.hub.push("gam-main")
+        assert names(world) == ["Line 00k006A0000"]
+        for _ in range(12):
+            world.machine.advance(310)
+            world.hub.push("gam-main")
+        (item,) = world.hub.parked()
+        assert (item.code, item.kind) == ("CONNECTOR-DEFECT", "line")
+
+
+def test_a_connection_that_breaks_while_settling_gives_its_lanes_back_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_lines_in_doubt(world)
+    with monkeypatch.context() as patch:
+
+        def refusing(*_: Any) -> Any:
+            raise AuthFailed("INVALID_TOKEN", "renew it")
+
+        patch.setattr(world.ads, "find", refusing)
+        with pytest.raises(ConnectionBroken):
+            world.hub.settle("gam-main")
+    leased = "SELECT count(*) FROM lane WHERE lease_until IS NOT NULL"
+    assert list(world.hub.session.database.rows(leased)) == [(0,)]
+    assert world.hub.settle("gam-main").adopted == 2, "without waiting for the lease to end"
