@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,51 @@ def test_a_month_that_waits_for_somebody_fails_with_the_sentence(
     billing.complete = False
     state, tasks = ran(dags["billing_close__erp"])
     assert (state, tasks["close"]) == ("failed", "failed")
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    """Grace answers as soon as she is asked: what the operator does then is its own."""
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    answer = {
+        "chosen_options": [option],
+        "params_input": {},
+        "responded_at": datetime(2026, 3, 2, 9, tzinfo=UTC),
+        "responded_by_user": {"id": "7", "name": "Grace"},
+    }
+    monkeypatch.setattr(ApprovalOperator, "execute", lambda self, context: self.execute_complete(context, answer))
+
+
+def test_an_approved_month_is_closed_under_the_name_of_whoever_answered(
+    dags: Any, airflow_database: None, billing: ScriptedBilling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(monkeypatch, "Approve")
+    billing.review_hash = "ab12"
+    state, tasks = ran(dags["billing_close__erp"])
+    assert (state, set(tasks.values())) == ("success", {"success"})
+    assert [each[0] for each in billing.asked] == ["prepare", "approve", "close"]
+    assert billing.asked[1] == ("approve", "2026-02", "ab12", "Grace")
+
+
+def test_a_rejected_month_stays_in_review_and_the_run_fails_with_the_sentence_that_says_so(
+    dags: Any,
+    airflow_database: None,
+    billing: ScriptedBilling,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answered(monkeypatch, "Reject")
+    billing.review_hash, billing.complete = "ab12", False
+    state, tasks = ran(dags["billing_close__erp"])
+    assert (state, tasks["approve"], tasks["record_approval"], tasks["close"]) == (
+        "failed",
+        "success",
+        "skipped",
+        "failed",
+    )
+    assert [each[0] for each in billing.asked] == ["prepare", "close"], "nobody approved"
+    shown = capsys.readouterr()
+    assert "2026-02 is not closed. Somebody other than Airflow approves." in shown.out + shown.err
 
 
 def test_the_approval_carries_the_name_of_whoever_answered_and_the_hash_that_was_shown(
