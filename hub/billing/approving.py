@@ -15,6 +15,7 @@ from hub.store.audit import note
 from hub.store.billing_documents import DocumentState
 from hub.store.database import Cursor
 from oms_schema.delivery import BillingPeriod
+from oms_schema.person import same_person
 from oms_schema.status import BillingStatus
 
 
@@ -53,7 +54,7 @@ def _check(cur: Cursor, period: BillingPeriod, wanted: str, up: review.Content, 
             f"Look at them with `orderhub bill review --period {period.label}` and approve {up.hash}."
         )
     own = {one.prepared_by for one in up.periods} | {one.prepared_by for one in up.documents}
-    if any(name is not None and name.casefold() == actor.casefold() for name in own):
+    if any(name is not None and same_person(name, actor) for name in own):
         raise Refused(
             f"{actor} prepared some of these figures. Nothing of {period.label} was approved. Somebody else approves "
             f"{up.hash}."

@@ -15,6 +15,7 @@ from hub.session import Session
 from hub.store import billing_counts, billing_periods, report_facts
 from hub.store.database import Cursor
 from oms_schema.delivery import BillingPeriod
+from oms_schema.person import same_person
 
 KINDS = (OVERRIDE, MANUAL_COUNT, SETTLEMENT)
 LARGEST = 2**63 - 1
@@ -52,7 +53,7 @@ def confirm(session: Session, number: int, by: str | None) -> Entered:
             raise NotFound(f"Nothing was entered under number {number}. Nothing was approved.")
         if found.approved_by is not None:
             raise Refused(f"Entry {number} was approved by {found.approved_by} already. Nothing was approved twice.")
-        if found.entered_by.casefold() == actor.casefold():
+        if same_person(found.entered_by, actor):
             raise Refused(f"{actor} entered number {number}. It was not approved. Somebody else approves it.")
         billing_periods.approve_input(cur, found, actor, session.machine.now())
     period = BillingPeriod.month(found.period_start.year, found.period_start.month)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from oms_schema.machines.machine import Guard, Machine, Origin, Transition
 from oms_schema.money import Money
+from oms_schema.person import same_person
 from oms_schema.status import BillingStatus as B
 
 
@@ -39,6 +40,8 @@ class BillingFacts:
     their_total: Money | None = None
     """The total that the ERP answered for the document."""
     balance: Money | None = None
+    mismatch: str | None = None
+    """How the ERP's document differs from ours (voided, deleted, held twice, another total); None when it does not."""
     adjustment_id: str | None = None
     """The credit memo or supplementary invoice that says something new about a locked period."""
 
@@ -76,7 +79,7 @@ def _four_eyes(f: BillingFacts) -> str | None:
         return "nobody has approved"
     if not f.prepared_by:
         return "it is not known who prepared it"
-    return f"{f.approved_by} did both" if f.approved_by == f.prepared_by else None
+    return f"{f.approved_by} did both" if same_person(f.approved_by, f.prepared_by) else None
 
 
 def _approved_this(f: BillingFacts) -> str | None:
@@ -118,6 +121,16 @@ def _paid(f: BillingFacts) -> str | None:
     return f"it is {f.balance.amount} {f.balance.currency}" if f.balance.micros > 0 else None
 
 
+def _owed(f: BillingFacts) -> str | None:
+    if f.balance is None:
+        return "it is not known"
+    return None if f.balance.micros > 0 else f"it is {f.balance.amount} {f.balance.currency}"
+
+
+def _differs(f: BillingFacts) -> str | None:
+    return None if f.mismatch else "it does not"
+
+
 def _adjusted(f: BillingFacts) -> str | None:
     return None if f.adjustment_id else "there is none"
 
@@ -138,6 +151,8 @@ CONTROL = _G("a control file with row count and totals goes with it", _control)
 ACKNOWLEDGED = _G("the ERP gave the document a number", _acknowledged)
 TOTALS_EQUAL = _G("the ERP's total equals ours to the minor unit", _totals_equal)
 PAID = _G("the balance is zero", _paid)
+OWED = _G("something is open again", _owed)
+DIFFERS = _G("the ERP's document differs from ours", _differs)
 ADJUSTMENT = _G("a new document carries the change", _adjusted)
 
 
@@ -173,6 +188,25 @@ BILLING: Machine[B, BillingFacts] = Machine(
         _row(B.LOCKED, B.EXPORTED, "export", "The document went to the ERP.", DOCUMENT, CONTROL),
         _row(B.EXPORTED, B.INVOICED, "acknowledgement", "The ERP has the invoice.", ACKNOWLEDGED, TOTALS_EQUAL),
         _row(B.INVOICED, B.PAID, "payment", "The invoice is paid.", PAID),
+        _row(
+            B.PAID,
+            B.INVOICED,
+            "reversal",
+            "A payment was reversed; the invoice is open again.",
+            OWED,
+            origin=Origin.ADDED,
+        ),
+        *(
+            _row(
+                source,
+                B.EXPORTED,
+                "mismatch",
+                "The ERP shows the document otherwise than it was billed; it counts as not invoiced.",
+                DIFFERS,
+                origin=Origin.ADDED,
+            )
+            for source in (B.INVOICED, B.PAID)
+        ),
         *(
             _row(source, B.ADJUSTED, "adjustment", "A new document adjusts the locked figures.", ADJUSTMENT)
             for source in (B.LOCKED, B.EXPORTED, B.INVOICED, B.PAID)

@@ -8,6 +8,7 @@ from typing import Self
 
 from oms_schema.machines.machine import Guard, Machine, Origin, Transition
 from oms_schema.money import Money
+from oms_schema.person import same_person
 from oms_schema.status import CommercialStatus as C
 from oms_schema.status import DeliveryStatus
 
@@ -111,7 +112,7 @@ def _four_eyes(f: CommercialFacts) -> str | None:
         return "nobody has decided"
     if not f.submitter:
         return "it is not known who submitted it"
-    return f"{f.approver} did both" if f.approver == f.submitter else None
+    return f"{f.approver} did both" if same_person(f.approver, f.submitter) else None
 
 
 def _new_version(f: CommercialFacts) -> str | None:

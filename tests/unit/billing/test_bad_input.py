@@ -311,3 +311,16 @@ def test_two_ledgers_need_a_name(office: Office) -> None:
     with pytest.raises(Refused, match="Several connections take invoices: erp, erp2"):
         office.close()
     assert office.close(connection="erp").new_documents == 0
+
+
+@pytest.mark.parametrize("spelling", ["ada", "Ada\u200b", " Ada\u00a0", "\uff21da", "A\u00adda"])
+def test_another_spelling_of_the_preparers_name_approves_nothing(office: Office, spelling: str) -> None:
+    line = office.line(office.order())
+    office.delivered(line, 500_000)
+    prepared = office.hub.billing.prepare("2026-02", by="Ada")
+    with pytest.raises(Refused, match="prepared some of these figures"):
+        office.hub.billing.approve("2026-02", prepared.review_hash, by=spelling)
+    entered = office.hub.billing.enter(line, "2026-02", "override", quantity=0, reason="never ran", by="Ada")
+    with pytest.raises(Refused, match="entered number"):
+        office.hub.billing.confirm(entered.number, by=spelling)
+    assert office.status(line) == "in_review"

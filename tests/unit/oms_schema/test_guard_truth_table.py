@@ -148,7 +148,7 @@ TRUTH: dict[str, dict[str, tuple[list[Facts], list[Facts]]]] = {
         "any dispute is settled": ([{}, {"dispute": "14 %", "resolution": "agreed"}], [{"dispute": "14 %"}]),
         "somebody other than the preparer approves": (
             [{"prepared_by": "ann", "approved_by": "bob"}],
-            [{}, {"prepared_by": "ann"}, {"approved_by": "bob"}, {"prepared_by": "ann", "approved_by": "ann"}],
+            [{}, {"prepared_by": "ann"}, {"approved_by": "bob"}, {"prepared_by": "ann", "approved_by": "ANN\u200b"}],
         ),
         "the present figures are the approved ones": (
             [{"content_hash": "a", "approved_hash": "a"}],
@@ -172,6 +172,8 @@ TRUTH: dict[str, dict[str, tuple[list[Facts], list[Facts]]]] = {
             ],
         ),
         "the balance is zero": ([{"balance": ZERO}, {"balance": -ONE}], [{}, {"balance": Money.parse("0.01", "USD")}]),
+        "something is open again": ([{"balance": ONE}], [{}, {"balance": ZERO}, {"balance": -ONE}]),
+        "the ERP's document differs from ours": ([{"mismatch": "it is voided"}], [{}, {"mismatch": ""}]),
         "a new document carries the change": ([{"adjustment_id": "doc2"}], [{}]),
     },
     "sync": {

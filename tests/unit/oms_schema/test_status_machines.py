@@ -204,6 +204,7 @@ BILLING_FACTS = [
         our_total=USD_1,
         their_total=Money.parse("0.99", "USD"),
         balance=USD_1,
+        mismatch="it is voided",
     ),
     BillingFacts(approved_by="bob", dispute="14 %", resolution="third-party numbers agreed"),
 ]
