@@ -20,6 +20,7 @@ from typing import Any
 from connectors.base import Native, Outcome, PushItem, PushResult
 from connectors.billing_document import Kind
 from connectors.errors import ConnectorError, OutcomeUnknown, RecordRejected, RetryLater
+from connectors.on_the_way import OnTheWay
 from connectors.tryton.directory import Directory, Rows, UnknownName, rows
 from connectors.tryton.documents import Booking, Document, document
 from connectors.tryton.error_table import Effect, Question, refusal, unreadable
@@ -51,22 +52,6 @@ class _Task:
     """Whether this call has brought it a step further."""
 
 
-class _Call:
-    """The documents that still have a way to go, and the results of the others by place."""
-
-    def __init__(self) -> None:
-        self.open: list[_Task] = []
-        self.results: dict[int, PushResult] = {}
-
-    def end(self, task: _Task, result: PushResult) -> None:
-        self.results[task.place] = result
-        self.open.remove(task)
-
-    def left(self, tasks: Iterable[_Task]) -> list[_Task]:
-        """Those of them that still have a way to go."""
-        return [task for task in tasks if task in self.open]
-
-
 class Posting:
     """Makes documents of one kind through one session."""
 
@@ -84,7 +69,7 @@ class Posting:
         Raises what its first request raises (RetryLater, AuthFailed, PermissionMissing, Misconfigured, QuotaExhausted,
         OutcomeUnknown); once a document has a result, those of a failing request get the outcome that its error means.
         """
-        call = _Call()
+        call = OnTheWay[_Task]()
         self._read_in(call, items)
         sent = 0
         for tasks in list(_portions(call.open)):
@@ -129,7 +114,7 @@ class Posting:
         return wanted
 
     # ------------------------------------------------------------ steps
-    def _read_in(self, call: _Call, items: Sequence[PushItem]) -> None:
+    def _read_in(self, call: OnTheWay[_Task], items: Sequence[PushItem]) -> None:
         references: set[str] = set()
         for place, item in enumerate(items):
             try:
@@ -155,7 +140,7 @@ class Posting:
             references.add(wanted.reference)
             call.open.append(_Task(place, item, wanted))
 
-    def _post(self, call: _Call, tasks: Sequence[_Task]) -> None:
+    def _post(self, call: OnTheWay[_Task], tasks: Sequence[_Task]) -> None:
         there = self._by_reference([task.wanted.reference for task in tasks])
         for task in tasks:
             self._take_up(call, task, there.get(task.wanted.reference, []))
@@ -175,7 +160,7 @@ class Posting:
                 raise unreadable(shown, self._kind.model, Effect.WRITE)
             call.end(task, _created(task.item, task.row))
 
-    def _take_up(self, call: _Call, task: _Task, there: Rows) -> None:
+    def _take_up(self, call: OnTheWay[_Task], task: _Task, there: Rows) -> None:
         """Begin with what is there: nothing, a draft to go on with, or a document that ends the task."""
         item, wanted = task.item, task.wanted
         if len(there) > 1:
@@ -208,7 +193,7 @@ class Posting:
         elif there:
             task.row = there[0]
 
-    def _draft(self, call: _Call, tasks: Sequence[_Task]) -> None:
+    def _draft(self, call: OnTheWay[_Task], tasks: Sequence[_Task]) -> None:
         """New drafts, as Tryton sees them. Its parties are created where they may be."""
         if not tasks:
             return
@@ -265,7 +250,7 @@ class Posting:
                 raise unreadable("other documents than those sent", f"{self._kind.model}.create", Effect.WRITE)
             task.row = present[native_id]
 
-    def _compare(self, call: _Call, task: _Task) -> None:
+    def _compare(self, call: OnTheWay[_Task], task: _Task) -> None:
         unlike = differences(task.wanted, task.row)
         if unlike:
             call.end(
@@ -294,7 +279,7 @@ class Posting:
         for task in tasks:
             task.row, task.led_on = present[task.row["id"]], True
 
-    def _divided(self, call: _Call, tasks: Sequence[_Task], act: Callable[[Sequence[_Task]], None]) -> None:
+    def _divided(self, call: OnTheWay[_Task], tasks: Sequence[_Task], act: Callable[[Sequence[_Task]], None]) -> None:
         """One request for all of them; where Tryton refuses it, one for each half, down to the document that is meant."""
         if not tasks:
             return

@@ -22,6 +22,7 @@ from connectors.errors import (
     RecordRejected,
     RetryLater,
 )
+from connectors.on_the_way import OnTheWay
 from connectors.xero.contacts import Contacts, UnknownContact
 from connectors.xero.documents import Document, document, draft
 from connectors.xero.elements import Keys, answers, elements, is_uuid, one_element
@@ -70,16 +71,8 @@ class _Task:
     """Ids of deleted drafts of the same number: with them a new draft has another key, so Xero does not answer from memory."""
 
 
-class _Batch:
-    """The documents that still have a way to go, and the results of the others by place."""
-
-    def __init__(self) -> None:
-        self.open: list[_Task] = []
-        self.results: dict[int, PushResult] = {}
-
-    def end(self, task: _Task, result: PushResult) -> None:
-        self.results[task.place] = result
-        self.open.remove(task)
+class _Batch(OnTheWay[_Task]):
+    """The documents of one call; most of those that end early are rejected."""
 
     def reject(self, task: _Task, code: str, message: str, reason: Reason, path: str = "") -> None:
         self.end(task, _rejected(task.item, code, message, reason, path))
@@ -108,7 +101,7 @@ class Posting:
             try:
                 self._post(batch, LEDGERS[kind], tasks)
             except RecordRejected as error:
-                left = [task for task in tasks if task in batch.open]
+                left = batch.left(tasks)
                 for task in left:
                     batch.end(task, _refused_together(task.item, error, alone=len(left) > 1))
             except ConnectorError as error:
@@ -188,11 +181,11 @@ class Posting:
                     Reason.REFERENCE_MISSING,
                     "corrects",
                 )
-        self._draft(batch, ledger, [task for task in tasks if task in batch.open and task.there is None])
-        for task in [task for task in tasks if task in batch.open]:
+        self._draft(batch, ledger, [task for task in batch.left(tasks) if task.there is None])
+        for task in batch.left(tasks):
             self._compare(batch, ledger, task)
-        self._authorise(batch, ledger, [t for t in tasks if t in batch.open and _status(t) not in _POSTED])
-        for task in [task for task in tasks if task in batch.open]:
+        self._authorise(batch, ledger, [t for t in batch.left(tasks) if _status(t) not in _POSTED])
+        for task in batch.left(tasks):
             if ledger.type == "ACCRECCREDIT":
                 self._set_off(batch, task, corrected)
             else:

@@ -61,6 +61,10 @@ class World:
         assert isinstance(known, dict)
         known[name] = ConnectionSettings(connector="gam", report=declared)
 
+    def declare(self, name: str, **more: Any) -> None:
+        """An ad server's source, or one that differs from it in what is told."""
+        self.source(name, shape(**more))
+
     def know(self, source: str, *vendor_ids: str) -> None:
         """Lines of these vendor ids are known from now on, under the ids lin_<vendor id>."""
         with self.session.database.transaction() as cur:

@@ -12,16 +12,8 @@ import pytest
 
 from hub.delivery.files import load_dropped, load_file
 from hub.delivery.questions import files_set_aside
-from hub.delivery.shape import ReportShape
 
 HEAD = "Date,Line item ID,Ad unit,Impressions,Clicks\n"
-COLUMNS = {
-    "day": "Date",
-    "line": "Line item ID",
-    "impressions": "Impressions",
-    "clicks": "Clicks",
-    "ad_unit": "Ad unit",
-}
 
 
 class Folder:
@@ -33,8 +25,7 @@ class Folder:
         self.declare()
 
     def declare(self, **more: Any) -> None:
-        usual = {"columns": COLUMNS, "zone": "America/New_York", "counted_by": "seller", "complete_by": "gzip"}
-        self.world.source("ads", ReportShape.model_validate({**usual, "folder": self.path, **more}))
+        self.world.declare("ads", folder=self.path, **more)
 
     def drop(self, name: str, rows: str, *, cut: bool = False) -> Path:
         self.world.clock.time += timedelta(minutes=1)
@@ -87,7 +78,7 @@ def test_a_file_that_is_taken_away_is_forgotten(folder: Folder) -> None:
 
 
 def test_a_mended_declaration_makes_a_refused_file_new(folder: Folder) -> None:
-    folder.declare(columns={**COLUMNS, "impressions": "Imps"})
+    folder.declare(delimiter=";")
     folder.drop("r.gz", "2026-03-01,11,a,70,1\n")
     assert folder.load() == [("r.gz", "set aside")]
     folder.declare()
