@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from connectors.base import ObservesRecords
-from hub.errors import ConnectionBroken
+from collections.abc import Sequence
+
+from connectors.base import Native, ObservesRecords
+from hub.errors import ConnectionBroken, ConnectorStumbled
 from hub.results import ObserveSummary
-from hub.session import Session
+from hub.session import Channel, Session
 from hub.store import attempts, entities, journal
 from hub.store.journal import Entry
 from hub.sync import projection
@@ -20,13 +22,15 @@ CHUNK = 500
 def observe(session: Session, name: str) -> ObserveSummary:
     """Compare every live record of a connection with what was last seen; news marks its order's projection stale.
 
-    Raises ConnectionBroken, VendorUnavailable, NotFound.
+    Raises ConnectionBroken, VendorUnavailable, NotFound; ConnectorStumbled when all others were seen and the connector failed
+    over some.
     """
     channel = session.channel(name)
     connector = channel.connector
     if not isinstance(connector, ObservesRecords):
         raise ConnectionBroken(name, f"Connection {name} shows no records. Nothing was read.")
     examined = changed = 0
+    stumbles: list[ConnectorStumbled] = []
     for kind in ("order", "line"):
         inward, outward = channel.mapping(f"{kind}_observation", "in"), channel.mapping(kind, "out")
         if inward is None or outward is None:
@@ -35,12 +39,7 @@ def observe(session: Session, name: str) -> ObserveSummary:
             live = attempts.live(cur, name, kind)
         for start in range(0, len(live), CHUNK):
             chunk = {vendor_id: (entity_id, facet) for entity_id, facet, vendor_id in live[start : start + CHUNK]}
-            seen = ask(
-                session,
-                channel,
-                "observe",
-                lambda r=outward.record, i=list(chunk): connector.observe(r, i),  # type: ignore[misc]
-            )
+            seen = _seen(session, channel, connector, outward.record, list(chunk), stumbles)
             now, business = session.machine.now(), session.business.now()
             with session.database.transaction() as cur:
                 entity_ids = [entity_id for entity_id, _ in chunk.values()]
@@ -85,7 +84,33 @@ def observe(session: Session, name: str) -> ObserveSummary:
                 journal.write(cur, news, now, business)
                 journal.mark_stale(cur, stale)
     projection.refresh(session)
+    if stumbles:
+        raise stumbles[0]
     return ObserveSummary(connection=name, examined=examined, changed=changed)
+
+
+def _seen(
+    session: Session,
+    channel: Channel,
+    connector: ObservesRecords,
+    record: str,
+    vendor_ids: Sequence[str],
+    stumbles: list[ConnectorStumbled],
+) -> dict[str, Native]:
+    """What the vendor shows of these. Where the connector stumbles, halves are tried until the record is found and left out."""
+    try:
+        return dict(ask(session, channel, "observe", lambda: connector.observe(record, vendor_ids)))
+    except ConnectorStumbled as stumble:
+        if len(vendor_ids) == 1:
+            stumbles.append(stumble)
+            return {}
+    middle = len(vendor_ids) // 2
+    halves = (vendor_ids[:middle], vendor_ids[middle:])
+    return {
+        vendor_id: native
+        for half in halves
+        for vendor_id, native in _seen(session, channel, connector, record, half, stumbles).items()
+    }
 
 
 def _status(model: object) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.base import CreateProtocol, Operation, Outcome, PushItem, PushResult, Rate
 from connectors.errors import AuthFailed, QuotaExhausted, RetryLater
-from hub.errors import ConnectionBroken
+from hub.errors import ConnectionBroken, ConnectorStumbled
 
 if TYPE_CHECKING:
     from conftest import World
@@ -532,6 +532,28 @@ def test_a_connector_that_stumbles_over_one_doubtful_update_keeps_only_that_one_
     world.rest()
     assert names(world) == ["Renamed 0", "Renamed 1"]
     assert world.hub.parked() == []
+
+
+def test_a_connector_that_stumbles_over_one_record_shows_the_others_and_then_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.book(lines=3)
+    world.travel()
+    poisoned, observe = str(world.ads.line_of("00k006A0001")["id"]), world.ads.observe
+
+    def observing(record: str, vendor_ids: Sequence[str]) -> Any:
+        if record == "LineItem" and poisoned in vendor_ids:
+            raise TypeError("an answer nobody expected")
+        return observe(record, vendor_ids)
+
+    seen = "SELECT count(*) FROM observation WHERE kind = 'line'"
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ads, "observe", observing)
+        with pytest.raises(ConnectorStumbled, match="Integration mends the connector"):
+            world.hub.observe("gam-main")
+    assert list(world.hub.session.database.rows(seen)) == [(2,)]
+    world.hub.observe("gam-main")
+    assert list(world.hub.session.database.rows(seen)) == [(3,)]
 
 
 def test_a_connector_that_stumbles_over_a_name_keeps_only_that_line_from_being_sent(
