@@ -6,7 +6,8 @@ life, which the rules compare before they call a difference a dispute. At the li
 source's days before its first and after its last one, on which the flight did run, belong to these.
 
 A period is final for a source when it said so of every day, or when the terms let time decide, that time has passed, and a
-whole report covered each day late enough. Age alone makes nothing final. Several ad servers of the seller are added up; of
+whole report covered each day late enough. Age alone makes nothing final. A line that is billed at its end is final when every
+live month of it is. Several ad servers of the seller are added up; of
 several measurement companies, or several of the buyer's servers, the first by name is taken.
 """
 
@@ -25,7 +26,7 @@ from hub.store.billing_counts import Span, Sum
 from hub.store.database import Cursor
 from hub.store.facts import UNITS
 from hub.store.partitions import Source
-from oms_schema.billing_terms import BillingTerms, Finality
+from oms_schema.billing_terms import BillingSchedule, BillingTerms, Finality
 from oms_schema.delivery import BillingPeriod, CountedBy, Units
 from oms_schema.line import Flight
 
@@ -134,6 +135,9 @@ def _of_source(
     life: tuple[int, int, int, int] = (0, 0, 0, 0)
     life_days = 0
     zone = reports.zone(source, line.flight)
+    at_end = line.terms.schedule is BillingSchedule.END_OF_CAMPAIGN
+    silent: BillingPeriod | None = None
+    still_open: BillingPeriod | None = None
     for place, period in enumerate(line.cycles):
         live = _reported_days(line, period, zone)
         summed = places.get(place)
@@ -142,16 +146,22 @@ def _of_source(
         days = 0 if summed is None else summed.active_days
         life = (life[0] + units[0], life[1] + units[1], life[2] + units[2], life[3] + units[3])
         life_days += days
-        if summed is None and not whole:
+        final = live is not None and reports.final(source, line, period, live)
+        if at_end and live is not None:
+            silent = silent or (None if whole else period)
+            still_open = still_open or (None if final else period)
+        # At the end of a campaign a source that fell silent is not forgotten: what it counted before is billed, too.
+        if summed is None and not whole and not (at_end and any(life)):
             continue
         count = SourceCount(
             counted_by=by,
             source=source,
             units=reports.units(source, units),
             active_days=days,
-            final=live is not None and reports.final(source, line, period, live),
-            life=reports.units(source, life),
-            life_days=life_days,
+            final=final and still_open is None,
+            life=reports.units(source, life) if silent is None else None,
+            life_days=life_days if silent is None else None,
+            awaited=silent or still_open,
         )
         found[place] = PeriodCount(count, whole, None if summed is None else summed.as_of)
     return found
@@ -172,6 +182,10 @@ def _both(a: PeriodCount, b: PeriodCount) -> PeriodCount:
     """Two ad servers of the seller that each delivered a part."""
     x, y = a.count, b.count
     life = x.life if y.life is None else y.life if x.life is None else x.life + y.life
+    awaited = min((one.awaited for one in (x, y) if one.awaited is not None), key=lambda p: p.start, default=None)
+    if awaited is not None and None in (x.life, y.life):
+        # Half of a life is no count of it.
+        life = None
     times = [at for at in (a.as_of, b.as_of) if at is not None]
     count = SourceCount(
         counted_by=x.counted_by,
@@ -181,7 +195,8 @@ def _both(a: PeriodCount, b: PeriodCount) -> PeriodCount:
         active_days=max(x.active_days or 0, y.active_days or 0),
         final=x.final and y.final,
         life=life,
-        life_days=max(x.life_days or 0, y.life_days or 0),
+        life_days=None if life is None else max(x.life_days or 0, y.life_days or 0),
+        awaited=awaited,
     )
     return PeriodCount(count, a.whole and b.whole, max(times, default=None))
 

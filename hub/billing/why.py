@@ -130,7 +130,13 @@ def _reports(file: LineFile, period: BillingPeriod) -> Iterator[tuple[str, str]]
             "report",
             f"{one.count.source} ({one.count.counted_by.value}) covered {whole}, {when}: {units or 'nothing'}.",
         )
-        if one.count.final:
+        if one.count.awaited is not None:
+            month = one.count.awaited.label
+            yield (
+                "final",
+                f"The line is billed at its end, and what {one.count.source} says of {month} is missing or not final.",
+            )
+        elif one.count.final:
             yield "final", f"The numbers of {one.count.source} are final."
         elif file.terms.finality is Finality.DECLARED:
             yield "final", f"{one.count.source} has not declared its numbers final, and the terms ask for that."

@@ -30,6 +30,8 @@ class SourceCount(Canonical):
     """What one source says it counted in the period, and over the line's life up to the period's end.
 
     `active_days` are the days that have delivery, for lines paid by day. `final`: the numbers of the period may be billed.
+    Where the whole line is billed at its end, `final` is said of all its months up to this one, `life` is unknown while one
+    was not reported, and `awaited` is the first month that is missing, else the first that is not final.
     """
 
     counted_by: CountedBy
@@ -39,6 +41,7 @@ class SourceCount(Canonical):
     final: bool = False
     life: Units | None = None
     life_days: Count | None = None
+    awaited: BillingPeriod | None = None
 
 
 class ManualCount(Canonical):

@@ -90,16 +90,16 @@ def history_missing(label: str) -> NotBillable:
     return _refusal("EARLIER-OPEN", "others", label, happened, fix, "Operations", Reason.GUARD)
 
 
-def no_report(who: str, unit: str) -> NotBillable:
-    """NO-REPORT: the contracted source said nothing."""
-    happened = f"The {who} has reported no {unit} for this period."
+def no_report(who: str, unit: str, month: str | None = None) -> NotBillable:
+    """NO-REPORT: the contracted source said nothing of the period, or of a `month` of the life that is billed at its end."""
+    happened = f"The {who} has reported no {unit} for {month or 'this period'}."
     fix = "Operations asks the source, enters an approved count, or agrees a fallback."
     return _refusal("NO-REPORT", "counts", who, happened, fix, "Operations", Reason.GUARD)
 
 
-def not_final(source: str) -> NotBillable:
-    """NOT-FINAL: nothing bills on numbers that may still change."""
-    happened = f"The numbers of {shown(source)} are not final."
+def not_final(source: str, month: str | None = None) -> NotBillable:
+    """NOT-FINAL: nothing bills on numbers that may still change; `month` is the one that may, of a life billed at its end."""
+    happened = f"The numbers of {shown(source)}{'' if month is None else f' for {month}'} are not final."
     fix = "Nobody has to act; it is calculated when they are. Operations asks the source if they stay open."
     return _refusal("NOT-FINAL", "counts.final", source, happened, fix, "Operations", Reason.GUARD)
 

@@ -62,7 +62,7 @@ def chosen(case: LinePeriodCase, rules: RuleSet, why: Explanation, flags: list[F
     why.add(Rule.SOURCE, quantity, sentence, contracted=case.terms.source.value, source=taken.source)
     if not taken.final:
         why.add(Rule.FINALITY, "not final", f"The numbers of {taken.source} may still change.", source=taken.source)
-        raise refusals.not_final(taken.source)
+        raise refusals.not_final(taken.source, None if taken.awaited is None else taken.awaited.label)
     why.add(Rule.FINALITY, "final", f"The numbers of {taken.source} are final.", source=taken.source)
     _delivered_something(case, rules, why, taken, quantity, seller)
     if fallback:
@@ -117,7 +117,8 @@ def _reported(case: LinePeriodCase, count: SourceCount | None, who: str) -> tupl
     quantity = None if count is None else measured(case, count)
     if count is None or quantity is None:
         unit = BILLED_UNIT[case.price.method]
-        raise refusals.no_report(who, "units" if unit is None else unit.value.replace("_", " "))
+        month = None if count is None or count.awaited is None else count.awaited.label
+        raise refusals.no_report(who, "units" if unit is None else unit.value.replace("_", " "), month)
     return count, quantity
 
 
