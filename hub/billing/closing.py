@@ -182,7 +182,8 @@ def _waiting(
 def _sums(documents: Sequence[StoredDocument]) -> dict[str, CurrencySums]:
     sums: dict[str, CurrencySums] = {}
     for currency in sorted({one.currency for one in documents}):
-        mine = [one for one in documents if one.currency == currency]
+        # What the ERP shows otherwise counts as not invoiced.
+        mine = [one for one in documents if one.currency == currency and not one.mismatch]
         invoices = [one for one in mine if one.kind == DocumentKind.INVOICE]
         balances = [one.balance for one in invoices]
         known = [balance for balance in balances if balance is not None]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from connectors.base import Native, Page, ReportsBilling
+from hub.billing import copies
 from hub.billing.answers import ReadBackSummary
+from hub.billing.copies import Copies, is_void
 from hub.billing.documents import body_of
 from hub.billing.exporting import ledger
 from hub.billing.moving import moved
@@ -27,8 +29,6 @@ from oms_schema.status import BillingStatus
 
 STREAM = "billing"
 """The name of the cursor."""
-
-_VOID = frozenset({"cancelled", "canceled", "voided", "deleted", "rejected"})
 
 
 def read_back(session: Session, connection: str | None = None) -> ReadBackSummary:
@@ -66,15 +66,15 @@ def _next(session: Session, channel: Channel, pages: Iterable[Page]) -> Page | N
 def _take(
     session: Session, cur: Cursor, channel: Channel, page: Page, tally: dict[str, int], problems: list[str]
 ) -> None:
-    natives = {
-        str(record.native.get("reference") or ""): record.native for record in page.records if not record.deleted
+    told = copies.told(cur, channel.name, page.records)
+    documents = {
+        document_id: one
+        for document_id, one in billing_documents.by_ids(cur, sorted(told), lock=True).items()
+        if one.connection == channel.name
     }
-    documents = billing_documents.by_ids(cur, list(natives), lock=True)
-    for document_id, one in documents.items():
-        if one.connection != channel.name:
-            continue
+    for document_id, found in copies.taken(cur, channel.name, documents, told).items():
         tally["seen"] = tally.get("seen", 0) + 1
-        _one(session, cur, channel, one, natives[document_id], tally, problems)
+        _one(session, cur, channel, documents[document_id], found, tally, problems)
 
 
 def _one(
@@ -82,27 +82,32 @@ def _one(
     cur: Cursor,
     channel: Channel,
     one: StoredDocument,
-    native: Native,
+    found: Copies,
     tally: dict[str, int],
     problems: list[str],
 ) -> None:
+    native = found.native
     number, balance = native.get("number"), _micros(native.get("balance"), one.currency)
     if balance is not None and one.kind == DocumentKind.INVOICE and Decimal(str(native["balance"])) < 0:
         balance = -balance  # more was paid than was owed; a credit memo is shown below zero anyway
     # A draft may have a number already (Xero's is our reference); only what is owed has a balance.
     acknowledged = bool(number) and balance is not None
     total = _total(native, one.currency)
-    mismatch = _mismatch(channel, one, native, total) if acknowledged or total is not None else ""
+    mismatch = ""
+    if acknowledged or total is not None or is_void(native):
+        mismatch = _twice(channel, one, found.owed) or _mismatch(channel, one, native, total)
     state = one.state
     if acknowledged and not mismatch:
         state = DocumentState.PAID if balance is not None and balance <= 0 else DocumentState.POSTED
+    elif mismatch and state in (DocumentState.POSTED, DocumentState.PAID):
+        state = DocumentState.EXPORTED
     payments = _payments(channel, one, native)
     changed = billing_documents.put_payments(cur, channel.name, one.document_id, payments)
     news = billing_documents.answered(
         cur,
         one,
         state=state,
-        number=str(number) if acknowledged else None,
+        number=str(number) if acknowledged else one.number,
         vendor_state=str(native.get("state") or ""),
         their_total=total,
         balance=balance,
@@ -114,7 +119,9 @@ def _one(
     problems += overpaid(one, payments, _micros(native.get("total"), one.currency))
     for name, count in (("changed", int(news or bool(changed))), ("payments", changed)):
         tally[name] = tally.get(name, 0) + count
-    if news and acknowledged and not mismatch and one.kind == DocumentKind.INVOICE:
+    if news and mismatch:
+        _withdraw(cur, one, mismatch)
+    elif news and acknowledged and one.kind == DocumentKind.INVOICE:
         _advance(cur, one, str(number), total, balance or 0, tally)
     if news or changed:
         journal.mark_stale(cur, [one.order_id])
@@ -138,9 +145,21 @@ def _advance(
         if period.status is BillingStatus.INVOICED and balance <= 0:
             period = moved(cur, period, BillingStatus.PAID, facts, number=number)
             tally["paid"] = tally.get("paid", 0) + 1
+        elif period.status is BillingStatus.PAID and balance > 0:
+            period = moved(cur, period, BillingStatus.INVOICED, facts, number=number)
         if period is not known:
             news.append(period)
     billing_periods.put(cur, news)
+
+
+def _withdraw(cur: Cursor, one: StoredDocument, mismatch: str) -> None:
+    """What the ERP does not show as it was billed is not invoiced, whatever it was before."""
+    facts = BillingFacts(mismatch=mismatch)
+    known = billing_periods.of_document(cur, one.document_id, lock=True)
+    acknowledged = [period for period in known if period.status in (BillingStatus.INVOICED, BillingStatus.PAID)]
+    billing_periods.put(
+        cur, [moved(cur, period, BillingStatus.EXPORTED, facts, mismatch=mismatch) for period in acknowledged]
+    )
 
 
 def _total(native: Native, currency: str) -> int | None:
@@ -157,9 +176,19 @@ def _micros(value: object, currency: str) -> int | None:
     return abs(Money.of(Decimal(str(value)), currency).micros)
 
 
+def _twice(channel: Channel, one: StoredDocument, owed: Sequence[str]) -> str:
+    if not owed:
+        return ""
+    times = "twice" if len(owed) == 2 else f"{len(owed)} times"
+    return (
+        f"{channel.connector.title} holds the bill {one.document_id} {times}: {' and '.join(owed)} are owed. It counts as not "
+        "invoiced. Finance voids all but one there."
+    )
+
+
 def _mismatch(channel: Channel, one: StoredDocument, native: Native, total: int | None) -> str:
     title, named = channel.connector.title, native.get("number") or one.document_id
-    if str(native.get("state") or "").lower() in _VOID:
+    if is_void(native):
         return (
             f"{title} shows {named} ({one.document_id}) as {native['state']}. It counts as not invoiced here. Finance posts it "
             "again there or settles with billing how it is replaced."

@@ -94,7 +94,8 @@ def billable_and_billed(cur: Cursor, line_ids: Sequence[str]) -> dict[tuple[str,
     """
     cur.execute(
         "SELECT l.line_id, l.period_start, coalesce(l.net, 0) + coalesce(b.corrected, 0)::bigint, coalesce(b.net, 0)::bigint "
-        "FROM line_period l LEFT JOIN LATERAL (SELECT sum(x.net) FILTER (WHERE d.state <> 'proposed') AS net, "
+        "FROM line_period l LEFT JOIN LATERAL (SELECT sum(x.net) "
+        "FILTER (WHERE d.state <> 'proposed' AND d.mismatch = '') AS net, "
         "sum(x.net) FILTER (WHERE d.corrects IS NOT NULL) AS corrected FROM billing_position p "
         "JOIN billing_document d USING (document_id) "
         "CROSS JOIN LATERAL (SELECT CASE d.kind WHEN 'credit_memo' THEN -p.net ELSE p.net END AS net) x "

@@ -320,6 +320,18 @@ billing_payment = Table(
     PrimaryKeyConstraint("connection", "document_id", "native_id"),
 )
 
+billing_shown = Table(
+    "billing_shown",
+    metadata,
+    words("connection"),
+    words("native_id"),
+    words("document_id"),
+    Column("native", LargeBinary, nullable=False),
+    Column("gone", Boolean, nullable=False),
+    PrimaryKeyConstraint("connection", "native_id"),
+    Index("ix_billing_shown_document_id", "document_id"),
+)
+
 closed_period = Table(
     "closed_period",
     metadata,
