@@ -285,32 +285,58 @@ def _side(name: str, condition: str) -> tuple[str, str]:
     return columns, joins
 
 
-def _life(name: str, month: str) -> str:
-    """A side's count from the line's first month to `month`, both included."""
-    return f"coalesce(l.{name}_cum[least(l.{name}_shift + {month}, l.{name}_n)], 0) - l.{name}_base"
+def _lives(name: str) -> str:
+    """A side's counts from its first month to each month that is asked for, and to the one before, as two arrays.
 
+    Slices of what is stored where that covers the months; taken one by one it costs as much as all the rest.
+    """
+    cum, first, last, n = f"{name}_cum", f"{name}_shift + first_m", f"{name}_shift + last_m", f"{name}_n"
+
+    def each(month: str) -> str:
+        value = f"coalesce({cum}[least({name}_shift + {month}, {n})], 0) - {name}_base"
+        return f"ARRAY(SELECT {value} FROM generate_series(first_m, last_m) m)"
+
+    return (
+        f"CASE WHEN {first} = 1 AND {last} = {n} THEN {cum} "
+        f"WHEN {first} >= 1 AND {last} <= {n} AND {name}_base = 0 THEN {cum}[{first}:{last}] ELSE {each('m')} END AS {name}_lives, "
+        f"CASE WHEN {first} = 1 AND {last} <= {n} THEN '{{0}}'::bigint[] || {cum}[1:{last} - 1] "
+        f"WHEN {first} > 1 AND {last} <= {n} AND {name}_base = 0 THEN {cum}[{first} - 1:{last} - 1] "
+        f"ELSE {each('m - 1')} END AS {name}_befores"
+    )
+
+
+_BEFORE = "((1::bigint << least(first_m, fallback_before)) - 1)"
+"""Months before those that are asked for in which a fallback is due: what was billed of them goes into the cap."""
 
 _SELLER, _SELLER_JOINS = _side("s", "s.seller")
 _OTHER, _OTHER_JOINS = _side("o", "NOT o.seller")
 
 # What would not fit: counts × 10^6, twice an amount in micros (a net rate's scaled up), commission's 2 × 10^6 × minor units.
 _LINES = f"""
-SELECT line_id, order_id, currency, first_month, months, third_party, cap, tolerance_ppm, variance_base, commission_ppm, net_rate,
-  total, goals, live, month_now, fallback_before, minor, rate2, bought, rate2_up, bought_up, s_cum, s_shift, s_n, s_base, s_final,
-  o_cum, o_shift, o_n, o_base, o_final,
-  CASE WHEN s_cum IS NULL THEN 0 ELSE s_whole | s_seen END AS s_told, CASE WHEN o_cum IS NULL THEN 0 ELSE o_whole | o_seen END AS o_told,
+SELECT line_id, order_id, currency, first_month, first_m, last_m, third_party, cap, tolerance_ppm, variance_base, commission_ppm, net_rate,
+  total, live, minor, goals || '{{}}'::bigint[] AS goals, month_now - first_month AS open_m, fallback_before,
+  rate2, bought, 2 * bought AS bought2, rate2_up, bought_up, 2 * bought_up AS bought2_up,
+  {_lives("s")}, {_lives("o")}, s_told, o_told, s_told & every = every AS s_all, o_told & every = every AS o_all,
+  s_final & o_final AS both_final, s_final & o_final & every = every AS both_all,
   CASE WHEN third_party THEN o_final ELSE s_final END AS chosen_final,
-  CASE WHEN CASE WHEN third_party THEN o_cum ELSE s_cum END IS NULL THEN 0
-       WHEN third_party THEN o_whole ELSE s_whole END AS chosen_whole,
-  s_long OR o_long OR s_elsewhere OR o_elsewhere OR s_edge OR o_edge OR largest > 4000000000000 OR rate2_up::numeric * largest + bought_up > 9000000000000000000
-    OR 1000000::numeric * (rate2_up::numeric * largest / bought_up + 1) > 9000000000000000000
-    OR window_days > 0 AND greatest(s_end, o_end) > first_month + months AS odd
+  CASE WHEN third_party THEN o_final ELSE s_final END & every = every AS chosen_all,
+  chosen_whole, (cap = 1 OR cap = 3) AND chosen_whole & (every >> 1) <> every >> 1 AS gap,
+  s_long OR o_long OR s_elsewhere OR o_elsewhere OR s_edge OR o_edge OR largest > 4000000000000
+    OR rate2_up::float8 * largest + bought_up > 9e18 OR 1e6::float8 * (rate2_up::float8 * largest / bought_up + 1) > 9e18
+    OR window_days > 0 AND greatest(s_end, o_end) > first_month + months
+    OR first_m > 0 AND fallback_before > 0 AND (cap = 1 OR cap = 3) AND {_BEFORE} & CASE WHEN third_party THEN o_told & o_final
+      ELSE s_told & s_final END <> {_BEFORE} AS odd
 FROM (
-  SELECT *, 2 * rate AS rate2, 2 * rate * up AS rate2_up, bought * down AS bought_up,
+  SELECT *, (1::bigint << months) - 1 AS every, 2 * rate AS rate2, 2 * rate * up AS rate2_up, bought * down AS bought_up,
+    CASE WHEN s_cum IS NULL THEN 0 ELSE s_whole | s_seen END AS s_told,
+    CASE WHEN o_cum IS NULL THEN 0 ELSE o_whole | o_seen END AS o_told,
+    CASE WHEN CASE WHEN third_party THEN o_cum ELSE s_cum END IS NULL THEN 0
+         WHEN third_party THEN o_whole ELSE s_whole END AS chosen_whole,
     greatest(coalesce(s_cum[least(s_shift + months - 1, s_n)], 0) - s_base, coalesce(o_cum[least(o_shift + months - 1, o_n)], 0) - o_base,
       total, 1) AS largest
   FROM (
     SELECT c.*, t.month AS month_now, c.per::bigint * c.minor AS bought,
+      greatest(0, %(since)s - c.first_month) AS first_m, least(c.months - 1, %(until)s - c.first_month) AS last_m,
       CASE WHEN c.net_rate THEN 1000000 / gcd(1000000, c.commission_ppm) ELSE 1 END AS up,
       CASE WHEN c.net_rate THEN (1000000 - c.commission_ppm) / gcd(1000000, c.commission_ppm) ELSE 1 END AS down,
       CASE WHEN c.third_party AND c.fallback_days IS NOT NULL
@@ -327,24 +353,25 @@ FROM (
   ) known OFFSET 0
 ) summed OFFSET 0"""
 
-# Each step is computed once and named; OFFSET 0 keeps the planner from writing a step out wherever it is used.
+# Each step is computed once and named; OFFSET 0 keeps the planner from writing a step out wherever it is used. What is the same
+# for all months of a line, and where all its bits are set, is asked before any month.
 _MONTHS = f"""
 SELECT m, status, tolerance, seller, other, chosen, quantity, gross_minor,
   CASE WHEN l.commission_ppm = 0 THEN 0
-    WHEN l.net_rate THEN (gross_minor - (l.rate2 * quantity + l.bought) / (2 * l.bought)) * l.minor
+    WHEN l.net_rate THEN (gross_minor - (l.rate2 * quantity + l.bought) / l.bought2) * l.minor
     ELSE (2 * gross_minor * l.commission_ppm + 1000000) / 2000000 * l.minor END AS commission
 FROM (
   SELECT m, status, tolerance, seller, other, chosen, CASE WHEN status = 0 THEN entitled ELSE 0 END AS quantity,
-    CASE WHEN status = 0 THEN (l.rate2_up * entitled + l.bought_up) / (2 * l.bought_up) ELSE 0 END AS gross_minor
+    CASE WHEN status = 0 THEN (l.rate2_up * entitled + l.bought_up) / l.bought2_up ELSE 0 END AS gross_minor
   FROM (
     SELECT m, seller, other, chosen, tolerance,
       CASE WHEN seller < 0 OR other < 0 THEN {_ODD}
-        WHEN l.first_month + m >= l.month_now THEN 6
+        WHEN m >= l.open_m THEN 6
         WHEN chosen IS NULL THEN CASE WHEN m < l.fallback_before THEN {_ODD} ELSE 1 END
-        WHEN (l.chosen_final >> m) & 1 = 0 THEN CASE WHEN m < l.fallback_before THEN {_ODD} ELSE 2 END
+        WHEN NOT l.chosen_all AND (l.chosen_final >> m) & 1 = 0 THEN CASE WHEN m < l.fallback_before THEN {_ODD} ELSE 2 END
         WHEN chosen = 0 AND coalesce(seller, 0) = 0 AND (l.live >> m) & 1 = 1 THEN 3
         WHEN tolerance = 3 THEN 4
-        WHEN (l.cap = 1 OR l.cap = 3) AND l.chosen_whole & ((1::bigint << m) - 1) <> (1::bigint << m) - 1 THEN 5
+        WHEN l.gap AND l.chosen_whole & ((1::bigint << m) - 1) <> (1::bigint << m) - 1 THEN 5
         ELSE 0 END AS status,
       CASE l.cap WHEN 0 THEN chosen WHEN 1 THEN least(chosen_life, l.total) - least(chosen_life - chosen, l.total)
         WHEN 2 THEN least(chosen, l.goals[m + 1] - CASE WHEN m = 0 THEN 0 ELSE l.goals[m] END)
@@ -353,19 +380,19 @@ FROM (
     FROM (
       SELECT m, seller, other, CASE WHEN l.third_party THEN other ELSE seller END AS chosen,
         CASE WHEN l.third_party THEN other_life ELSE seller_life END AS chosen_life,
-        CASE WHEN seller IS NULL OR other IS NULL OR (l.s_final & l.o_final) >> m & 1 = 0 THEN 0
+        CASE WHEN seller IS NULL OR other IS NULL OR NOT l.both_all AND l.both_final >> m & 1 = 0 THEN 0
           WHEN abs(seller - other) * 1000000 <= l.tolerance_ppm *
             CASE l.variance_base WHEN 0 THEN seller WHEN 1 THEN other ELSE greatest(seller, other) END THEN 1
           WHEN abs(seller_life - other_life) * 1000000 <= l.tolerance_ppm *
             CASE l.variance_base WHEN 0 THEN seller_life WHEN 1 THEN other_life ELSE greatest(seller_life, other_life) END
           THEN 2 ELSE 3 END AS tolerance
       FROM (
-        SELECT m, seller_life, other_life, CASE WHEN (l.s_told >> m) & 1 = 1 THEN seller_life - seller_before END AS seller,
-          CASE WHEN (l.o_told >> m) & 1 = 1 THEN other_life - other_before END AS other
+        SELECT m, seller_life, other_life,
+          CASE WHEN l.s_all OR (l.s_told >> m) & 1 = 1 THEN seller_life - seller_before END AS seller,
+          CASE WHEN l.o_all OR (l.o_told >> m) & 1 = 1 THEN other_life - other_before END AS other
         FROM (
-          SELECT m, {_life("s", "m")} AS seller_life, {_life("s", "m - 1")} AS seller_before, {_life("o", "m")} AS other_life,
-            {_life("o", "m - 1")} AS other_before
-          FROM generate_series(greatest(0, %(since)s - l.first_month), least(l.months - 1, %(until)s - l.first_month)) m OFFSET 0
+          SELECT generate_series(l.first_m, l.last_m) AS m, unnest(l.s_lives) AS seller_life, unnest(l.s_befores) AS seller_before,
+            unnest(l.o_lives) AS other_life, unnest(l.o_befores) AS other_before OFFSET 0
         ) lives OFFSET 0
       ) counts OFFSET 0
     ) compared OFFSET 0
@@ -375,13 +402,13 @@ FROM (
 _DIGEST = "bit_xor(hashint8extended({gross}, hashint8extended(commission, hashint8extended(quantity * 32 + {code}, {month}))))"
 
 _FOUND = f"""
-SELECT l.line_id, l.order_id, l.currency, l.first_month, r.*, l.odd OR CASE WHEN r.told IS NULL THEN false
-    ELSE (SELECT bool_or(x.status = {_ODD}) FROM unnest(r.told) x) END AS odd,
-  {_life("s", "least(l.months - 1, %(until)s - l.first_month)")} - ({_life("s", "greatest(0, %(since)s - l.first_month) - 1")}) AS seller_units,
-  {_life("o", "least(l.months - 1, %(until)s - l.first_month)")} - ({_life("o", "greatest(0, %(since)s - l.first_month) - 1")}) AS other_units
+SELECT l.line_id, l.order_id, l.currency, l.first_month, r.*, l.odd OR coalesce(r.worst = {_ODD}, false) AS odd,
+  l.last_m - l.first_m + 1 AS line_months, l.s_lives[l.last_m - l.first_m + 1] - l.s_befores[1] AS seller_units,
+  l.o_lives[l.last_m - l.first_m + 1] - l.o_befores[1] AS other_units
 FROM ({_LINES}) l CROSS JOIN LATERAL (
-  SELECT count(*)::int AS line_months, (count(*) FILTER (WHERE status = 0))::int AS billable_months,
+  SELECT max(status) AS worst, (count(*) FILTER (WHERE status = 0))::int AS billable_months,
     sum(quantity)::bigint AS billable_units, sum(gross_minor)::bigint * l.minor AS gross_sum, sum(commission)::bigint AS commission_sum,
+    sum(chosen - quantity) FILTER (WHERE quantity < chosen AND status = 0) AS capped,
     {_DIGEST.format(gross="gross_minor * l.minor", code="status", month="l.first_month + m")} AS digest,
     array_agg(ROW(m, status, tolerance, seller, other, chosen, quantity, gross_minor * l.minor, commission)::reconciliation_month)
       FILTER (WHERE status <> 0 OR tolerance = 2 OR quantity < chosen) AS told
@@ -403,8 +430,7 @@ _RECONCILE = f"""
 WITH found AS MATERIALIZED ({_FOUND}), kept AS (
   INSERT INTO reconciliation_line ({_LINE})
   SELECT %(run)s, line_id, order_id, currency, line_months, billable_months, coalesce(cardinality(told), 0), '', seller_units, other_units,
-    billable_units, CASE WHEN told IS NULL THEN 0 ELSE
-      (SELECT coalesce(sum(greatest(0, x.chosen - x.quantity)) FILTER (WHERE x.status = 0), 0) FROM unnest(told) x) END, gross_sum, commission_sum, digest
+    billable_units, coalesce(capped, 0), gross_sum, commission_sum, digest
   FROM found WHERE NOT odd ORDER BY line_id
 ), excepted AS (
   INSERT INTO reconciliation_exception ({_EXCEPTION})
