@@ -71,7 +71,7 @@ def export(session: Session, period: BillingPeriod, by: str | None, connection: 
         approved = billing_periods.of_period(cur, period.start, [BillingStatus.APPROVED], lock=True)
         groups, nothing_due = _grouped(cur, approved, period)
         made = _invoices(session, cur, groups, period)
-        corrections, waiting = _corrections(cur, period)
+        corrections, waiting = _corrections(cur, period, channel.name)
         if not made and not corrections:
             return ExportSummary(period.label, nothing_due=nothing_due, waiting=waiting)
         documents = [*(one.document for one in made), *corrections]
@@ -114,7 +114,8 @@ def _grouped(cur: Cursor, approved: Sequence[StoredPeriod], period: BillingPerio
             left += 1
             continue
         case = LinePeriodCase.from_bytes(stored.inputs or b"")
-        key = (stored.order_id, file.bill_to, stored.currency)
+        # The order as it is now: the line may have been moved since the period was first calculated.
+        key = (file.order.id, file.bill_to, stored.currency)
         groups[key].append(Item(file, stored, case, result))
     worth = [items for _, items in sorted(groups.items()) if sum(item.result.amounts.total for item in items) > 0]
     return worth, left + sum(map(len, groups.values())) - sum(map(len, worth))
@@ -156,8 +157,8 @@ def _locked(cur: Cursor, item: Item, document_id: str, control_hash: str) -> Sto
     return moved(cur, replace(one, document_id=document_id), BillingStatus.EXPORTED, facts, document=document_id)
 
 
-def _corrections(cur: Cursor, period: BillingPeriod) -> tuple[list[StoredDocument], list[str]]:
-    """Approved corrections whose original the ERP has numbered, and a sentence for each of the others."""
+def _corrections(cur: Cursor, period: BillingPeriod, connection: str) -> tuple[list[StoredDocument], list[str]]:
+    """Approved corrections whose original this ERP has numbered, and a sentence for each of the others."""
     approved = [
         one
         for one in billing_documents.in_state(cur, [DocumentState.APPROVED], lock=True)
@@ -167,10 +168,20 @@ def _corrections(cur: Cursor, period: BillingPeriod) -> tuple[list[StoredDocumen
     ready, waiting = [], []
     for one in approved:
         original = originals[one.corrects or ""]
-        if original.number is None:
+        what = f"The {one.kind.replace('_', ' ')} {one.document_id}"
+        if original.connection not in (None, connection):
             waiting.append(
-                f"The {one.kind.replace('_', ' ')} {one.document_id} waits: the ERP has not numbered {original.document_id} yet. "
-                "It is not exported. The next close posts it."
+                f"{what} corrects {original.number or original.document_id}, which was posted to {original.connection}. It is "
+                f"not exported to {connection}. Whoever closes runs the close with --connection {original.connection}, too."
+            )
+        elif original.number is None:
+            waiting.append(
+                f"{what} waits: the ERP has not numbered {original.document_id} yet. It is not exported. The next close posts it."
+            )
+        elif original.mismatch:
+            waiting.append(
+                f"{what} waits: the ERP shows {original.number} ({original.document_id}) otherwise than it was billed. It is not "
+                "exported. Finance settles that first, and the next close posts it."
             )
         else:
             ready.append(one)

@@ -92,15 +92,26 @@ def prepare(session: Session, period: BillingPeriod, by: str | None) -> Prepared
 
 
 def chunks(cur: Cursor, period: BillingPeriod) -> Iterator[Sequence[str]]:
-    """The lines that the period concerns, orders whole: those that run in it, and those with anything locked up to it."""
+    """The lines that the period concerns, orders whole: those that run in it, and those with anything locked up to it.
+
+    A line that was moved after its bill keeps both orders in one chunk: a correction needs every line of its document.
+    """
     found = billing_counts.billable_lines(cur, period.start, period.end, [str(s) for s in BILLABLE_ORDERS])
     locked = billing_counts.orders_of(cur, billing_periods.lines_locked(cur, period.start))
     by_order: dict[str, set[str]] = {}
     for order_id, line_id in [*found, *locked]:
         by_order.setdefault(order_id, set()).add(line_id)
+    for before, after in billing_periods.moved_lines(cur, period.start):
+        one, other = by_order.get(before, set()), by_order.get(after, set())
+        if one is not other:
+            one |= other
+            for order_id in [known for known, lines in by_order.items() if lines is other] + [before, after]:
+                by_order[order_id] = one
     chunk: list[str] = []
+    given: set[str] = set()
     for order_id in sorted(by_order):
-        chunk += sorted(by_order[order_id])
+        chunk += sorted(by_order[order_id].difference(given))
+        given |= by_order[order_id]
         if len(chunk) >= CHUNK:
             yield chunk
             chunk = []

@@ -14,12 +14,14 @@ from hub.billing.rules import Adjustment, LinePeriodCase, adjust
 from hub.billing.rules.cost import BILLED_UNIT
 from hub.errors import Refused
 from hub.session import Session
-from hub.store import billing_documents, billing_periods
+from hub.store import billing_documents, billing_periods, entities
 from hub.store.billing_documents import DocumentState, StoredDocument
 from hub.store.billing_periods import StoredPeriod
 from hub.store.database import Cursor
 from oms_schema.delivery import BillingPeriod
 from oms_schema.document import DocumentKind
+from oms_schema.ids import EntityKind
+from oms_schema.order import Order
 
 
 @dataclass
@@ -63,9 +65,7 @@ def propose(session: Session, cur: Cursor, files: Sequence[LineFile], until: Bil
         else:
             billing_documents.set_state(cur, one, DocumentState.WITHDRAWN)
             found.withdrawn += 1
-    made = [
-        _made(session, cur, files_with, key, need, known, by) for key, need in sorted(wanted.items()) if key not in kept
-    ]
+    made = [_made(session, cur, key, need, known, by) for key, need in sorted(wanted.items()) if key not in kept]
     billing_documents.add(cur, [one.document for one in made], [p for one in made for p in one.positions])
     found.proposed += len(made)
     return found
@@ -140,7 +140,6 @@ def _ordered(adjustments: Iterable[tuple[Adjustment, str]]) -> list[tuple[Adjust
 def _made(
     session: Session,
     cur: Cursor,
-    files: Sequence[LineFile],
     key: tuple[str, DocumentKind],
     need: _Wanted,
     known: Sequence[StoredDocument],
@@ -148,7 +147,9 @@ def _made(
 ) -> Made:
     corrects, kind = key
     original = billing_documents.by_ids(cur, [corrects])[corrects]
-    order = next(file.order for file in files if file.order.id == original.order_id)
+    # Of the document, not of the line: that may have been moved to another order since.
+    stored = entities.many(cur, EntityKind.ORDER, [original.order_id])[original.order_id]
+    order = Order.from_bytes(stored.canonical)
     period = BillingPeriod(start=original.period_start, end=original.period_end)
     earlier = sum(one.corrects == corrects and one.kind == kind for one in known)
     try:

@@ -157,6 +157,16 @@ def lines_locked(cur: Cursor, until: date) -> list[str]:
     return [row[0] for row in cur.fetchall()]
 
 
+def moved_lines(cur: Cursor, until: date) -> list[tuple[str, str]]:
+    """(order that it was billed in, order that it is in now) of lines that were moved after the lock, up to this day."""
+    cur.execute(
+        "SELECT DISTINCT p.order_id, e.order_id FROM line_period p JOIN entity e ON e.kind = 'line' AND e.id = p.line_id "
+        "WHERE p.period_start <= %s AND p.status <> ALL(%s) AND e.order_id <> p.order_id ORDER BY 1, 2",
+        (until, [str(status) for status in UNLOCKED]),
+    )
+    return cur.fetchall()
+
+
 def of_document(cur: Cursor, document_id: str, *, lock: bool = False) -> list[StoredPeriod]:
     """The line-periods that an invoice carries."""
     cur.execute(

@@ -10,13 +10,15 @@ import pytest
 from connectors.netsuite import documents as netsuite
 from connectors.tryton import documents as tryton
 from connectors.xero import documents as xero
+from hub.billing import preparing
 from hub.errors import Refused
 from hub.ops.correspondence import mismatches
-from oms_schema.line import CostMethod
+from oms_schema.ids import EntityKind
+from oms_schema.line import CostMethod, Line
 from oms_schema.party import PartyRole
 
 if TYPE_CHECKING:
-    from conftest import Office
+    from conftest import FakeErp, Office
 
 
 def body(office: Office, kind: str) -> list[bytes]:
@@ -164,3 +166,80 @@ def test_the_audit_chain_tells_of_every_bill_and_of_what_was_changed_behind_it(o
     with office.hub.session.database.transaction() as cur:
         cur.execute(planted.encode())
     assert mismatches(office.hub.session)
+
+
+def second_ledger(office: Office) -> FakeErp:
+    """Another ERP, `erp2`, beside the one called `erp`."""
+    session = office.hub.session
+    other = type(office.erp)(office.clock)
+    first = session.connect
+    session.configuration.connections["erp2"] = session.configuration.connections["erp"]  # type: ignore[index]
+    session.connect = lambda name, settings: other if name == "erp2" else first(name, settings)
+    return other
+
+
+def test_a_correction_goes_to_the_erp_that_has_its_original(office: Office) -> None:
+    other = second_ledger(office)
+    line = office.line(office.order())
+    office.delivered(line, 500_000)
+    assert office.close(connection="erp").complete
+    office.delivered(line, 400_000)
+    elsewhere = office.close(connection="erp2")
+    assert not elsewhere.complete
+    assert any("--connection erp, too" in sentence for sentence in elsewhere.waiting)
+    assert (len(office.erp.documents), other.documents) == (1, {})
+    done = office.close(connection="erp")
+    assert done.complete, done.sentence
+    assert (office.erp.total(), other.documents) == (Decimal(4800), {})
+
+
+def test_a_correction_waits_while_its_original_is_void(office: Office) -> None:
+    line = office.line(office.order())
+    office.delivered(line, 500_000)
+    office.close()
+    (invoice,) = office.erp.documents.values()
+    invoice["state"] = "voided"
+    office.delivered(line, 400_000)
+    assert any("otherwise than it was billed" in sentence for sentence in office.close().waiting)
+    assert len(office.erp.documents) == 1
+    invoice["state"] = "posted"
+    assert office.close().complete
+    assert office.erp.total() == Decimal(4800)
+
+
+def moved(office: Office, line_id: str, order_id: str) -> None:
+    """Sales moves a line to another order."""
+    line = Line.from_bytes(bytes(office.rows("SELECT canonical FROM entity WHERE id = %s", [line_id])[0][0]))
+    line = line.model_copy(update={"order_id": order_id})
+    office.keep(EntityKind.LINE, line_id, line, line.name, order_id=order_id, external_id=line.external_id)
+
+
+@pytest.mark.parametrize("chunk", [1, 400])
+def test_a_line_that_was_moved_after_its_bill_is_corrected_on_that_bill(
+    office: Office, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "CHUNK", chunk)
+    first, second = office.order("A"), office.order("B")
+    line, stays, other = office.line(first), office.line(first, "Stays"), office.line(second, "Other")
+    office.report({line: {"10": 500_000}, stays: {"10": 100_000}, other: {"10": 300_000}})
+    office.close()
+    moved(office, line, second)
+    office.report({line: {"10": 400_000}, stays: {"10": 90_000}, other: {"10": 300_000}})
+    done = office.close()
+    assert done.complete, done.sentence
+    assert office.erp.total() == Decimal(4800 + 1080 + 3600)
+    (memo,) = [one for one in office.erp.documents.values() if one["corrects"]]
+    assert memo["sent"]["description"].startswith("Credit for order IO-A")
+    assert len(memo["sent"]["lines"]) == 2
+    assert office.close().new_documents == 0
+
+
+def test_a_line_that_was_moved_before_its_bill_is_billed_with_its_new_order(office: Office) -> None:
+    first, second = office.order("A"), office.order("B")
+    line, other = office.line(first), office.line(second, "Other")
+    office.report({line: {"10": 500_000}, other: {"10": 300_000}})
+    office.close(approved_by=None)
+    moved(office, line, second)
+    assert office.close().complete
+    (invoice,) = office.erp.documents.values()
+    assert (len(invoice["sent"]["lines"]), invoice["total"]) == (2, Decimal(9600))
