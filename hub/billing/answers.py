@@ -13,12 +13,14 @@ from hub.results import Result
 
 @dataclass(frozen=True, slots=True)
 class BlockedPeriod(Result):
-    """A line-period that cannot be billed now, and what to do about it."""
+    """A line-period that cannot be billed now, or billed before and not corrected now, and what to do about it."""
 
     line_id: str
     order_id: str
     code: str
     sentence: str
+    billed: str = ""
+    """The month that was billed and is not corrected, `2026-02`; empty when nothing was billed yet."""
 
 
 @dataclass(frozen=True, slots=True)

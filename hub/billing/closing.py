@@ -158,10 +158,18 @@ def _waiting(
             f"{statuses[BillingStatus.DISPUTED]} line-periods are disputed. They are not invoiced. Operations settles them with "
             "the buyer (`orderhub bill enter settlement`)."
         )
-    others = Counter(one.code for one in again.prepared.blocked if one.code != "VARIANCE")
+    blocked = again.prepared.blocked
+    others = Counter(one.code for one in blocked if one.code != "VARIANCE" and not one.billed)
     found += [
         f"{count} line-periods are blocked by {code}. They are not invoiced. `orderhub why LINE {period.label}` says who acts."
         for code, count in sorted(others.items())
+    ]
+    # A variance of a billed line-period is no dispute of the month: it is told here, and nowhere else.
+    billed = Counter((one.billed, one.code) for one in blocked if one.billed)
+    found += [
+        f"{count} billed line-periods of {month} have newer numbers that are blocked by {code}. What was billed stays, and nothing "
+        f"is corrected. `orderhub why LINE {month}` says who acts."
+        for (month, code), count in sorted(billed.items())
     ]
     found += parked
     found += [problem for problem in problems if problem not in mismatches]

@@ -102,7 +102,7 @@ def _of_line(
     by_period = {case.period: (stored, case) for stored, case in locked}
     answer = adjust([case for _, case in locked])
     found.blocked += [
-        BlockedPeriod(file.line.id, file.order.id, one.problems[0].code, one.problems[0].sentence)
+        BlockedPeriod(file.line.id, file.order.id, one.problems[0].code, one.problems[0].sentence, one.period.label)
         for one in answer.blocked
     ]
     for period in answer.unchanged:

@@ -60,7 +60,8 @@ def why(session: Session, line: str, period: BillingPeriod) -> Why:
     documents = [one for one, position in file.positions if position.period_start == period.start]
     steps += _documents(documents)
     shown = amounts.net if amounts is not None else None
-    answer = _said(file, period, status, result, documents)
+    news = stored is not None and stored.news_hash != cases.news_hash(case)
+    answer = _said(file, period, status, result, documents, news=news)
     return _answer(file, period, status, shown, steps, answer)
 
 
@@ -165,6 +166,8 @@ def _said(
     status: BillingStatus,
     result: Billable | Blocked,
     documents: list[StoredDocument],
+    *,
+    news: bool,
 ) -> str:
     """The answer in one sentence or two: what stands in the way first."""
     if file.order.status not in BILLABLE_ORDERS:
@@ -180,9 +183,12 @@ def _said(
             if stored is None or stored.amounts is None
             else f"{amount(stored.amounts.net, first.currency)} {first.currency}"
         )
-        return (
+        said = (
             f"It was billed with {net} on {first.number or first.document_id} and is {status.value.replace('_', ' ')}."
         )
+        if isinstance(result, Blocked) and news:
+            return f"{said} Its newer numbers correct nothing yet: {result.problems[0].sentence}"
+        return said
     if status is BillingStatus.DISPUTED and stored is not None and stored.dispute and not stored.problem_code:
         return f"Somebody objects: {stored.dispute}. Nothing is invoiced until it is resolved."
     if isinstance(result, Blocked):

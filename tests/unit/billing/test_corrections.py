@@ -243,3 +243,18 @@ def test_a_line_that_was_moved_before_its_bill_is_billed_with_its_new_order(offi
     assert office.close().complete
     (invoice,) = office.erp.documents.values()
     assert (len(invoice["sent"]["lines"]), invoice["total"]) == (2, Decimal(9600))
+
+
+def test_a_billed_line_that_is_restated_to_nothing_is_said_to_be_billed(office: Office) -> None:
+    line, other = office.line(office.order("A")), office.line(office.order("B"), "Other")
+    office.report({line: {"10": 500_000}, other: {"10": 5_000}})
+    office.close()
+    office.report({other: {"10": 5_000}})
+    done = office.close()
+    (sentence,) = done.waiting
+    assert "1 billed line-periods of 2026-02 have newer numbers that are blocked by NO-DELIVERY" in sentence
+    assert "What was billed stays" in sentence
+    answer = office.hub.billing.why(line, "2026-02").answer
+    assert answer.startswith("It was billed with 6000.00 USD")
+    assert "correct nothing yet" in answer
+    assert "correct nothing yet" not in office.hub.billing.why(other, "2026-02").answer
