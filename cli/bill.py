@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -245,6 +246,22 @@ def settlement(
 ) -> None:
     """How a dispute between two counts was settled with the buyer."""
     _enter(line, period, "settlement", reason, by, config, as_json, quantity=quantity, outcome=outcome)
+
+
+@enter_app.command()
+def cancellation(
+    line: LineArgument,
+    period: PeriodArgument,
+    ends_on: Annotated[
+        datetime, typer.Option("--ends-on", formats=["%Y-%m-%d"], help="The first day that is not owed any more")
+    ],
+    reason: ReasonOption,
+    by: ByOption,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Until when a cancelled line is owed that is billed by its value."""
+    _enter(line, period, "cancellation", reason, by, config, as_json, ends_on=ends_on.date())
 
 
 def _enter(line: str, period: str, kind: str, reason: str, by: str, config: Any, as_json: bool, **more: Any) -> None:

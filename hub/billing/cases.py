@@ -13,11 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hub.billing.counts import Counts, LineCycles, PeriodCount, counts_of
+from hub.billing.counts import Counts, LineCycles, PeriodCount, counts_of, live_days
 from hub.billing.rules import (
     Billable,
     BilledPosition,
     Blocked,
+    CancelledContract,
     LinePeriodCase,
     ManualCount,
     OtherPeriod,
@@ -30,7 +31,7 @@ from hub.billing.rules.cost import counted
 from hub.billing.rules.window import day_of, fallback_due
 from hub.encoding import decode, encode, fingerprint
 from hub.session import Session
-from hub.store import billing_documents, billing_periods, entities
+from hub.store import billing_counts, billing_documents, billing_periods, entities, partitions
 from hub.store.billing_documents import StoredDocument, StoredPosition
 from hub.store.billing_periods import StoredInput, StoredPeriod
 from hub.store.database import Cursor
@@ -38,11 +39,12 @@ from oms_schema.billing_terms import BillingSource, BillingTerms, CapMode
 from oms_schema.delivery import BillingPeriod, CountedBy, QuantityOverride
 from oms_schema.document import Amounts, DocumentKind
 from oms_schema.ids import EntityKind
-from oms_schema.line import Flight, Line, Price
+from oms_schema.line import CostMethod, Flight, Line, Price
 from oms_schema.order import Order
 from oms_schema.party import PartyRole
+from oms_schema.status import CommercialStatus
 
-OVERRIDE, MANUAL_COUNT, SETTLEMENT = "override", "manual_count", "settlement"
+OVERRIDE, MANUAL_COUNT, SETTLEMENT, CANCELLATION = "override", "manual_count", "settlement", "cancellation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,29 @@ class LineFile:
     inputs: dict[date, dict[str, StoredInput]] = field(default_factory=dict)
     positions: list[tuple[StoredDocument, StoredPosition]] = field(default_factory=list)
     periods: dict[date, StoredPeriod] = field(default_factory=dict)
+    covered: frozenset[BillingPeriod] = frozenset()
+    """Of a cancelled line: the months of which whole reports of the seller's told every live day, naming the line or not."""
 
     @property
     def bill_to(self) -> str | None:
         """Who pays: the order's bill-to, else its advertiser."""
         return self.order.party(PartyRole.BILL_TO) or self.order.party(PartyRole.ADVERTISER)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the line or its order is cancelled."""
+        return self.line.cancelled or self.order.status is CommercialStatus.CANCELLED
+
+    @property
+    def by_value(self) -> bool:
+        """Whether the contract's value is billed, and not a count."""
+        return self.line.price.method is CostMethod.FLAT or self.terms.source is BillingSource.CONTRACTED
+
+    @property
+    def ends_on(self) -> date | None:
+        """The first day that is not owed, as people said it last, under whichever month they did; None while nobody has."""
+        said = cancellation_of(self)
+        return None if said is None else date.fromisoformat(_body(said)["ends_on"])
 
     @property
     def terms(self) -> BillingTerms:
@@ -125,11 +145,33 @@ def files(session: Session, cur: Cursor, line_ids: Sequence[str], period: Billin
     )
     for (line_id, cycle), told in counts.items():
         found[line_id].counts[cycle] = told
+    look_for_coverage(cur, list(found.values()))
     for entered in billing_periods.inputs_of(cur, list(found)):
         found[entered.line_id].inputs.setdefault(entered.period_start, {})[entered.kind] = entered
     for document, position in billing_documents.positions_of_lines(cur, list(found)):
         found[position.line_id].positions.append((document, position))
     return list(found.values())
+
+
+def look_for_coverage(cur: Cursor, files: Sequence[LineFile]) -> None:
+    """Say of cancelled lines which months the seller's reports covered."""
+    cancelled = [file for file in files if file.is_cancelled]
+    if not cancelled:
+        return
+    since = min(file.cycles[0].start for file in cancelled)
+    until = max(file.cycles[-1].end for file in cancelled)
+    told = [partitions.days_confirmed(cur, name, since, until) for name in billing_counts.sellers(cur)]
+    for file in cancelled:
+        file.covered = frozenset(
+            cycle
+            for cycle in file.cycles
+            if (live := live_days(file.line.flight, cycle)) is not None
+            and any(all(day in days for day in _each(*live)) for days in told)
+        )
+
+
+def _each(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def _with_billed(cycles: tuple[BillingPeriod, ...], locked: Sequence[StoredPeriod]) -> tuple[BillingPeriod, ...]:
@@ -173,6 +215,7 @@ def case(file: LineFile, period: BillingPeriod, now: datetime, terms: Terms = CO
         manual=_manual(entered.get(MANUAL_COUNT)),
         override=_override(entered.get(OVERRIDE)),
         settlement=_settlement(entered.get(SETTLEMENT)),
+        cancelled=_cancelled(file),
         fallback_due=fallback_due(period, valid, day_of(now, line.flight.zone)),
     )
 
@@ -185,6 +228,9 @@ def news_hash(case: LinePeriodCase) -> str:
     entered = [
         None if one is None else one.model_dump(mode="json") for one in (case.manual, case.override, case.settlement)
     ]
+    if case.cancelled is not None and case.cancelled.ends_on is not None:
+        # That it is cancelled corrects no bill; the day that people agreed on does.
+        entered.append(case.cancelled.model_dump(mode="json"))
     return fingerprint(encode([told, entered])).hex
 
 
@@ -262,6 +308,26 @@ def _counted_elsewhere(file: LineFile, cycle: BillingPeriod, terms: BillingTerms
     if source is None or not source.whole:
         return None
     return counted(file.line.price.method, source.count.units, source.count.active_days)
+
+
+def cancellation_of(file: LineFile) -> StoredInput | None:
+    """The last approved day of a cancellation, entered under any of the line's months."""
+    said = [kinds[CANCELLATION] for kinds in file.inputs.values() if CANCELLATION in kinds]
+    return max(said, key=lambda one: (str(one.approved_at), one.id), default=None)
+
+
+def _cancelled(file: LineFile) -> CancelledContract | None:
+    if not file.is_cancelled:
+        return None
+    said = cancellation_of(file)
+    if said is None:
+        return CancelledContract()
+    return CancelledContract(
+        ends_on=file.ends_on,
+        reason=_body(said)["reason"],
+        entered_by=said.entered_by,
+        approved_by=said.approved_by or "",
+    )
 
 
 def _body(one: StoredInput) -> dict[str, Any]:

@@ -1,11 +1,15 @@
-"""What people enter beside the counts: an override, a manual count, a settlement. Each counts once somebody else approved it."""
+"""What people enter beside the counts: an override, a manual count, a settlement, the day until which a cancelled value is owed.
+
+Each counts once somebody else approved it.
+"""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from hub.billing.answers import Entered
-from hub.billing.cases import MANUAL_COUNT, OVERRIDE, SETTLEMENT
+from hub.billing.cases import CANCELLATION, MANUAL_COUNT, OVERRIDE, SETTLEMENT
 from hub.billing.preparing import named
 from hub.billing.rules import Outcome
 from hub.encoding import decode, encode
@@ -17,7 +21,7 @@ from hub.store.database import Cursor
 from oms_schema.delivery import BillingPeriod
 from oms_schema.person import same_person
 
-KINDS = (OVERRIDE, MANUAL_COUNT, SETTLEMENT)
+KINDS = (OVERRIDE, MANUAL_COUNT, SETTLEMENT, CANCELLATION)
 LARGEST = 2**63 - 1
 """The largest count that the store holds."""
 
@@ -31,11 +35,20 @@ def enter(
     quantity: int | None,
     reason: str,
     outcome: str | None = None,
+    ends_on: date | None = None,
     by: str | None,
 ) -> Entered:
-    """Enter a quantity or a settlement for one line-period; it changes nothing before its approval. Raises Refused, NotFound."""
+    """Enter a quantity, a settlement or a cancellation for one line-period; it changes nothing before its approval.
+
+    `ends_on` is the first day that a cancelled line is not owed any more. Raises Refused, NotFound.
+    """
     actor, said = named(by, "An entry"), why(reason)
-    body = _body(kind, quantity, said, outcome)
+    if kind == CANCELLATION:
+        body = _cancellation(period, quantity, said, outcome, ends_on)
+    elif ends_on is not None:
+        raise Refused("Only a cancellation has a day on which it ends. Nothing was done.")
+    else:
+        body = _body(kind, quantity, said, outcome)
     with session.database.acting(actor), session.database.transaction() as cur:
         billing_counts.one_at_a_time(cur)
         line_id = the_line(cur, line)
@@ -70,6 +83,21 @@ def the_line(cur: Cursor, text: str) -> str:
     raise NotFound(
         f"{len(found)} lines answer to {text!r}: {', '.join(found[:5])}. Nothing was done. Name one by its id."
     )
+
+
+def _cancellation(
+    period: BillingPeriod, quantity: int | None, reason: str, outcome: str | None, ends_on: date | None
+) -> dict[str, Any]:
+    if not reason:
+        raise Refused("An entry needs a reason or its evidence. Nothing was done. Give it with --reason.")
+    if quantity is not None or outcome is not None:
+        raise Refused("A cancellation has neither a quantity nor an outcome. Nothing was done.")
+    if ends_on is None or not period.start <= ends_on <= period.end:
+        raise Refused(
+            f"A cancellation names the first day that is not owed, in {period.label} or the day after it. Nothing was done. "
+            "Give it with --ends-on."
+        )
+    return {"reason": reason, "ends_on": ends_on.isoformat()}
 
 
 def _body(kind: str, quantity: int | None, reason: str, outcome: str | None) -> dict[str, Any]:

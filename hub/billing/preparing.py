@@ -174,7 +174,16 @@ def payable(file: LineFile, case: LinePeriodCase) -> Billable | Blocked:
 
 
 def never_ran(file: LineFile, period: BillingPeriod) -> bool:
-    """Cancelled, and nobody counted anything: there is nothing to ask about. A fee for it is a contract of its own."""
-    cancelled = file.line.cancelled or file.order.status is CommercialStatus.CANCELLED
-    counted = any(told.as_of is not None for told in file.counts.get(period, ()))
-    return cancelled and not counted and not file.inputs.get(period.start)
+    """Cancelled, and whole reports say that nothing ran, or people that it ended before: there is nothing to ask about.
+
+    A fee for it is a contract of its own. Silence is no report: a month that nobody reported is asked about.
+    """
+    if not file.is_cancelled or file.inputs.get(period.start):
+        return False
+    told = file.counts.get(period, ())
+    if any(one.as_of is not None for one in told):
+        return False
+    ended = file.ends_on is not None and file.ends_on <= period.start
+    if told or file.by_value:
+        return ended or (bool(told) and all(one.whole for one in told))
+    return ended or period in file.covered

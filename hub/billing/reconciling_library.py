@@ -40,6 +40,7 @@ def _files(session: Session, cur: Cursor, line_ids: list[str], until: BillingPer
     lines = [LineCycles(line_id, one.line.flight, one.terms, one.cycles) for line_id, one in found.items()]
     for (line_id, cycle), told in counts_of(session, cur, lines).items():
         found[line_id].counts[cycle] = told
+    cases.look_for_coverage(cur, list(found.values()))
     for entered in billing_periods.inputs_of(cur, list(found)):
         found[entered.line_id].inputs.setdefault(entered.period_start, {})[entered.kind] = entered
     return list(found.values())

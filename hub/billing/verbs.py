@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 from hub.billing import approving, closing, entering, exporting, preparing, reading_back, replaying, sending
 from hub.billing import review as reviewing
@@ -102,11 +102,20 @@ class Billing:
         quantity: int | None = None,
         reason: str,
         outcome: str | None = None,
+        ends_on: date | None = None,
         by: str | None,
     ) -> Entered:
-        """Enter an `override`, a `manual_count` or a `settlement` of a line-period; it counts from its approval on."""
+        """Enter an `override`, a `manual_count`, a `settlement` or a `cancellation`; it counts from its approval on."""
         return entering.enter(
-            self.session, line, month(period), kind, quantity=quantity, reason=reason, outcome=outcome, by=by
+            self.session,
+            line,
+            month(period),
+            kind,
+            quantity=quantity,
+            reason=reason,
+            outcome=outcome,
+            ends_on=ends_on,
+            by=by,
         )
 
     @anchored

@@ -9,7 +9,7 @@ from hub.billing.answers import Why
 from hub.billing.cases import LineFile
 from hub.billing.counts import live_days
 from hub.billing.entering import the_line
-from hub.billing.preparing import BILLABLE_ORDERS, payable
+from hub.billing.preparing import BILLABLE_ORDERS, never_ran, payable
 from hub.billing.review import amount
 from hub.billing.rules import Billable, Blocked, Flag
 from hub.billing.rules.window import closes_on
@@ -191,6 +191,13 @@ def _said(
         return said
     if status is BillingStatus.DISPUTED and stored is not None and stored.dispute and not stored.problem_code:
         return f"Somebody objects: {stored.dispute}. Nothing is invoiced until it is resolved."
+    if stored is None and never_ran(file, period):
+        if file.ends_on is not None and file.ends_on <= period.start:
+            until = file.ends_on.isoformat()
+            return f"The line is cancelled and was owed until {until}, so nothing is billed for {period.label}."
+        return (
+            f"The line is cancelled, and whole reports say that nothing of it ran in {period.label}; nothing is billed."
+        )
     if isinstance(result, Blocked):
         return result.problems[0].sentence
     if stored is None:

@@ -74,6 +74,15 @@ def zones(cur: Cursor) -> list[str]:
     return [row[0] for row in cur.fetchall()]
 
 
+def sellers(cur: Cursor) -> list[str]:
+    """The sources whose reports tell what the seller's own ad servers counted; who declared nothing is one of them."""
+    cur.execute(
+        "SELECT source FROM delivery_source WHERE counted_by = 'seller' UNION SELECT connection FROM delivery_job j "
+        "WHERE state = 'loaded' AND NOT EXISTS (SELECT 1 FROM delivery_source s WHERE s.source = j.connection) ORDER BY 1"
+    )
+    return [row[0] for row in cur.fetchall()]
+
+
 def reporting(cur: Cursor, line_ids: Sequence[str]) -> dict[str, set[str]]:
     """By line, the sources that loaded a report and know the line by an id of theirs, whether it delivered or not."""
     cur.execute(

@@ -23,7 +23,7 @@ from hub.store.database import Cursor
 CODES = (
     *("", "NO-REPORT", "NOT-FINAL", "NO-DELIVERY", "VARIANCE", "EARLIER-OPEN", "PERIOD-OPEN"),
     *("TERMS-SCHEDULE", "TERMS-COMMISSION", "FLIGHT-OPEN", "FLIGHT-OUTSIDE", "CONTRACT-UNKNOWN", "AMOUNT-TOO-LARGE"),
-    *("SETTLEMENT-OUTSIDE", "OVERRIDE-ABOVE-CAP", "OVERRIDE-NOT-COUNTED", "CONTRACT-CONTRADICTS"),
+    *("SETTLEMENT-OUTSIDE", "OVERRIDE-ABOVE-CAP", "OVERRIDE-NOT-COUNTED", "CONTRACT-CONTRADICTS", "CANCELLED"),
 )
 """What blocks a line-month, by its number; the first is billable. The first seven are what the statement tells."""
 

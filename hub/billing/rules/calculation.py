@@ -7,11 +7,12 @@ once, commission, tax. Pure: the same case and rule set give the same result, by
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 
 from hub.billing.rules import agency, cap, refusals, schedule, spread, tax
 from hub.billing.rules.cost import BILLED_UNIT, contract_value, contracted_quantity, cost, per
 from hub.billing.rules.explanation import Explanation, Flag, Rule, shown_amount
-from hub.billing.rules.line_period import Billable, Blocked, LinePeriodCase
+from hub.billing.rules.line_period import Billable, Blocked, CancelledContract, LinePeriodCase
 from hub.billing.rules.refusals import NotBillable
 from hub.billing.rules.rule_set import CURRENT, RuleSet, rule_set
 from hub.billing.rules.source import Counted, chosen, contracted_count, live_hours, publisher_count
@@ -76,6 +77,10 @@ class _Calculation:
         if not case.period_over and terms.schedule is not BillingSchedule.PREPAID:
             raise refusals.period_open(case.period.label)
         self.why.add(Rule.PERIOD, "over" if case.period_over else "prepaid", f"The period is {case.period.label}.")
+        if contracted and case.cancelled is not None and case.override is None:
+            if case.cancelled.ends_on is None:
+                raise refusals.cancelled(case.line_id, case.period.label)
+            return self._until_cancelled(case.cancelled, case.cancelled.ends_on)
         if flat or (contracted and terms.schedule is not BillingSchedule.AS_DELIVERED):
             return self._by_value()
         return self._by_count(contracted=contracted)
@@ -125,6 +130,42 @@ class _Calculation:
         seen = publisher_count(case)
         count = None if units is None else Counted(units, seen, BillingSource.CONTRACTED, "contract")
         return self._priced(split, units, booked or None, count=count)
+
+    def _until_cancelled(self, cancelled: CancelledContract, ends_on: date) -> Billable:
+        """The part of the value that ran before the cancellation, by time, whatever the schedule would have billed when."""
+        case, price = self.case, self.case.price
+        total = contracted_quantity(price, case.goal, case.budget)
+        self._check_size(total or 1)
+        value = contract_value(price, total)
+        if value is None:
+            raise refusals.no_contract_quantity(price.method.value)
+        self._check_flight()
+        cycles = schedule.until(ends_on, case.cycles)
+        place = next(place for place, cycle in enumerate(cycles) if cycle.start == case.period.start)
+        ran = cycles[place].end <= ends_on
+        part = Money.zero(value.currency)
+        units = None if total is None else 0
+        if ran:
+            part = schedule.amounts(BillingSchedule.PRORATED, value, case.flight, cycles)[place]
+            if total is not None:
+                units = schedule.quantities(BillingSchedule.PRORATED, total, case.flight, cycles)[place]
+        else:
+            self.flags.append(Flag.NOT_THIS_PERIOD)
+        sentence = (
+            f"It was cancelled and is owed until {ends_on.isoformat()}, that day not included: by time {shown_amount(part)} of "
+            f"{shown_amount(value)} {value.currency} ran in this period."
+        )
+        people = {"entered_by": cancelled.entered_by, "approved_by": cancelled.approved_by}
+        self.why.add(Rule.SCHEDULE, part.amount, sentence, ends_on=ends_on.isoformat(), value=value.amount, **people)
+        left = Money(micros=max(0, value.micros - self._billed_elsewhere()), currency=value.currency)
+        if part.micros > left.micros:
+            sentence = f"Other periods have billed all but {shown_amount(left)} {left.currency} of the value."
+            self.why.add(Rule.CAP, left.amount, sentence, part=part.amount, left=left.amount)
+            self.flags.append(Flag.NOTHING_LEFT if not left.micros else Flag.CAPPED)
+            part, units = left, 0 if units is not None and not left.micros else units
+        split = agency.split(price, part, 1, 1, agency_billed=case.agency_billed)
+        count = None if units is None else Counted(units, publisher_count(case), BillingSource.CONTRACTED, "contract")
+        return self._priced(split, units, None, count=count)
 
     def _billed_elsewhere(self) -> int:
         """Micros billed for the other periods, in the price's own basis."""

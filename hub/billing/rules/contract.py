@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import time
 
 from hub.billing.rules.dispute import Settlement
-from hub.billing.rules.line_period import BilledPosition, LinePeriodCase, ManualCount, OtherPeriod, SourceCount
+from hub.billing.rules.line_period import (
+    BilledPosition,
+    CancelledContract,
+    LinePeriodCase,
+    ManualCount,
+    OtherPeriod,
+    SourceCount,
+)
 from oms_schema.delivery import BillingPeriod, QuantityOverride
 from oms_schema.line import Flight, Line
 from oms_schema.order import Order
@@ -42,6 +49,7 @@ def case_of(
     manual: ManualCount | None = None,
     override: QuantityOverride | None = None,
     settlement: Settlement | None = None,
+    cancelled: CancelledContract | None = None,
     fallback_due: bool = False,
     paused_hours: int = 0,
     tax_ppm: int | None = None,
@@ -72,6 +80,7 @@ def case_of(
         manual=manual,
         override=override,
         settlement=settlement,
+        cancelled=cancelled,
         others=others,
         billed=billed,
     )

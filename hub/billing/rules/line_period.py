@@ -6,6 +6,7 @@ decided before (`window`) and stored as a yes or no, so that a replay years late
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -57,6 +58,21 @@ class ManualCount(Canonical):
     def _four_eyes(self) -> Self:
         if self.entered_by == self.approved_by:
             raise ValueError("whoever enters a count does not approve it")
+        return self
+
+
+class CancelledContract(Canonical):
+    """The line or its order is cancelled. `ends_on` is the first day that is no longer owed, None until people said it."""
+
+    ends_on: date | None = None
+    reason: str = ""
+    entered_by: str = ""
+    approved_by: str = ""
+
+    @model_validator(mode="after")
+    def _four_eyes(self) -> Self:
+        if self.ends_on is not None and self.entered_by == self.approved_by:
+            raise ValueError("whoever enters the day of a cancellation does not approve it")
         return self
 
 
@@ -126,6 +142,7 @@ class LinePeriodCase(Canonical):
     manual: ManualCount | None = None
     override: QuantityOverride | None = None
     settlement: Settlement | None = None
+    cancelled: CancelledContract | None = None
     others: tuple[OtherPeriod, ...] = ()
     billed: tuple[BilledPosition, ...] = ()
 

@@ -104,6 +104,16 @@ def not_final(source: str, month: str | None = None) -> NotBillable:
     return _refusal("NOT-FINAL", "counts.final", source, happened, fix, "Operations", Reason.GUARD)
 
 
+def cancelled(line_id: str, label: str) -> NotBillable:
+    """CANCELLED: a value is billed, the line or its order is cancelled, and until when it is owed nobody has said."""
+    happened = "The line or its order is cancelled, and nobody has said until which day its value is owed."
+    fix = (
+        f"Finance asks sales and enters the first day that is not owed: `orderhub bill enter cancellation {line_id} {label} "
+        "--ends-on DAY`; somebody else confirms it."
+    )
+    return _refusal("CANCELLED", "status", "cancelled", happened, fix, "Finance", Reason.APPROVAL)
+
+
 def no_delivery(source: str, hours: int) -> NotBillable:
     """NO-DELIVERY: zero units while the line was live; never a silent bill of 0.00."""
     happened = f"{shown(source)} counted nothing while the line was live for {hours:,} hours (no_delivery)."

@@ -7,6 +7,7 @@ last one (Salesforce Billing's "Last Period", ADvendio), so the periods' sum is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from hub.billing.rules import rounding
 from hub.billing.rules.spread import by_weight, evenly, time_weights
@@ -32,6 +33,17 @@ def amounts(
         part = left if place == last else min(left, rounding.share(value, weight, sum(weights)).micros)
         parts.append(Money(micros=part, currency=value.currency))
         left -= part
+    return tuple(parts)
+
+
+def until(ends_on: date, cycles: Sequence[BillingPeriod]) -> tuple[BillingPeriod, ...]:
+    """The cycles with the one that holds the first day not owed cut in two before that day."""
+    parts: list[BillingPeriod] = []
+    for cycle in cycles:
+        if cycle.start < ends_on < cycle.end:
+            parts += (BillingPeriod(start=cycle.start, end=ends_on), BillingPeriod(start=ends_on, end=cycle.end))
+        else:
+            parts.append(cycle)
     return tuple(parts)
 
 
