@@ -167,8 +167,8 @@ def _waiting(
     # A variance of a billed line-period is no dispute of the month: it is told here, and nowhere else.
     billed = Counter((one.billed, one.code) for one in blocked if one.billed)
     found += [
-        f"{count} billed line-periods of {month} have newer numbers that are blocked by {code}. What was billed stays, and nothing "
-        f"is corrected. `orderhub why LINE {month}` says who acts."
+        f"{count} billed line-periods of {month} have newer numbers that are blocked by {code}. What was billed stays, and "
+        f"nothing is corrected. `orderhub why LINE {month}` says who acts."
         for (month, code), count in sorted(billed.items())
     ]
     found += parked
