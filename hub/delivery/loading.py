@@ -464,7 +464,7 @@ class _Load:
         found = peaks.outliers(
             shape.outlier_times,
             shape.outlier_floor,
-            lambda lines: report_facts.largest_days(cur, self._source, lines, days),
+            lambda lines, unit: report_facts.largest_days(cur, self._source, lines, days, unit),
         )
         if found:
             raise ReportHeld(self._source, found, shape.outlier_times)

@@ -20,16 +20,21 @@ class ReportRefused(Refused):
         super().__init__(f"{what} Nothing of the report of {source} was loaded. {who}")
 
 
-class ReportHeld(ReportRefused):
-    """Numbers far beyond what these lines ever had; `outliers` are (line vendor id, day, impressions, largest other day)."""
+Outlier = tuple[str, str, int, int, str]
+"""Line vendor id, day, number, the line's largest other day, unit."""
 
-    def __init__(self, source: str, outliers: Sequence[tuple[str, str, int, int]], times: int) -> None:
+
+class ReportHeld(ReportRefused):
+    """Numbers far beyond what these lines ever had."""
+
+    def __init__(self, source: str, outliers: Sequence[Outlier], times: int) -> None:
         self.outliers = tuple(outliers)
-        line, day, impressions, usual = self.outliers[0]
+        line, day, number, usual, unit = self.outliers[0]
+        what = f"{number:,} {unit.replace('_', ' ')} on {day}"
         more = f" (and {len(self.outliers) - 1} more)" if len(self.outliers) > 1 else ""
         super().__init__(
             source,
             "outlier",
-            f"Line {line} has {impressions:,} impressions on {day}, over {times} times its largest other day of {usual:,}{more}.",
+            f"Line {line} has {what}, over {times} times its largest other day of {usual:,}{more}.",
             "Somebody looks at it and loads it again with --accept-outliers, or asks the source for a corrected report.",
         )

@@ -118,7 +118,11 @@ class ReportShape(BaseModel):
     )
     look_back_days: int = Field(default=35, ge=0, description="Days that a daily load should read again")
     outlier_times: int = Field(default=10, ge=2, description="A day so many times the line's largest other day is held")
-    outlier_floor: int = Field(default=10_000, ge=0, description="A day of fewer impressions is never held")
+    outlier_floor: int = Field(
+        default=10_000,
+        ge=0,
+        description="A day of fewer impressions or views, or a tenth of it in clicks, is never held",
+    )
     folder: Path | None = Field(default=None, description="Where files are dropped, for `delivery load` without a file")
     most_bytes: int = Field(default=64 << 30, ge=1, description="An unpacked report beyond this is refused")
 

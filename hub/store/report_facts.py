@@ -241,12 +241,17 @@ def orders_touched(cur: Cursor) -> list[str]:
 
 
 def largest_days(
-    cur: Cursor, source: str, vendor_ids: Sequence[str], days: Sequence[date]
+    cur: Cursor, source: str, vendor_ids: Sequence[str], days: Sequence[date], unit: str
 ) -> Mapping[str, tuple[int, int]]:
-    """By vendor id of a line: how many other days it has at this source, and the largest of them. After `begin`."""
+    """By vendor id of a line: how many other days with some of a unit it has here, and the largest of them. After `begin`.
+
+    ValueError for a unit that facts do not have.
+    """
+    if unit not in UNITS.split(", "):
+        raise ValueError(f"facts have no {unit}")
     cur.execute(
-        "SELECT k.vendor_id, count(*), max(d.impressions) FROM known_line k JOIN delivery_day d ON d.line_id = k.entity_id "
-        "AND d.source = %s AND d.day <> ALL(%s) WHERE k.vendor_id = ANY(%s) GROUP BY 1",
+        f"SELECT k.vendor_id, count(*), max(d.{unit}) FROM known_line k JOIN delivery_day d ON d.line_id = k.entity_id "
+        f"AND d.source = %s AND d.day <> ALL(%s) AND d.{unit} > 0 WHERE k.vendor_id = ANY(%s) GROUP BY 1",
         (source, list(days), list(vendor_ids)),
     )
     return {row[0]: (row[1], row[2]) for row in cur.fetchall()}

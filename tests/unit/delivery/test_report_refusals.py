@@ -125,7 +125,9 @@ def test_a_tenfold_day_is_held_until_a_person_accepts_it(world: Any) -> None:
     tenfold = HEAD + "2026-03-04,11,a,20500,0\n2026-03-04,12,a,999999,0\n"
     with pytest.raises(ReportHeld, match="over 10 times its largest other day of 2,003") as held:
         world.load("ads", tenfold)
-    assert held.value.outliers == (("11", "2026-03-04", 20500, 2003),), "line 12 has no other day to be compared with"
+    assert held.value.outliers == (("11", "2026-03-04", 20500, 2003, "impressions"),), (
+        "line 12 has no other day to be compared with"
+    )
     assert world.everything() == before
     assert world.load("ads", tenfold, accept_outliers=True).days_changed == 1
     assert world.newest("ads")["lin_11", "2026-03-04"] == (20500, 0)
@@ -136,6 +138,31 @@ def test_a_tenfold_day_is_seen_within_one_report_too(world: Any) -> None:
     with pytest.raises(ReportHeld, match="30,000 impressions on 2026-03-02"):
         world.load("ads", rows)
     assert world.newest("ads") == {}
+
+
+def test_a_tenfold_day_of_clicks_is_held_before_a_line_paid_by_click_is_billed_for_it(world: Any) -> None:
+    days = [f"2026-03-{day:02},11,a,50000,100" for day in range(1, 6)]
+    with pytest.raises(ReportHeld, match="4,000,000 clicks on 2026-03-06, over 10 times its largest other day of 100"):
+        world.load("ads", HEAD + "\n".join([*days, "2026-03-06,11,a,50000,4000000", ""]))
+    assert world.newest("ads") == {}
+    world.load("ads", HEAD + "\n".join([*days, ""]))
+    with pytest.raises(ReportHeld, match="4,000,000 clicks"):
+        world.load("ads", HEAD + "2026-03-06,11,a,50000,4000000\n")
+
+
+@pytest.mark.parametrize("unit", ["completed_views", "viewable_impressions"])
+def test_a_tenfold_day_of_views_is_held(world: Any, unit: str) -> None:
+    columns = {
+        "day": "Date",
+        "line": "Line item ID",
+        "ad_unit": "Ad unit",
+        "impressions": "Impressions",
+        "clicks": "Clicks",
+    }
+    world.declare("ads", columns=columns | {unit: "Seen"})
+    rows = [f"2026-03-{day:02},11,a,50000,0,{300_000 if day == 3 else 900}" for day in range(1, 5)]
+    with pytest.raises(ReportHeld, match=f"300,000 {unit.replace('_', ' ')} on 2026-03-03"):
+        world.load("ads", HEAD.replace("Clicks", "Clicks,Seen") + "\n".join([*rows, ""]))
 
 
 def test_a_restatement_of_a_final_day_is_told(world: Any) -> None:
