@@ -99,6 +99,20 @@ def fetch(
 
 
 @app.command()
+def accept(
+    source: SourceOption,
+    job: Annotated[str, typer.Argument(metavar="REPORT", help="The held report, as the sentence named it")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who looked at it")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Load a pulled report that was held for days far beyond the usual."""
+    with opened(config, as_json) as (desk, hub):
+        done = hub.load_delivery(source, job, accept_outliers_by=by)
+        desk.answer(done.as_dict(), f"{done.rows} rows of {job} were loaded: {done.facts_new} days are new.")
+
+
+@app.command()
 def aside(
     source: Annotated[str | None, typer.Option("--source", metavar="CONNECTION", help="Only of this source")] = None,
     config: ConfigOption = None,

@@ -215,10 +215,10 @@ class Hub:
             return pull.poll_delivery(self.session, connection, job)
 
     @anchored
-    def load_delivery(self, connection: str, job: str) -> DeliverySummary:
-        """Load a ready report."""
+    def load_delivery(self, connection: str, job: str, *, accept_outliers_by: str | None = None) -> DeliverySummary:
+        """Load a ready report. One with days far beyond the usual waits for somebody who accepts it by name."""
         with self.session.doing(Work.REPORT):
-            return log.told("load_delivery", pull.load_delivery(self.session, connection, job))
+            return log.told("load_delivery", pull.load_delivery(self.session, connection, job, accept_outliers_by))
 
     @anchored
     def load_report(

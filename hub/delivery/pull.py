@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from connectors.base import DeliveryQuery, DeliveryRow, JobState, ReportsDelivery
 from connectors.errors import ConnectorError
+from hub.delivery.outliers import ENOUGH, RARER
+from hub.delivery.refusals import ReportHeld
+from hub.delivery.shape import UNITS, ReportShape
 from hub.errors import ConnectionBroken, NotFound
+from hub.ops.people import who
 from hub.results import DeliverySummary
 from hub.session import Channel, Session
 from hub.store import entities, facts, journal
@@ -99,10 +104,11 @@ def _checked(rows: Iterator[DeliveryRow], job: Job) -> Iterator[tuple[str, str, 
         yield (row.line_vendor_id, row.order_vendor_id, row.day, *units)
 
 
-def load_delivery(session: Session, name: str, job_id: str) -> DeliverySummary:
+def load_delivery(session: Session, name: str, job_id: str, accepted_by: str | None = None) -> DeliverySummary:
     """Load a ready report into facts: whole or not at all; unchanged days write nothing, restated ones become new versions.
 
-    Raises NotFound, VendorUnavailable, ConnectionBroken (a malformed report: nothing of it was loaded).
+    A day far beyond the line's other days holds the report, which stays ready until somebody accepts it by name.
+    Raises NotFound, VendorUnavailable, ConnectionBroken (a malformed or held report: nothing of it was loaded).
     """
     channel, connector = _reporter(session, name)
     job = _known_job(session, name, job_id)
@@ -111,10 +117,16 @@ def load_delivery(session: Session, name: str, job_id: str) -> DeliverySummary:
     take_tokens(session, channel, "read_delivery")
     now = session.machine.now()
     try:
-        with reading(session, channel, "read_delivery"), session.database.transaction() as cur:
+        with (
+            session.database.acting(who(accepted_by)) if accepted_by is not None else nullcontext(),
+            reading(session, channel, "read_delivery"),
+            session.database.transaction() as cur,
+        ):
             rows = facts.stage(cur, _checked(connector.read_delivery(job_id), job))
             if not facts.begin_load(cur, name, job_id):
                 return DeliverySummary(name, job_id, "loaded")
+            if accepted_by is None:
+                _hold_outliers(cur, channel, name, job_id)
             new, restated, quarantined, orders = facts.merge(cur, name, job.as_of, job_id)
             facts.set_job(cur, name, job_id, "loaded", rows, now)
             _tell(cur, name, job, orders, now)
@@ -128,6 +140,24 @@ def load_delivery(session: Session, name: str, job_id: str) -> DeliverySummary:
         ) from error
     touched = projection.refresh(session)
     return DeliverySummary(name, job_id, "loaded", rows, new, restated, quarantined, touched)
+
+
+def _hold_outliers(cur: Cursor, channel: Channel, name: str, job_id: str) -> None:
+    shape, usual = channel.settings.report, ReportShape.model_fields
+    times = usual["outlier_times"].default if shape is None else shape.outlier_times
+    floor = usual["outlier_floor"].default if shape is None else shape.outlier_floor
+    found = [
+        (*one, unit)
+        for unit in UNITS
+        for one in facts.unusual(cur, name, unit, times, floor // RARER.get(unit, 1), ENOUGH)
+    ]
+    if found:
+        found.sort(key=lambda one: -one[2])
+        held = ReportHeld(name, found, times)
+        raise ConnectionBroken(
+            name,
+            f"{held} The report waits: `orderhub delivery accept --source {name} {job_id} --by NAME` loads it as it is.",
+        )
 
 
 def _tell(cur: Cursor, name: str, job: Job, orders: list[str], now: datetime) -> None:

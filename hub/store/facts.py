@@ -108,6 +108,32 @@ def stage(cur: Cursor, rows: Iterable[tuple[str, str, date, int, int, int, int]]
     return count
 
 
+def unusual(
+    cur: Cursor, connection: str, unit: str, times: int, floor: int, others: int
+) -> list[tuple[str, str, int, int]]:
+    """(vendor id, day, number, largest other day) of staged days over `times` the line's largest other day and the floor.
+
+    Days that a line has staged or stored count, staged ones first; a line with fewer than `others` others is not judged.
+    ValueError for a unit that facts do not have.
+    """
+    if unit not in UNITS.split(", "):
+        raise ValueError(f"facts have no {unit}")
+    cur.execute(
+        f"WITH told AS (SELECT line_vendor_id, day, sum({unit})::bigint AS number FROM staged GROUP BY 1, 2), "
+        "days AS (SELECT line_vendor_id, day, number, true AS staged FROM told WHERE number > 0 UNION ALL "
+        f"SELECT r.vendor_id, d.day, d.{unit}, false FROM (SELECT DISTINCT vendor_id, entity_id FROM reference "
+        "  WHERE connection = %(c)s AND kind = 'line' AND vendor_id IN (SELECT line_vendor_id FROM told WHERE number >= %(f)s)) r "
+        f"JOIN delivery_day d ON d.line_id = r.entity_id AND d.source = %(c)s AND d.{unit} > 0 "
+        "WHERE NOT EXISTS (SELECT 1 FROM told t WHERE t.line_vendor_id = r.vendor_id AND t.day = d.day)), "
+        "ranked AS (SELECT *, lead(number) OVER w AS other, count(*) OVER (PARTITION BY line_vendor_id) - 1 AS others, "
+        "row_number() OVER w AS place FROM days WINDOW w AS (PARTITION BY line_vendor_id ORDER BY number DESC, day)) "
+        "SELECT line_vendor_id, day::text, number, other FROM ranked WHERE place = 1 AND staged AND others >= %(o)s "
+        "AND number >= %(f)s AND number > other::numeric * %(t)s ORDER BY number DESC",
+        {"c": connection, "f": floor, "o": others, "t": times},
+    )
+    return [(row[0], row[1], int(row[2]), int(row[3])) for row in cur.fetchall()]
+
+
 def merge(cur: Cursor, connection: str, as_of: datetime, job_id: str) -> tuple[int, int, int, list[str]]:
     """Staged rows into facts: (new, restated, quarantined, orders touched). An unchanged day writes nothing."""
     cur.execute(

@@ -140,6 +140,24 @@ def test_delivery_is_mirrored_and_a_restatement_keeps_the_old_number(world: Worl
     assert deliver(world, [*days[:1], (date(2026, 2, 2), 450)]) == (0, 0, 0), "nothing new, nothing written"
 
 
+def test_a_pulled_report_with_a_tenfold_day_of_clicks_waits_until_somebody_accepts_it(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.business.time = world.business.time.replace(month=2, day=10)
+    vendor_id = next(iter(world.ads.objects["LineItem"]))
+    clicks = [100, 120, 90, 4_000_000]
+    world.ads.report = [
+        DeliveryRow(date(2026, 2, 1 + n), vendor_id, "1", 50_000, many) for n, many in enumerate(clicks)
+    ]
+    job = world.hub.start_delivery("gam-main").job
+    world.hub.poll_delivery("gam-main", job)
+    for _ in range(2):
+        with pytest.raises(ConnectionBroken, match=f"4,000,000 clicks on 2026-02-04.*delivery accept.*{job}"):
+            world.hub.load_delivery("gam-main", job)
+    assert world.hub.session.database.rows("SELECT 1 FROM delivery_day") == []
+    assert world.hub.load_delivery("gam-main", job, accept_outliers_by="Ada").facts_new == 4
+
+
 def test_a_retried_start_takes_up_the_report_it_asked_for(world: World) -> None:
     world.book(lines=1)
     world.travel()
