@@ -261,6 +261,8 @@ def _present(
         lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now, why="adopted")
     else:
         lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
+    if lane.kind == "line":
+        lane_moves.reopen_status(cur, channel.name, [(lane.order_id, lane.order_facet)])
     tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
     tally["adopted"] += 1
 
