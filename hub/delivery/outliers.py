@@ -9,14 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
-from hub.delivery.refusals import Outlier
+from hub.delivery.refusals import ENOUGH, RARER, Outlier
 from hub.delivery.shape import UNITS
-
-ENOUGH = 2
-"""Other days that a line must have before one of its days can be called unusual."""
-
-RARER = {"clicks": 10}
-"""A click costs what many impressions do, so a tenth of the floor holds there."""
 
 Before = Callable[[Sequence[str], str], Mapping[str, tuple[int, int]]]
 """By line, for a unit: how many other days with some of it the store has, and the largest of them."""

@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.base import DeliveryQuery, DeliveryRow, JobState, ReportsDelivery
 from connectors.errors import ConnectorError
-from hub.delivery.outliers import ENOUGH, RARER
-from hub.delivery.refusals import ReportHeld
+from hub.delivery.refusals import ENOUGH, RARER, ReportHeld
 from hub.delivery.shape import UNITS, ReportShape
 from hub.errors import ConnectionBroken, NotFound
 from hub.ops.people import who

@@ -10,6 +10,12 @@ from collections.abc import Sequence
 
 from hub.errors import Refused
 
+ENOUGH = 2
+"""Other days that a line must have before one of its days can be called unusual."""
+
+RARER = {"clicks": 10}
+"""A click costs what many impressions do, so a tenth of the floor holds there."""
+
 
 class ReportRefused(Refused):
     """`code` is stable, for tables and tests; the message is the sentence."""
