@@ -16,6 +16,12 @@ TIMEOUT = 30.0
 POOL = "Tasks of one connection at a time"
 
 
+def _as_text(entry: Mapping[str, Any]) -> str:
+    """One event of a log; Airflow keeps the exception beside the event that tells of it."""
+    raised = [f"{one.get('exc_type')}: {one.get('exc_value')}" for one in entry.get("error_detail") or ()]
+    return "\n".join([str(entry.get("event", entry)), *raised])
+
+
 def _question(dag_id: str, run_id: str, task_id: str) -> str:
     return f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
 
@@ -155,10 +161,10 @@ class AirflowApi:
         return self._send("GET", path, deserialize="true").json()["value"]
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
-        """The log of one attempt of a task, as text."""
+        """The log of one attempt of a task, as text; what an exception said stands after the event that tells of it."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         content = self._send("GET", path, full_content="true").json()["content"]
-        return "\n".join(line if isinstance(line, str) else str(line.get("event", line)) for line in content)
+        return "\n".join(line if isinstance(line, str) else _as_text(line) for line in content)
 
     # ---- people
     def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.base import DeliveryQuery, DeliveryRow, JobState, ReportsDelivery
 from connectors.errors import ConnectorError
-from hub.delivery.refusals import ENOUGH, RARER, ReportHeld
+from hub.delivery.refusals import ENOUGH, RARER, Outlier, ReportHeld
 from hub.delivery.shape import UNITS, ReportShape
 from hub.errors import ConnectionBroken, NotFound
 from hub.ops.people import who
@@ -21,9 +21,13 @@ from hub.store.facts import Job
 from hub.store.journal import Entry
 from hub.sync import projection
 from hub.sync.vendor import ask, reading, take_tokens
+from oms_schema.line import GoalMeasure, Line
 
 SAME_REPORT = timedelta(hours=1)
 """A report asked for within this business time is taken up by a retry instead of being asked for twice."""
+
+GOAL_TIMES = 2
+"""One day of so many times a line's whole goal is no delivery but a mistake: a guess, ad servers overrun by a few percent."""
 
 
 def _reporter(session: Session, name: str) -> tuple[Channel, ReportsDelivery]:
@@ -106,7 +110,7 @@ def _checked(rows: Iterator[DeliveryRow], job: Job) -> Iterator[tuple[str, str, 
 def load_delivery(session: Session, name: str, job_id: str, accepted_by: str | None = None) -> DeliverySummary:
     """Load a ready report into facts: whole or not at all; unchanged days write nothing, restated ones become new versions.
 
-    A day far beyond the line's other days holds the report, which stays ready until somebody accepts it by name.
+    A day far beyond the line's other days and beyond belief holds the report, ready until somebody accepts it by name.
     Raises NotFound, VendorUnavailable, ConnectionBroken (a malformed or held report: nothing of it was loaded).
     """
     channel, connector = _reporter(session, name)
@@ -145,11 +149,13 @@ def _hold_outliers(cur: Cursor, channel: Channel, name: str, job_id: str) -> Non
     shape, usual = channel.settings.report, ReportShape.model_fields
     times = usual["outlier_times"].default if shape is None else shape.outlier_times
     floor = usual["outlier_floor"].default if shape is None else shape.outlier_floor
-    found = [
+    suspects = [
         (*one, unit)
         for unit in UNITS
         for one in facts.unusual(cur, name, unit, times, floor // RARER.get(unit, 1), ENOUGH)
     ]
+    booked = facts.booked(cur, name, [(line, day) for line, day, *_ in suspects])
+    found = [one for one, (shown, line) in zip(suspects, booked, strict=True) if _is_absurd(one, shown, line)]
     if found:
         found.sort(key=lambda one: -one[2])
         held = ReportHeld(name, found, times)
@@ -157,6 +163,21 @@ def _hold_outliers(cur: Cursor, channel: Channel, name: str, job_id: str) -> Non
             name,
             f"{held} The report waits: `orderhub delivery accept --source {name} {job_id} --by NAME` loads it as it is.",
         )
+
+
+def _is_absurd(suspect: Outlier, impressions: int, canonical: bytes | None) -> bool:
+    """Whether an unusual day cannot be true by what else is known. Real campaigns begin and end with days that are a tenth of
+    the others, so that a multiple alone would hold a whole connection's delivery for every launch.
+
+    A day of what the line's goal counts is absurd beyond `GOAL_TIMES` the whole goal; clicks and views also beyond the
+    impressions they came from. Where neither can be asked, impressions of a line that books a count of something else decide
+    nothing that is billed, and those of an unknown line wait in quarantine anyway.
+    """
+    _, _, number, _, unit = suspect
+    goal = None if canonical is None else Line.from_bytes(canonical).goal
+    if goal is not None and goal.unit.value == unit and goal.measure is GoalMeasure.COUNT:
+        return number > GOAL_TIMES * goal.quantity
+    return unit != "impressions" and number > impressions
 
 
 def _tell(cur: Cursor, name: str, job: Job, orders: list[str], now: datetime) -> None:

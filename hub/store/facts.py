@@ -134,6 +134,18 @@ def unusual(
     return [(row[0], row[1], int(row[2]), int(row[3])) for row in cur.fetchall()]
 
 
+def booked(cur: Cursor, connection: str, days: Sequence[tuple[str, str]]) -> list[tuple[int, bytes | None]]:
+    """For each (line vendor id, day) of staged rows: the impressions of that day, and the line's canonical bytes if known."""
+    cur.execute(
+        "SELECT coalesce((SELECT sum(s.impressions) FROM staged s WHERE s.line_vendor_id = w.id AND s.day = w.day), 0)::bigint, "
+        "(SELECT e.canonical FROM reference r JOIN entity e ON e.kind = 'line' AND e.id = r.entity_id "
+        "  WHERE r.connection = %s AND r.kind = 'line' AND r.vendor_id = w.id ORDER BY r.superseded_at NULLS FIRST LIMIT 1) "
+        "FROM unnest(%s::text[], %s::date[]) WITH ORDINALITY AS w(id, day, place) ORDER BY w.place",
+        (connection, [line for line, _ in days], [day for _, day in days]),
+    )
+    return [(int(row[0]), None if row[1] is None else bytes(row[1])) for row in cur.fetchall()]
+
+
 def merge(cur: Cursor, connection: str, as_of: datetime, job_id: str) -> tuple[int, int, int, list[str]]:
     """Staged rows into facts: (new, restated, quarantined, orders touched). An unchanged day writes nothing."""
     cur.execute(

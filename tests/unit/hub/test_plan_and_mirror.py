@@ -158,6 +158,27 @@ def test_a_pulled_report_with_a_tenfold_day_of_clicks_waits_until_somebody_accep
     assert world.hub.load_delivery("gam-main", job, accept_outliers_by="Ada").facts_new == 4
 
 
+def test_a_pulled_day_of_ten_times_the_others_is_usual_and_one_beyond_twice_the_goal_is_not(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.business.time = world.business.time.replace(month=2, day=10)
+    vendor_id, line = next(iter(world.ads.objects["LineItem"].items()))
+    goal = int(line["primaryGoal"]["units"])
+    launch = max(10_000, goal // 2)
+    days = [launch // 20, launch // 20, launch // 20, launch]
+    assert launch <= goal, "the day of the launch is within what is booked"
+    world.ads.report = [DeliveryRow(date(2026, 2, 1 + n), vendor_id, "1", many, 0) for n, many in enumerate(days)]
+    job = world.hub.start_delivery("gam-main").job
+    world.hub.poll_delivery("gam-main", job)
+    assert world.hub.load_delivery("gam-main", job).facts_new == 4
+    world.business.advance(86_400)
+    world.ads.report[3] = DeliveryRow(date(2026, 2, 4), vendor_id, "1", 2 * goal + 1, 0)
+    job = world.hub.start_delivery("gam-main").job
+    world.hub.poll_delivery("gam-main", job)
+    with pytest.raises(ConnectionBroken, match=f"{2 * goal + 1:,} impressions on 2026-02-04"):
+        world.hub.load_delivery("gam-main", job)
+
+
 def test_a_retried_start_takes_up_the_report_it_asked_for(world: World) -> None:
     world.book(lines=1)
     world.travel()
