@@ -73,6 +73,14 @@ def existing(cur: Cursor, kind: EntityKind, entity_ids: Iterable[str]) -> set[st
     return {row[0] for row in cur.fetchall()}
 
 
+def cancelled_orders(cur: Cursor, order_ids: Iterable[str]) -> frozenset[str]:
+    """Which of these orders are cancelled."""
+    cur.execute(
+        "SELECT id FROM entity WHERE kind = 'order' AND id = ANY(%s) AND status = 'cancelled'", (sorted(order_ids),)
+    )
+    return frozenset(row[0] for row in cur.fetchall())
+
+
 def namesakes(cur: Cursor, kind: EntityKind, name: str, source: str, not_id: str) -> list[tuple[str, str, str]]:
     """(id, native id, name) of other entities of one source whose name is the same but for case."""
     cur.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from oms_schema.order import Order
 from oms_schema.party import Party
 from oms_schema.problems import Problem, Problems, Reason
 from oms_schema.projection import LineProjection, OrderProjection
+from oms_schema.status import CommercialStatus
 
 MODELS: Mapping[str, type[Canonical]] = {
     "party": Party,
@@ -57,11 +58,20 @@ class Prepared:
     action: str | None = None
     losses: tuple[Loss, ...] = ()
     asked: int = 0
+    left_alone: bool = False
+    """Whether the record is out of the market, and stays as it was last written."""
 
     @property
     def unchanged(self) -> bool:
-        """Whether the vendor already holds exactly this."""
-        return self.lane.acked_payload is not None and self.lane.acked_payload == self.payload_bytes
+        """Whether nothing is to be written: the vendor already holds exactly this, or the record is not changed any more."""
+        acked = self.lane.acked_payload
+        return self.left_alone or (acked is not None and acked == self.payload_bytes)
+
+    @property
+    def held_by_vendor(self) -> bytes:
+        """What the vendor holds when this is acknowledged."""
+        acked = self.lane.acked_payload
+        return acked if acked is not None and self.unchanged else self.payload_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +201,7 @@ def prepare(
         models = load_entities(cur, claimed)
         references = attempts.references(cur, channel.name, _pointed_to(models.values()))
         parts = _parts(cur, channel.name, claimed)
+        frozen = _frozen(cur, channel, models)
         stored = _documents(cur, channel.name, claimed)
     wanted: set[Lookup] = set()
     for lane in claimed:
@@ -211,12 +222,33 @@ def prepare(
         )
         name = str(getattr(model, "name", lane.entity_id))
         try:
-            ready.append(_one(channel, lane, model, context, name))
+            one = _one(channel, lane, model, context, name)
+            ready.append(replace(one, left_alone=True) if one.operation in frozen.get(lane.entity_id, ()) else one)
         except Problems as problems:
             refused.append(Refused(lane, name, problems.problems))
         except MappingDefect as defect:
             refused.append(Refused(lane, name, (mapping_defect(lane.kind, defect),)))
     return ready, refused
+
+
+def _frozen(
+    cur: Cursor, channel: Channel, models: Mapping[tuple[str, str], Canonical]
+) -> dict[str, frozenset[Operation]]:
+    """What is not done any more to the orders and lines that a verb of this connection takes out of the market.
+
+    A vendor refuses changes of what is archived, and new lines in an archived order; the order itself never comes back.
+    """
+    update, all_writes = frozenset({Operation.UPDATE}), frozenset({Operation.UPDATE, Operation.CREATE})
+    found: dict[str, frozenset[Operation]] = {}
+    lines = [model for (kind, _), model in models.items() if kind == "line" and isinstance(model, Line)]
+    if CommercialStatus.CANCELLED in channel.actions.line:
+        found.update((line.id, update) for line in lines if line.cancelled)
+    if CommercialStatus.CANCELLED in channel.actions.order:
+        orders = {entity_id for (kind, entity_id) in models if kind == "order"} | {line.order_id for line in lines}
+        gone = entities.cancelled_orders(cur, orders) if orders else frozenset()
+        found.update((order, update) for order in gone)
+        found.update((line.id, all_writes) for line in lines if line.order_id in gone)
+    return found
 
 
 def _documents(cur: Cursor, connection: str, lanes: Sequence[Lane]) -> dict[str, Document]:

@@ -274,9 +274,9 @@ def _prepared(session: Session, channel: Channel, claimed: Sequence[Lane], tally
     with session.database.transaction() as cur:
         for item in prepared:
             if item.unchanged or _needs_no_call(item):
-                # The change touched nothing this vendor sees or that is ours, or a status that needs no verb.
+                # The change touched nothing this vendor sees or that is ours, a status that needs no verb, or what is cancelled.
                 lanes.acknowledge(
-                    cur, item.lane, item.payload_bytes, item.lane.desired_hash, item.lane.desired_version, now
+                    cur, item.lane, item.held_by_vendor, item.lane.desired_hash, item.lane.desired_version, now
                 )
                 tally.outcomes[Outcome.UNCHANGED] += 1
             else:

@@ -91,9 +91,10 @@ def desired_lanes(
         if party.role in PUSHED_ROLES and entity is not None:
             wanted.append(Desired("party", entity.id, party.role, "", entity.version, entity.canonical))
     cancelled = {line.id for line in lines if line.status == "cancelled"}
-    parts = assign_parts(
-        [line.id for line in lines if line.id not in cancelled or line.id in assigned], assigned, line_limit(channel)
-    )
+    wanted_there = set(assigned)
+    if contract.status is not CommercialStatus.CANCELLED:
+        wanted_there.update(line.id for line in lines if line.id not in cancelled)
+    parts = assign_parts([line.id for line in lines if line.id in wanted_there], assigned, line_limit(channel))
     if not parts:
         return []
     names = sorted(set(parts.values()), key=int)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connectors.base import Operation
+
 if TYPE_CHECKING:
     from conftest import World
 
@@ -265,6 +267,39 @@ def test_a_lost_deal_that_was_live_is_archived_at_the_ad_server(world: World) ->
     world.crm.put("Opportunity", "006A", deleted=True, IsDeleted=True)
     world.travel()
     assert world.ads.live("Order")[0]["status"] == "ArchiveOrders"
+
+
+def test_a_lost_deal_is_not_changed_at_the_ad_server_any_more(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    before = world.ads.line_of("00k006A0001")["primaryGoal"]
+    sold = len(world.ads.calls)
+    world.crm.put("OpportunityLineItem", "00k006A0001", Goal_Impressions__c=123_456)
+    world.crm.put("Opportunity", "006A", StageName="Closed Lost", IsWon=False)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0001", Goal_Impressions__c=234_567)
+    world.crm.put("Opportunity", "006A", Name="Renamed after it was lost")
+    world.crm.line("00k006A0009", "006A")
+    world.travel()
+    assert world.ads.line_of("00k006A0001")["primaryGoal"] == before
+    assert [call.operation for call in world.ads.calls[sold:]] == [Operation.ACT]
+    assert parked(world) == []
+    assert world.hub.plan().items == []
+
+
+def test_a_deleted_line_is_not_changed_at_the_ad_server_until_it_comes_back(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    line = world.ads.line_of("00k006A0001")
+    before = line["primaryGoal"]
+    for goal in (123_456, 234_567):
+        world.crm.put("OpportunityLineItem", "00k006A0001", True, IsDeleted=True, Goal_Impressions__c=goal)
+        world.travel()
+    assert line["primaryGoal"] == before
+    assert parked(world) == []
+    world.crm.put("OpportunityLineItem", "00k006A0001", IsDeleted=False)
+    world.travel()
+    assert line["primaryGoal"] != before
 
 
 def test_a_deleted_line_is_archived_and_not_counted_again(world: World) -> None:
