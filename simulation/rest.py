@@ -79,7 +79,9 @@ def _drain(world: World, *first: str) -> None:
         if (CRM, "in_doubt") in due or (CRM, "in_flight") in due:
             _do(world, "settle_crm")
         if not due and not stale:
-            return
+            if _is_idle(world):
+                return
+            continue  # what has just been read makes work
         if not due & {(ADS, "in_doubt"), (ADS, "in_flight")}:
             _do(world, "push_crm")
         after, ((stale,),), unmoved, _, ((tried,),) = answers(world.arena, questions.PENDING)
@@ -97,6 +99,12 @@ def _drain(world: World, *first: str) -> None:
         else:
             return  # what is left waits for something that is missing or parked; `_lanes` judges it
     world.broken("I19", f"it does not come to rest: {answers(world.arena, questions.PENDING)[0]}")
+
+
+def _is_idle(world: World) -> bool:
+    """Whether nothing is due and no projection is stale."""
+    pending, ((stale,),), _, _, _ = answers(world.arena, questions.PENDING)
+    return not pending and not stale
 
 
 # ---------------------------------------------------------------- what must hold now
