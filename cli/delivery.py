@@ -17,6 +17,10 @@ from hub.delivery.completeness import SourceCompleteness
 
 app = typer.Typer(help="Delivery reports: load, quarantine, restatements, finality.", no_args_is_help=True)
 
+AcceptOption = Annotated[
+    bool, typer.Option("--accept-outliers", help="Somebody looked at the days that were held; goes with --by")
+]
+ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who asks [default: the system's user]")]
 SourceOption = Annotated[str, typer.Option("--source", metavar="CONNECTION", help="The connection that counted")]
 _DAY = ["%Y-%m-%d"]
 
@@ -42,12 +46,8 @@ def load(
     final: Annotated[
         bool, typer.Option("--final", help="The source says that these days will not change any more")
     ] = False,
-    accept_outliers: Annotated[
-        bool, typer.Option("--accept-outliers", help="Somebody looked at the days that were held; goes with --by")
-    ] = False,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="NAME", help="Who asks [default: the system's user]")
-    ] = None,
+    accept_outliers: AcceptOption = False,
+    by: ByOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,13 +87,21 @@ def fetch(
     until: Annotated[
         datetime | None, typer.Option(formats=_DAY, help="Last day [default: yesterday in the source's zone]")
     ] = None,
+    accept_outliers: AcceptOption = False,
+    by: ByOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch a report from a reporting API and load it, whole or not at all."""
+    """Fetch a report from a reporting API and load it, whole or not at all.
+
+    One that was held is asked for again with --accept-outliers and the days that somebody looked at.
+    """
     with opened(config, as_json) as (desk, hub):
         done = hub.fetch_report(
-            source, None if since is None else since.date(), None if until is None else until.date()
+            source,
+            None if since is None else since.date(),
+            None if until is None else until.date(),
+            accept_outliers_by=(by or "") if accept_outliers else None,
         )
         desk.answer({"reports": [done.as_dict()]}, _loaded([done]))
 

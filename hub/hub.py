@@ -260,14 +260,23 @@ class Hub:
         return loaded
 
     @anchored
-    def fetch_report(self, source: str, since: date | None = None, until: date | None = None) -> ReportSummary:
+    def fetch_report(
+        self,
+        source: str,
+        since: date | None = None,
+        until: date | None = None,
+        *,
+        accept_outliers_by: str | None = None,
+    ) -> ReportSummary:
         """Fetch a report as JSON pages and load it; days inclusive, by default the look-back to the network's yesterday.
 
-        Raises as `load_report`, VendorUnavailable and ConnectionPaused.
+        Raises as `load_report`, VendorUnavailable and ConnectionPaused; Refused for an acceptance without its days.
         """
         pauses.refuse_if_paused(self.session, source)
         with self.session.doing(Work.REPORT):
-            fetched: ReportSummary = _report_files().fetch_report(self.session, source, since, until)
+            fetched: ReportSummary = _report_files().fetch_report(
+                self.session, source, since, until, accepted_by=accept_outliers_by
+            )
         return log.told("fetch_report", fetched)
 
     @anchored

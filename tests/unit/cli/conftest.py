@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 import hub
 from cli.main import app
 from hub import ConnectionInfo
+from hub.delivery.answers import ReportSummary
 from hub.results import (
     AdoptResult,
     AnchorResult,
@@ -102,6 +103,10 @@ class ScriptedHub:
 
     def load_delivery(self, connection: str, job: str) -> Any:
         return self._said("load_delivery", DeliverySummary(connection, job, "loaded", rows=7), connection, job)
+
+    def fetch_report(self, source: str, *days: date | None, **asked: str | None) -> Any:
+        default = ReportSummary(source, "2026-03-01..2026-03-02", "loaded", NOON, rows=2)
+        return self._said("fetch_report", default, source, *days, *_given(asked))
 
     def status(self) -> Any:
         rows = [ConnectionStatus("sfdc", "salesforce", "ok", "", {"in_sync": 2}, 0, 0, NOON, NOON)]

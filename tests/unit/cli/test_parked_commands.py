@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,15 @@ def test_who_and_why_reach_the_hub(orderhub: Any, scripted: Any) -> None:
     orderhub("adopt", "lin_a", "77", "--connection", "gam-main", "--part", "2", "--by", "Dana", "--note", "seen there")
     said = (("by", "Dana"), ("connection", "gam-main"), ("note", "seen there"), ("part", "2"))
     assert scripted.asked == [("adopt", "lin_a", "77", *said)]
+
+
+def test_who_accepts_a_held_report_reaches_the_hub_with_the_days(orderhub: Any, scripted: Any) -> None:
+    span = ("--since", "2026-03-01", "--until", "2026-03-02")
+    days = (date(2026, 3, 1), date(2026, 3, 2))
+    orderhub("delivery", "fetch", "--source", "measured", *span, "--by", "Ada")
+    orderhub("delivery", "fetch", "--source", "measured", *span, "--accept-outliers", "--by", "Ada")
+    accepted = ("accept_outliers_by", "Ada")
+    assert scripted.asked == [("fetch_report", "measured", *days), ("fetch_report", "measured", *days, accepted)]
 
 
 @pytest.mark.parametrize(

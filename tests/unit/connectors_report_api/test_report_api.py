@@ -19,9 +19,9 @@ from connectors.report_api import ReportApiConnector, ReportApiSettings
 from hub import Hub
 from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSettings
 from hub.delivery.paged import fetch_report
-from hub.delivery.refusals import ReportRefused
+from hub.delivery.refusals import ReportHeld, ReportRefused
 from hub.delivery.shape import ReportShape
-from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.errors import ConnectionBroken, Refused, VendorUnavailable
 from hub.session import Session
 from hub.store import database
 
@@ -118,9 +118,10 @@ def test_a_token_never_travels_unencrypted() -> None:
         ReportApiSettings.model_validate({"url": "http://reports.example/x", "token": "secret"})
 
 
-def test_pages_become_facts_and_a_report_that_breaks_off_changes_nothing(
-    vendor: Vendor, connector: ReportApiConnector, database_url: str
-) -> None:
+@pytest.fixture
+def session(vendor: Vendor, connector: ReportApiConnector, database_url: str) -> Iterator[Session]:
+    """A hub with the source `measured`, at noon of 3 March, a minute later with every page that was asked for."""
+
     class Noon:
         def now(self) -> datetime:
             return datetime(2026, 3, 3, 12, len(vendor.asked), tzinfo=UTC)
@@ -139,22 +140,49 @@ def test_pages_become_facts_and_a_report_that_breaks_off_changes_nothing(
     )
     connections = {"measured": ConnectionSettings(connector="report-api", report=shape)}
     settings = Configuration(Path("t.yaml"), HubSettings(store=StoreSettings(url=database_url)), connections, {})
-    session = Session(settings, database.Database(database_url), Noon(), Noon(), connect=lambda *_: connector)
-    with Hub(session):
-        vendor.page(("2026-03-01", "11", 5), next="p2", total_rows=2)
-        vendor.page(("2026-03-02", "11", 6), total_rows=2)
-        done = fetch_report(session, "measured")
-        assert (done.report, done.quarantined) == ("2026-03-01..2026-03-02", 2)
-        rows = session.database.rows("SELECT day, impressions FROM delivery_quarantine ORDER BY 1")
-        for error in (VendorUnavailable, ConnectionBroken, ReportRefused):
-            vendor.answers.clear()
-            vendor.page(("2026-03-01", "11", 500), next="p2", total_rows=2)
-            if error is VendorUnavailable:
-                vendor.answers.append((503, {}, b""))
-            elif error is ConnectionBroken:
-                vendor.answers.append((200, {}, b"<html>"))
-            else:
-                vendor.page(total_rows=2)
-            with pytest.raises(error):
-                fetch_report(session, "measured")
-            assert session.database.rows("SELECT day, impressions FROM delivery_quarantine ORDER BY 1") == rows
+    made = Session(settings, database.Database(database_url), Noon(), Noon(), connect=lambda *_: connector)
+    with Hub(made):
+        yield made
+
+
+def test_a_held_report_is_fetched_once_somebody_accepts_the_days_that_they_saw(
+    vendor: Vendor, session: Session
+) -> None:
+    hub, usual = Hub(session), [(f"2026-02-{day}", "11", 1_000_000) for day in range(20, 26)]
+    vendor.page(*usual, ("2026-02-26", "11", 90_000_000), total_rows=7)
+    span = (date(2026, 2, 20), date(2026, 2, 26))
+    with pytest.raises(ReportHeld, match="90,000,000 impressions on 2026-02-26"):
+        hub.fetch_report("measured", *span)
+    asked = len(vendor.asked)
+    for days in ((), span[:1], (None, span[1])):
+        with pytest.raises(Refused, match="--since and --until"):
+            hub.fetch_report("measured", *days, accept_outliers_by="Ada")
+    assert len(vendor.asked) == asked
+    assert session.database.rows("SELECT count(*) FROM delivery_quarantine") == [(0,)]
+    done = hub.fetch_report("measured", *span, accept_outliers_by="Ada")
+    assert (done.state, done.quarantined) == ("loaded", 7)
+    (told,) = session.database.rows(
+        "SELECT actor, event FROM audit WHERE convert_from(event, 'UTF8') LIKE '%report loaded%'"
+    )
+    assert told[0] == "Ada"
+    assert b'"outliers_accepted":true' in bytes(told[1])
+
+
+def test_pages_become_facts_and_a_report_that_breaks_off_changes_nothing(vendor: Vendor, session: Session) -> None:
+    vendor.page(("2026-03-01", "11", 5), next="p2", total_rows=2)
+    vendor.page(("2026-03-02", "11", 6), total_rows=2)
+    done = fetch_report(session, "measured")
+    assert (done.report, done.quarantined) == ("2026-03-01..2026-03-02", 2)
+    rows = session.database.rows("SELECT day, impressions FROM delivery_quarantine ORDER BY 1")
+    for error in (VendorUnavailable, ConnectionBroken, ReportRefused):
+        vendor.answers.clear()
+        vendor.page(("2026-03-01", "11", 500), next="p2", total_rows=2)
+        if error is VendorUnavailable:
+            vendor.answers.append((503, {}, b""))
+        elif error is ConnectionBroken:
+            vendor.answers.append((200, {}, b"<html>"))
+        else:
+            vendor.page(total_rows=2)
+        with pytest.raises(error):
+            fetch_report(session, "measured")
+        assert session.database.rows("SELECT day, impressions FROM delivery_quarantine ORDER BY 1") == rows
