@@ -139,8 +139,8 @@ class PaymentShown(TypedDict):
     date: _Day | None
     amount: Decimal | None
     number: str | None
-    by_document: str | int | None
-    """The ERP's number or id of the credit memo that was set off, None for money."""
+    by_document: str | None
+    """The ERP's number of the credit memo that was set off, None for money."""
 
 
 class CorrectionShown(TypedDict):

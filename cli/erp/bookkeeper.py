@@ -75,6 +75,15 @@ class Bookkeeper:
             self._session.wizard(_PAY, "execute", wizard, {"start": start, "ask": ask}, "pay", context=where)
         self._session.wizard(_PAY, "delete", wizard, context=where)
 
+    def match(self, invoice: int, memo: int) -> None:
+        """Set a credit memo off against the invoice of the same amount."""
+        documents = self._session.read(_INVOICE, "read", [invoice, memo], ["lines_to_pay"])
+        lines = [line for one in documents for line in one["lines_to_pay"]]
+        where = {"active_model": "account.move.line", "active_id": lines[0], "active_ids": lines}
+        wizard, state, _ = self._session.wizard("account.move.reconcile_lines", "create", context=where)
+        self._session.wizard("account.move.reconcile_lines", "execute", wizard, {}, state, context=where)
+        self._session.wizard("account.move.reconcile_lines", "delete", wizard, context=where)
+
     def post(self, invoice: int) -> None:
         """Post a draft by hand, answering yes to whatever Tryton asks."""
         for _ in range(MOST_QUESTIONS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -40,15 +40,18 @@ _LINE_FIELDS = [
 
 
 def natives(session: RpcSession, found: Rows) -> Sequence[Native]:
-    """The documents as records `Invoice`; two more calls a page, for their payments and for their credits.
+    """The documents as records `Invoice`; two more calls a page, for their payments and for their credits, and a third one
+    where a credit was set off.
 
     `total` and `balance` have the sign they have in Tryton: negative for a credit memo. A payment's amount is positive when
-    it lowers what the buyer owes, in the invoice's currency; `by_document` is the id of the credit memo that was matched with the
-    invoice, None for money. `balance` is None for a draft, which is not owed yet.
+    it lowers what the buyer owes, in the invoice's currency; `by_document` is the number of the credit memo that was matched with
+    the invoice, `account.invoice,60` where the hub's user may not see it, None for money. `balance` is None for a draft, which
+    is not owed yet.
     """
     lines = _payment_lines(session, found)
+    numbers = _set_off(session, found, lines.values())
     credits_ = _corrections(session, [row["id"] for row in found])
-    return [_native(row, lines, credits_.get(row["id"], [])) for row in found]
+    return [_native(row, lines, credits_.get(row["id"], []), numbers) for row in found]
 
 
 def sale_native(row: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +76,23 @@ def _payment_lines(session: RpcSession, found: Rows) -> dict[int, dict[str, Any]
     return {line["id"]: line for line in read}
 
 
+def _set_off(session: RpcSession, found: Rows, lines: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """By `account.invoice,<id>`, the numbers of the documents that such move lines come from; only posted ones have any."""
+    numbers = {f"{MODEL},{row['id']}": row["number"] for row in found if row["number"]}
+    origins = {_origin(line) for line in lines}
+    ids = sorted(int(one.partition(",")[2]) for one in origins if one.startswith(f"{MODEL},") and one not in numbers)
+    if ids:
+        read = session.read(MODEL, "search_read", [["id", "in", ids]], 0, None, None, ["number"])
+        for row in rows(read, "account.invoice.search_read"):
+            if row["number"]:
+                numbers[f"{MODEL},{row['id']}"] = row["number"]
+    return numbers
+
+
+def _origin(line: dict[str, Any]) -> str:
+    return str((line.get("move.") or {}).get("origin") or "")
+
+
 def _line_ids(row: Native) -> Iterable[int]:
     return dict.fromkeys([*(row.get("payment_lines") or []), *(row.get("reconciliation_lines") or [])])
 
@@ -92,7 +112,9 @@ def _corrections(session: RpcSession, ids: Sequence[int]) -> dict[int, list[dict
     return by_invoice
 
 
-def _native(row: dict[str, Any], lines: dict[int, dict[str, Any]], corrections: Rows) -> DocumentShown:
+def _native(
+    row: dict[str, Any], lines: dict[int, dict[str, Any]], corrections: Rows, numbers: Mapping[str, str]
+) -> DocumentShown:
     currency = (row.get("currency.") or {}).get("code")
     posted = row["state"] in ("posted", "paid")
     return {
@@ -105,7 +127,7 @@ def _native(row: dict[str, Any], lines: dict[int, dict[str, Any]], corrections: 
         "date": row["invoice_date"],
         "total": row["total_amount"],
         "balance": row["amount_to_pay"] if posted or row["number"] else None,
-        "payments": [_payment(row["id"], lines[line], currency) for line in _line_ids(row) if line in lines],
+        "payments": [_payment(row["id"], lines[line], currency, numbers) for line in _line_ids(row) if line in lines],
         "corrects": row["origin_invoices"] or [],
         "corrected_by": [
             {
@@ -120,19 +142,18 @@ def _native(row: dict[str, Any], lines: dict[int, dict[str, Any]], corrections: 
     }
 
 
-def _payment(invoice: int, line: dict[str, Any], currency: str | None) -> PaymentShown:
+def _payment(invoice: int, line: dict[str, Any], currency: str | None, numbers: Mapping[str, str]) -> PaymentShown:
     second = (line.get("second_currency.") or {}).get("code")
     if second is not None and second == currency and line["amount_second_currency"] is not None:
         amount = -Decimal(line["amount_second_currency"])
     else:
         amount = Decimal(line["credit"]) - Decimal(line["debit"])
-    move = line.get("move.") or {}
-    origin = str(move.get("origin") or "")
+    origin = _origin(line)
     ours = f"{MODEL},{invoice}"  # a payment's move names the invoice it pays; a matched credit's its own document
     return {
         "id": line["id"],
         "date": line["date"],
         "amount": amount,
-        "number": move.get("number"),
-        "by_document": int(origin.partition(",")[2]) if origin.startswith(f"{MODEL},") and origin != ours else None,
+        "number": (line.get("move.") or {}).get("number"),
+        "by_document": numbers.get(origin, origin) if origin.startswith(f"{MODEL},") and origin != ours else None,
     }

@@ -414,6 +414,22 @@ def test_a_credit_memo_nets_to_zero_and_both_documents_name_each_other(office: O
     assert [one["reference"] for one in read[invoice]["corrected_by"]] == [memo]
 
 
+def test_a_credit_memo_that_finance_set_off_is_told_by_its_number(office: Office) -> None:
+    invoice = office.want("owed", {"Home": "70.00"})
+    office.rest()
+    memo = office.want("let-go", {"Home": "70.00"}, kind="credit_memo", corrects="owed")
+    office.rest()
+    office.people.match(office.invoice(invoice)["id"], office.invoice(memo)["id"])
+    read = office.billing()
+    assert (read[invoice]["balance"], read[memo]["balance"]) == (0, 0)
+    assert [(p["amount"], p["by_document"]) for p in read[invoice]["payments"]] == [
+        (Decimal("70.00"), read[memo]["number"])
+    ]
+    assert [(p["amount"], p["by_document"]) for p in read[memo]["payments"]] == [
+        (Decimal("-70.00"), read[invoice]["number"])
+    ]
+
+
 def test_a_credit_memo_waits_for_a_person_when_what_it_corrects_is_not_posted(office: Office) -> None:
     office.want("orphan", {"Home": "5.00"}, kind="credit_memo", corrects="never")
     office.rest()
