@@ -67,7 +67,8 @@ AGREES_WITH_ITS_ORDER = (
 )
 
 # Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled and
-# one of them exists, whatever it holds: one that refuses what was in doubt is acknowledged no more, but it is there.
+# one of them exists, whatever it holds: one that refuses what was in doubt is acknowledged no more, but it is there. A deal
+# that was lost before any of its lines was created gets none any more, and its order still goes out of the market.
 # A projection waits until its order is at rest, but not for ever: else every step of one push costs a CRM call.
 _READY_TO_SEND = f"""
 CASE l.kind
@@ -82,9 +83,10 @@ CASE l.kind
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind IN ('line', 'order')
       AND c.order_facet = l.order_facet AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state <> 'parked'
       AND (c.kind <> 'line' OR c.state <> 'ready' OR {AGREES_WITH_ITS_ORDER.format("c")}))
-    AND EXISTS (SELECT 1 FROM lane c JOIN reference cr ON cr.connection = c.connection AND cr.kind = 'line'
+    AND (EXISTS (SELECT 1 FROM lane c JOIN reference cr ON cr.connection = c.connection AND cr.kind = 'line'
       AND cr.entity_id = c.entity_id AND cr.facet = c.facet AND cr.superseded_at IS NULL
       WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line' AND c.order_facet = l.order_facet)
+      OR EXISTS (SELECT 1 FROM entity e WHERE e.kind = 'order' AND e.id = l.order_id AND e.status = 'cancelled'))
   WHEN 'party' THEN true
   WHEN 'document' THEN true
   WHEN 'line_status' THEN r.vendor_id IS NOT NULL

@@ -287,6 +287,20 @@ def test_a_lost_deal_is_not_changed_at_the_ad_server_any_more(world: World) -> N
     assert world.hub.plan().items == []
 
 
+def test_a_deal_that_is_lost_before_its_lines_are_at_the_ad_server_is_archived_without_them(world: World) -> None:
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+    world.ads.misbehave = [lambda *_: None, lambda *_: None]
+    world.ads.lose_request()
+    world.hub.push("gam-main")
+    assert [len(world.ads.live(record)) for record in ("Order", "LineItem")] == [1, 0]
+    world.crm.put("Opportunity", "006A", StageName="Closed Lost", IsWon=False)
+    world.travel()
+    assert world.ads.live("Order")[0]["status"] == "ArchiveOrders"
+    assert world.ads.live("LineItem") == []
+    assert world.hub.plan().items == []
+
+
 def test_a_deleted_line_is_not_changed_at_the_ad_server_until_it_comes_back(world: World) -> None:
     world.book(lines=2)
     world.travel()
