@@ -16,10 +16,18 @@ TIMEOUT = 30.0
 POOL = "Tasks of one connection at a time"
 
 
+ASKING = "awaiting_input"
+UNDER_WAY = frozenset({"scheduled", "queued", "running", "restarting", "up_for_retry", "up_for_reschedule", "deferred"})
+"""States of a task with something to do, now or soon; one without a state waits for those before it."""
+
+
 def _as_text(entry: Mapping[str, Any]) -> str:
-    """One event of a log; Airflow keeps the exception beside the event that tells of it."""
-    raised = [f"{one.get('exc_type')}: {one.get('exc_value')}" for one in entry.get("error_detail") or ()]
-    return "\n".join([str(entry.get("event", entry)), *raised])
+    return "\n".join([str(entry.get("event", entry)), *_raised(entry)])
+
+
+def _raised(entry: Mapping[str, Any]) -> list[str]:
+    """Airflow keeps an exception beside the event that tells of it."""
+    return [f"{one.get('exc_type')}: {one.get('exc_value')}" for one in entry.get("error_detail") or ()]
 
 
 def _question(dag_id: str, run_id: str, task_id: str) -> str:
@@ -117,12 +125,18 @@ class AirflowApi:
         return state
 
     def busy(self) -> list[str]:
-        """`dag_id run_id state` of every run that is queued or running."""
+        """`dag_id run_id state` of every run that is queued or running; one that waits for a person's answer is at rest."""
         return [
             f"{run['dag_id']} {run['dag_run_id']} {run['state']}"
             for state in ("queued", "running")
             for run in self.runs(state=state)
+            if state == "queued" or not self._waits_for_a_person(run["dag_id"], run["dag_run_id"])
         ]
+
+    def _waits_for_a_person(self, dag_id: str, run_id: str) -> bool:
+        """Whether a task asks a person and nothing else of the run goes on; what follows the answer has no state yet."""
+        states = set(self.task_instances(dag_id, run_id).values())
+        return ASKING in states and not states & UNDER_WAY
 
     def wait_until_at_rest(self, timeout: float = 600.0, *, calm: float = 2.0) -> None:
         """Wait until no run has been queued or running for `calm` seconds. Raises AirflowApiError."""
@@ -162,9 +176,18 @@ class AirflowApi:
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """The log of one attempt of a task, as text; what an exception said stands after the event that tells of it."""
+        return "\n".join(
+            one if isinstance(one, str) else _as_text(one) for one in self._log(dag_id, run_id, task_id, attempt)
+        )
+
+    def raised(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> list[str]:
+        """The exceptions in the log of one attempt of a task, the first one first."""
+        entries = self._log(dag_id, run_id, task_id, attempt)
+        return [said for one in entries if not isinstance(one, str) for said in _raised(one)]
+
+    def _log(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> list[Any]:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
-        content = self._send("GET", path, full_content="true").json()["content"]
-        return "\n".join(line if isinstance(line, str) else _as_text(line) for line in content)
+        return list(self._send("GET", path, full_content="true").json()["content"])
 
     # ---- people
     def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:

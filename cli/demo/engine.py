@@ -144,10 +144,13 @@ class AirflowEngine:
             self._api.wait_for_run(dag, self._api.trigger(dag), timeout=PATIENCE)
 
     def _reason(self, dag: str, run: str) -> str:
-        """The last line of the failed task's log that names an error."""
+        """What the failed task's exception said, else the last line of its log that names an error."""
         failed = [task for task, state in self._api.task_instances(dag, run).items() if state == "failed"]
-        lines = [line for task in failed for line in self._api.log(dag, run, task).splitlines() if "rror" in line]
-        return lines[-1][:500] if lines else "its log names no error."
+        said = [one for task in failed for one in self._api.raised(dag, run, task)]
+        said = said or [
+            line for task in failed for line in self._api.log(dag, run, task).splitlines() if "rror" in line
+        ]
+        return said[-1][:500] if said else "its log names no error."
 
 
 def unsettled(status: StatusResult) -> list[str]:

@@ -29,6 +29,7 @@ class FakeAirflow:
     triggered: list[str] = field(default_factory=list)
     mirrored: int = 0
     busy_for: int = 2
+    exceptions: list[str] = field(default_factory=list)
 
     def trigger(self, dag_id: str) -> str:
         self.triggered.append(dag_id)
@@ -50,7 +51,10 @@ class FakeAirflow:
         return {"read_changes": "failed"}
 
     def log(self, dag_id: str, run_id: str, task_id: str) -> str:
-        return "starting\nConnectionBroken: the secret is missing, an Error\nended"
+        return "starting\nan Error of the machine\nended"
+
+    def raised(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
+        return self.exceptions
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +113,9 @@ def test_the_direct_engine_mirrors_without_reading_a_source(scripted: Any) -> No
 
 def test_a_failed_run_ends_the_demo_with_the_reason_of_its_log(scripted: Any) -> None:
     airflow = FakeAirflow(ends={"intake__sfdc": "failed"})
+    with pytest.raises(EngineError, match="intake__sfdc failed: an Error of the machine"):
+        AirflowEngine(airflow, scripted).travel()  # type: ignore[arg-type]
+    airflow.exceptions = ["KeyError: 'a'", "ConnectionBroken: the secret is missing"]
     with pytest.raises(EngineError, match="intake__sfdc failed: ConnectionBroken: the secret is missing"):
         AirflowEngine(airflow, scripted).travel()  # type: ignore[arg-type]
 

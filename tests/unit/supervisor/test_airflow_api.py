@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import responses
+from responses.matchers import query_param_matcher
 
 from cli.demo.airflow_api import AirflowApi, AirflowApiError
 
@@ -88,10 +89,46 @@ def test_a_run_that_does_not_end_is_an_error(airflow: responses.RequestsMock, ap
 def test_at_rest_means_nothing_queued_and_nothing_running(airflow: responses.RequestsMock, api: AirflowApi) -> None:
     busy = {"dag_runs": [{"dag_id": "push__gam", "dag_run_id": "r1", "state": "running"}]}
     airflow.get(f"{URL}/api/v2/dags/~/dagRuns", json=busy)
+    tasks = f"{URL}/api/v2/dags/push__gam/dagRuns/r1/taskInstances"
+    airflow.get(tasks, json={"task_instances": [{"task_id": "push", "state": "running"}]})
     with pytest.raises(AirflowApiError, match=r"not at rest.*push__gam r1 running"):
         api.wait_until_at_rest(timeout=0)
     airflow.replace(responses.GET, f"{URL}/api/v2/dags/~/dagRuns", json={"dag_runs": []})
     api.wait_until_at_rest(timeout=5, calm=0)
+
+
+@pytest.mark.parametrize(("beside", "busy"), [("success", False), (None, False), ("running", True), ("deferred", True)])
+def test_a_run_that_only_waits_for_a_person_is_at_rest(
+    airflow: responses.RequestsMock, api: AirflowApi, beside: str | None, busy: bool
+) -> None:
+    asked = {"dag_runs": [{"dag_id": "close", "dag_run_id": "r1", "state": "running"}]}
+    airflow.get(
+        f"{URL}/api/v2/dags/~/dagRuns",
+        json={"dag_runs": []},
+        match=[query_param_matcher({"state": "queued"}, strict_match=False)],
+    )
+    airflow.get(
+        f"{URL}/api/v2/dags/~/dagRuns",
+        json=asked,
+        match=[query_param_matcher({"state": "running"}, strict_match=False)],
+    )
+    states = {"approve": "awaiting_input", "post": None, "other": beside}
+    rows = [{"task_id": task, "state": state} for task, state in states.items()]
+    airflow.get(f"{URL}/api/v2/dags/close/dagRuns/r1/taskInstances", json={"task_instances": rows})
+    assert bool(api.busy()) is busy
+
+
+def test_a_failed_tasks_log_has_the_words_of_its_exception(airflow: responses.RequestsMock, api: AirflowApi) -> None:
+    events = [
+        "a plain line",
+        {
+            "event": "Task failed with exception",
+            "error_detail": [{"exc_type": "Broken", "exc_value": "The report waits."}],
+        },
+    ]
+    airflow.get(f"{URL}/api/v2/dags/a/dagRuns/r/taskInstances/t/logs/1", json={"content": events})
+    assert api.log("a", "r", "t") == "a plain line\nTask failed with exception\nBroken: The report waits."
+    assert api.raised("a", "r", "t") == ["Broken: The report waits."]
 
 
 def test_an_asset_is_found_by_its_address_with_or_without_a_slash(
