@@ -57,17 +57,27 @@ def drift(connection: Connection, config: ConfigOption = None, as_json: JsonOpti
     with opened(config, as_json) as (desk, hub):
         result = hub.drift(connection)
         desk.answer(result.as_dict(), _drifted(result))
-    if any(item.done == "parked" for item in result.items):
+    if result.defects or any(item.done == "parked" for item in result.items):
         raise typer.Exit(ExitCode.ATTENTION)
 
 
 def _drifted(result: DriftResult) -> RenderableType:
-    line = Text(f"{result.examined:,} records of {result.connection} compared: {len(result.items):,} fields differ.")
+    parts: list[RenderableType] = [
+        Text(f"{result.examined:,} records of {result.connection} compared: {len(result.items):,} fields differ.")
+    ]
     rows = [
         (f"{item.record} {item.vendor_id}", item.name, item.path, str(item.wanted), str(item.present), item.done)
         for item in result.items
     ]
-    return Group(line, table(("Record", "Name", "Field", "Ours", "Theirs", "Done"), rows)) if rows else line
+    if rows:
+        parts.append(table(("Record", "Name", "Field", "Ours", "Theirs", "Done"), rows))
+    if result.defects:
+        defects = [(f"{each.record} {each.vendor_id}", each.name, each.sentence) for each in result.defects]
+        parts += [
+            Text(f"{len(defects):,} records were not compared:", "red"),
+            table(("Record", "Name", "Why"), defects),
+        ]
+    return Group(*parts)
 
 
 def accept(

@@ -11,6 +11,7 @@ from dags.assets import CHANGES
 from dags.connections import ClockedConnection, Flow, connections_with
 from dags.flow import flow_dag, opened_hub, skip_unless
 from dags.schedules import timetable
+from hub.errors import ConnectorStumbled
 
 DOC = """
 ### Census
@@ -18,7 +19,8 @@ DOC = """
 Reads every record once and finds what neither streams nor look-ups show: records that were deleted without a word, two live
 ones with one mark, ours that nobody refers to, source records that were never read. Then compares each record that should
 be at rest with what the vendor shows, and finds what somebody else edited. What can be put right is put right, the rest is
-parked with a sentence. Runs on a quiet day, because it reads everything.
+parked with a sentence. Where the connector fails over a record, the others are compared and the task fails. Runs on a quiet
+day, because it reads everything.
 """
 
 
@@ -44,6 +46,8 @@ def build(connection: ClockedConnection) -> DAG:
         def drift(name: str) -> dict[str, Any]:
             with opened_hub() as hub:
                 found = hub.drift(name)
+            if found.defects:
+                raise ConnectorStumbled(name, f"{len(found.defects)} records. {found.defects[0].sentence}")
             return skip_unless(found.items, found)
 
         counted: Any = census(connection.name)

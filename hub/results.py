@@ -158,12 +158,26 @@ class DriftItem(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class DriftDefect(Result):
+    """One record that could not be compared, because the connector failed over it; `sentence` says how and who acts."""
+
+    kind: str
+    entity_id: str
+    facet: str
+    record: str
+    vendor_id: str
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class DriftResult(Result):
-    """What a comparison of everything at rest showed; `examined` records were compared."""
+    """What a comparison of everything at rest showed; `examined` records were compared, those of `defects` were not."""
 
     connection: str
     examined: int
     items: Sequence[DriftItem] = ()
+    defects: Sequence[DriftDefect] = ()
 
 
 @dataclass(frozen=True, slots=True)

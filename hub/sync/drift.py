@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from connectors.base import ComparesRecords, ObservesRecords
 from hub.config import DriftPolicy
 from hub.encoding import decode
-from hub.errors import ConnectionBroken
-from hub.results import DriftItem, DriftResult
+from hub.errors import ConnectionBroken, ConnectorStumbled
+from hub.results import DriftDefect, DriftItem, DriftResult
 from hub.session import Channel, Session
-from hub.store import acceptances, entities, journal, lane_moves
+from hub.store import acceptances, journal, lane_moves
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
 from hub.sync import projection
 from hub.sync.conflicts import Edit, conflict_problems, edits
-from hub.sync.outcomes import reference_kind, tell_parked
+from hub.sync.outcomes import tell_parked
+from hub.sync.stumbles import Apart, shown_apart, title
 from hub.sync.targets import STAGES
-from hub.sync.vendor import ask
+from hub.sync.vendor import caught
 from mappings.mapping import Mapping
-from oms_schema.ids import EntityKind
 from oms_schema.problems import shown
 
 CHUNK = 200
@@ -30,7 +31,8 @@ def drift(session: Session, name: str) -> DriftResult:
     """Compare every record that should be as acknowledged with what it shows now, and do what the policies say.
 
     `propose`: the lane is parked as a conflict; `owner_wins`: it is due again and written anew; `ignore`: nothing.
-    Raises ConnectionBroken, VendorUnavailable, NotFound; what was found until then is kept.
+    A record over which the connector stumbles is told of, and nothing is done about it. Raises ConnectionBroken,
+    VendorUnavailable, NotFound; what was found until then is kept.
     """
     channel = session.channel(name)
     connector = channel.connector
@@ -38,6 +40,8 @@ def drift(session: Session, name: str) -> DriftResult:
         raise ConnectionBroken(name, f"Connection {name} cannot be compared. Nothing was read. Choose another one.")
     examined = 0
     items: list[DriftItem] = []
+    defects: list[DriftDefect] = []
+    apart = Apart()
     for kind in sorted(STAGES, key=lambda kind: STAGES[kind]):
         mapping = channel.mapping(kind, "out")
         if mapping is None:
@@ -51,30 +55,38 @@ def drift(session: Session, name: str) -> DriftResult:
                 break
             after = lanes[-1].id
             ids = [str(lane.vendor_id) for lane in lanes]
-            present = ask(session, channel, "observe", lambda r=mapping.record, i=ids: connector.observe(r, i))  # type: ignore[misc]
+            present, stumbles = shown_apart(session, channel, connector, mapping.record, ids, apart)
             for lane in lanes:
+                if (stumble := stumbles.get(str(lane.vendor_id))) is not None:
+                    defects.append(_defect(session, mapping, lane, stumble))
+                    continue
                 native = present.get(str(lane.vendor_id))
                 if native is None or lane.acked_payload is None:
                     continue  # a census finds what is gone
+                wanted, kept = decode(lane.acked_payload), accepted.get(lane.id, {})
+                compare = partial(edits, channel, connector, kind, mapping, wanted, native, kept)
+                try:
+                    found = caught(channel, "compare", compare)
+                except ConnectorStumbled as stumbled:
+                    defects.append(_defect(session, mapping, lane, stumbled))
+                    continue
                 examined += 1
-                wanted = decode(lane.acked_payload)
-                found = edits(channel, connector, kind, mapping, wanted, native, accepted.get(lane.id, {}))
                 if found:
                     items += _decide(session, channel, mapping, lane, found)
     projection.refresh(session)
-    return DriftResult(name, examined, tuple(items))
+    return DriftResult(name, examined, tuple(items), tuple(defects))
 
 
 def _decide(session: Session, channel: Channel, mapping: Mapping, lane: Lane, found: Sequence[Edit]) -> list[DriftItem]:
     """Park the lane, or make it due again. One that moved meanwhile is left to its worker."""
     proposed = [edit for edit in found if edit.policy is DriftPolicy.PROPOSE]
     with session.database.transaction() as cur:
-        title = _name(cur, lane)
+        name = title(cur, lane)
         if proposed:
             moved = lane_moves.hold_back(cur, [lane.id])
             if moved:
-                problems = conflict_problems(channel, mapping.record, lane.vendor_id, title, proposed)
-                tell_parked(session, cur, channel, lane, title, problems)
+                problems = conflict_problems(channel, mapping.record, lane.vendor_id, name, proposed)
+                tell_parked(session, cur, channel, lane, name, problems)
         else:
             moved = lane_moves.disavow(cur, [lane.id])
             if moved:
@@ -89,7 +101,7 @@ def _decide(session: Session, channel: Channel, mapping: Mapping, lane: Lane, fo
             facet=lane.facet,
             record=mapping.record,
             vendor_id=str(lane.vendor_id),
-            name=title,
+            name=name,
             path=edit.path,
             wanted=edit.wanted,
             present=edit.present,
@@ -99,9 +111,12 @@ def _decide(session: Session, channel: Channel, mapping: Mapping, lane: Lane, fo
     ]
 
 
-def _name(cur: Cursor, lane: Lane) -> str:
-    stored = entities.get(cur, EntityKind(reference_kind(lane.kind)), lane.entity_id)
-    return lane.entity_id if stored is None else stored.name
+def _defect(session: Session, mapping: Mapping, lane: Lane, stumble: ConnectorStumbled) -> DriftDefect:
+    with session.database.transaction() as cur:
+        name = title(cur, lane)
+    return DriftDefect(
+        lane.kind, lane.entity_id, lane.facet, mapping.record, str(lane.vendor_id), name, f"Not compared. {stumble}"
+    )
 
 
 def _tell(session: Session, cur: Cursor, channel: Channel, lane: Lane, found: Sequence[Edit]) -> None:

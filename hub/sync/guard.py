@@ -19,7 +19,8 @@ from hub.session import Channel, Session
 from hub.store import attempts, guarding, lane_moves, lanes
 from hub.store.database import Cursor
 from hub.sync.outcomes import reference_kind, tell_parked
-from hub.sync.prepare import Prepared, prepare
+from hub.sync.prepare import Prepared
+from hub.sync.stumbles import Apart, prepared_apart
 from mappings.mapping import Mapping as Mapping_
 from oms_schema.problems import Problem, Reason
 
@@ -187,10 +188,12 @@ def _at(record: Mapping[str, Any], path: str) -> Any:
 
 
 def _changing(session: Session, channel: Channel, claimed: Sequence[lanes.Lane]) -> list[Prepared]:
-    """The lanes that would really write something; what the vendor sees unchanged, or cannot be mapped, is not counted."""
+    """The lanes that would really write something; what the vendor sees unchanged, or cannot be mapped, is not counted, nor
+    what the connector stumbles over: nothing of it can be sent."""
     found: list[Prepared] = []
+    apart = Apart()
     for start in range(0, len(claimed), CHUNK):
-        prepared, _ = prepare(session, channel, claimed[start : start + CHUNK], planning=True)
+        prepared, _ = prepared_apart(session, channel, claimed[start : start + CHUNK], apart)
         found += [
             item
             for item in prepared

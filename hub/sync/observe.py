@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from connectors.base import Native, ObservesRecords
+from connectors.base import ObservesRecords
 from hub.errors import ConnectionBroken, ConnectorStumbled
 from hub.results import ObserveSummary
-from hub.session import Channel, Session
+from hub.session import Session
 from hub.store import attempts, entities, journal
 from hub.store.journal import Entry
 from hub.sync import projection
-from hub.sync.vendor import ask
+from hub.sync.stumbles import Apart, shown_apart
 from oms_schema.ids import EntityKind
 from oms_schema.observation import LineObservation, OrderObservation
 from oms_schema.problems import Problems
@@ -31,6 +29,7 @@ def observe(session: Session, name: str) -> ObserveSummary:
         raise ConnectionBroken(name, f"Connection {name} shows no records. Nothing was read.")
     examined = changed = 0
     stumbles: list[ConnectorStumbled] = []
+    apart = Apart()
     for kind in ("order", "line"):
         inward, outward = channel.mapping(f"{kind}_observation", "in"), channel.mapping(kind, "out")
         if inward is None or outward is None:
@@ -39,7 +38,8 @@ def observe(session: Session, name: str) -> ObserveSummary:
             live = attempts.live(cur, name, kind)
         for start in range(0, len(live), CHUNK):
             chunk = {vendor_id: (entity_id, facet) for entity_id, facet, vendor_id in live[start : start + CHUNK]}
-            seen = _seen(session, channel, connector, outward.record, list(chunk), stumbles)
+            seen, failed = shown_apart(session, channel, connector, outward.record, list(chunk), apart)
+            stumbles += failed.values()
             now, business = session.machine.now(), session.business.now()
             with session.database.transaction() as cur:
                 entity_ids = [entity_id for entity_id, _ in chunk.values()]
@@ -87,30 +87,6 @@ def observe(session: Session, name: str) -> ObserveSummary:
     if stumbles:
         raise stumbles[0]
     return ObserveSummary(connection=name, examined=examined, changed=changed)
-
-
-def _seen(
-    session: Session,
-    channel: Channel,
-    connector: ObservesRecords,
-    record: str,
-    vendor_ids: Sequence[str],
-    stumbles: list[ConnectorStumbled],
-) -> dict[str, Native]:
-    """What the vendor shows of these. Where the connector stumbles, halves are tried until the record is found and left out."""
-    try:
-        return dict(ask(session, channel, "observe", lambda: connector.observe(record, vendor_ids)))
-    except ConnectorStumbled as stumble:
-        if len(vendor_ids) == 1:
-            stumbles.append(stumble)
-            return {}
-    middle = len(vendor_ids) // 2
-    halves = (vendor_ids[:middle], vendor_ids[middle:])
-    return {
-        vendor_id: native
-        for half in halves
-        for vendor_id, native in _seen(session, channel, connector, record, half, stumbles).items()
-    }
 
 
 def _status(model: object) -> str:

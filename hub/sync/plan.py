@@ -12,7 +12,8 @@ from hub.results import PlanItem, PlanResult
 from hub.session import Channel, Session
 from hub.store import lane_moves, lanes, parking
 from hub.store.lanes import Lane
-from hub.sync.prepare import KNOWN_AFTER_APPLY, Prepared, Refused, prepare
+from hub.sync.prepare import KNOWN_AFTER_APPLY, Prepared, Refused
+from hub.sync.stumbles import Apart, prepared_apart
 
 CHUNK = 500
 _ACTIONS = {Operation.CREATE: "create", Operation.UPDATE: "update", Operation.ACT: "act"}
@@ -21,7 +22,8 @@ _ACTIONS = {Operation.CREATE: "create", Operation.UPDATE: "update", Operation.AC
 def plan(session: Session, name: str | None = None) -> PlanResult:
     """The differences of one connection, or of all, between what vendors should have and what they acknowledged.
 
-    Raises NotFound, ConnectionBroken (for a named connection) and VendorUnavailable when names cannot be looked up now.
+    What the connector stumbles over is shown as blocked. Raises NotFound, ConnectionBroken (for a named connection) and
+    VendorUnavailable when names cannot be looked up now.
     """
     channels = session.channels() if name is None else [session.channel(name)]
     items: list[PlanItem] = []
@@ -31,8 +33,9 @@ def plan(session: Session, name: str | None = None) -> PlanResult:
             dirty = lanes.dirty(cur, channel.name)
             stuck = lane_moves.orders_behind_parked(cur, channel.name)
             beside = lane_moves.lines_beside_their_order(cur, channel.name)
+        apart = Apart()
         for start in range(0, len(dirty), CHUNK):
-            found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK], stuck, beside)
+            found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK], stuck, beside, apart)
             items += found
             asked += values
             lost += losses
@@ -57,9 +60,14 @@ def plan_hash(items: Sequence[PlanItem]) -> str:
 
 
 def _chunk(
-    session: Session, channel: Channel, dirty: Sequence[Lane], stuck: frozenset[str], beside: frozenset[str]
+    session: Session,
+    channel: Channel,
+    dirty: Sequence[Lane],
+    stuck: frozenset[str],
+    beside: frozenset[str],
+    apart: Apart,
 ) -> tuple[list[PlanItem], int, int]:
-    prepared, refused = prepare(session, channel, dirty, planning=True)
+    prepared, refused = prepared_apart(session, channel, dirty, apart)
     done: dict[int, PlanItem] = {item.lane.id: _planned(channel, item, stuck, beside) for item in prepared}
     done.update({item.lane.id: _blocked(channel, item) for item in refused})
     asked = sum(item.asked for item in prepared)

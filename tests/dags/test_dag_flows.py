@@ -16,6 +16,7 @@ from hub.results import (
     CensusSummary,
     CheckResult,
     DeliverySummary,
+    DriftDefect,
     DriftItem,
     DriftResult,
     IntakeResult,
@@ -113,6 +114,12 @@ def test_the_census_is_followed_by_a_comparison_even_when_it_found_nothing(run: 
     outcome = run("census__gam-main")
     assert outcome.tasks == {"census": "skipped", "drift": "success"}
     assert outcome.told == {"orderhub://changes"}
+
+
+def test_a_comparison_that_the_connector_failed_over_is_seen_in_airflow(run: Run, scripted_hub: Any) -> None:
+    defect = DriftDefect("line", "lin_a", "1", "LineItem", "7", "Spring", "Not compared. It failed.")
+    scripted_hub.answers["drift"] = [DriftResult("gam-main", 8, (), (defect,))]
+    assert run("census__gam-main").tasks == {"census": "skipped", "drift": "failed"}
 
 
 def test_a_task_leaves_small_counts_and_no_payload(run: Run, scripted_hub: Any) -> None:

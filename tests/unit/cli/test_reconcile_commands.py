@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from hub.errors import PlanMoved, Refused
-from hub.results import AcceptResult, ApprovalResult, CensusSummary, DriftItem, DriftResult, RecoverySummary
+from hub.results import (
+    AcceptResult,
+    ApprovalResult,
+    CensusSummary,
+    DriftDefect,
+    DriftItem,
+    DriftResult,
+    RecoverySummary,
+)
 
 
 def answering(scripted: Any, verb: str, answer: Any) -> list[tuple[Any, ...]]:
@@ -56,6 +64,16 @@ def test_drift_shows_both_values_and_what_was_done(orderhub: Any, scripted: Any)
     for word in ("40 records", "1 fields differ", "LineItem 77", "primaryGoal.units", "1000", "parked"):
         assert word in " ".join(shown.stdout.split())
     assert json.loads(orderhub("drift", "gam-main", "--json").stdout)["items"][0]["present"] == 5
+
+
+def test_drift_names_what_the_connector_failed_over_and_asks_for_attention(orderhub: Any, scripted: Any) -> None:
+    defect = DriftDefect("line", "lin_b", "1", "LineItem", "78", "Autumn", "Not compared. It failed.")
+    answering(scripted, "drift", DriftResult("gam-main", 39, (), (defect,)))
+    shown = orderhub("drift", "gam-main")
+    assert shown.exit_code == 1
+    for word in ("39 records", "1 records were not compared", "LineItem 78", "Autumn", "It failed."):
+        assert word in " ".join(shown.stdout.split())
+    assert json.loads(orderhub("drift", "gam-main", "--json").stdout)["defects"][0]["vendor_id"] == "78"
 
 
 def test_without_a_conflict_drift_is_fine(orderhub: Any, scripted: Any) -> None:
