@@ -14,6 +14,7 @@ import polars as pl
 
 from hub.delivery.checking import ASK
 from hub.delivery.refusals import ReportRefused
+from hub.store import partitions
 
 SLICE = 16_384
 """Rows written as text at once: a MB or two."""
@@ -21,8 +22,8 @@ SLICE = 16_384
 Texts = Mapping[str, pl.Series]
 """By column, every text that the report has there, in order of its bytes."""
 
-_PLAIN = r"^[0-9A-Za-z_.:/-]+$"
-"""Texts that stand in an array's literal as they are; all others are quoted (PostgreSQL 18 manual, 8.15.6)."""
+_COPYING = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+"""How COPY's text format writes what would end a value (PostgreSQL 18 manual, COPY)."""
 
 
 def order_of(source: str, day: date, frame: pl.DataFrame, keys: Sequence[str], texts: Texts) -> pl.Series:
@@ -64,45 +65,48 @@ def csv(frame: pl.DataFrame, texts: Texts) -> Iterator[bytes]:
         yield buffer.getvalue()
 
 
-def literals(texts: Texts) -> Texts:
-    """The same texts as elements of an array's literal."""
-    escaped = pl.col("text").str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
-    quoted = pl.concat_str(pl.lit('"'), escaped, pl.lit('"'))
-    plain = pl.col("text").str.contains(_PLAIN) & (pl.col("text").str.to_lowercase() != "null")
-    return {
-        name: column.rename("text").to_frame().select(pl.when(plain).then("text").otherwise(quoted)).to_series()
-        for name, column in texts.items()
-    }
+def _replaced(column: pl.Series, pairs: Mapping[str, str]) -> pl.Series:
+    for before, after in pairs.items():
+        column = column.str.replace_all(before, after, literal=True)
+    return column
 
 
-def packed(frame: pl.DataFrame, order: pl.Series, lines: pl.Series, elements: Texts) -> Iterator[bytes]:
-    """CSV with one record per line: its id, and every other column as an array. `elements` as `literals` makes them.
+def heads(lines: pl.Series) -> pl.Series:
+    """By place of a line, the text with which its record begins: the row end of the record before it, and its id."""
+    ids = _replaced(lines, _COPYING).alias("line")
+    return ids.to_frame().select(pl.concat_str(pl.lit("\n"), "line", pl.lit("\t"))).to_series()
 
-    A line at the edge of a slice becomes two records, which mean the same.
+
+def cells(texts: Texts) -> Texts:
+    """The same texts as they stand in a row of `delivery_packed.detail`, for COPY."""
+    return {name: _replaced(_replaced(column, partitions.WITHIN_ROW), _COPYING) for name, column in texts.items()}
+
+
+def packed(frame: pl.DataFrame, order: pl.Series, line_heads: pl.Series, of_texts: Texts) -> Iterator[bytes]:
+    """The rows for COPY, a record for each line: its id, and its rows one after another as `delivery_packed.detail` has them.
+
+    `line_heads` as `heads` makes them, `of_texts` as `cells` does. Numbers are written but once: a third of the time that arrays
+    took. A line at the edge of a slice becomes two records, which mean the same.
     """
+    others = [name for name in frame.columns if name != "line"]
     for start in range(0, order.len(), SLICE):
         rows = frame[order.slice(start, SLICE)]
-        cells = rows.select(
-            "line",
-            *(
-                elements[name].gather(rows[name]).alias(name)
-                for name in frame.columns
-                if name in elements and name != "line"
-            ),
-            *(pl.col(name).cast(pl.String) for name in frame.columns if name not in elements and name != "line"),
-        )
-        by_line = cells.group_by("line", maintain_order=True).agg(pl.exclude("line"))
-        records = by_line.select(
-            lines.gather(by_line["line"]).alias("line"),
-            *(
-                pl.concat_str(pl.lit("{"), pl.col(name).list.join(","), pl.lit("}")).alias(name)
-                for name in frame.columns
-                if name != "line"
-            ),
+        line = rows["line"]
+        first = (line != line.shift()).fill_null(value=True)
+        told = rows.select(
+            pl.when(first).then(line_heads.gather(line)).otherwise(pl.lit("")).alias("line"),
+            *(of_texts[name].gather(rows[name]).alias(name) if name in of_texts else pl.col(name) for name in others),
         )
         buffer = io.BytesIO()
-        records.write_csv(buffer, include_header=False)
-        yield buffer.getvalue()
+        told.write_csv(
+            buffer,
+            include_header=False,
+            separator=partitions.CELL,
+            line_terminator=partitions.ROW,
+            quote_style="never",
+        )
+        # Every line's head ends the record before it; the very first has none.
+        yield buffer.getvalue() if start else buffer.getvalue()[1:]
 
 
 def sums(day: date, frame: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:

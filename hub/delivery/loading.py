@@ -19,7 +19,7 @@ import polars as pl
 from hub.delivery import checking, content, csv_report, cumulative, page_report
 from hub.delivery.answers import ReportSummary
 from hub.delivery.checking import Told
-from hub.delivery.day_rows import csv, literals, order_of, packed, sums
+from hub.delivery.day_rows import cells, csv, heads, order_of, packed, sums
 from hub.delivery.finality import verdict
 from hub.delivery.outliers import Peaks
 from hub.delivery.refusals import ReportHeld, ReportRefused
@@ -189,7 +189,8 @@ class _Load:
         days = spool.days
         named = [*checking.texts(shape), *(["order"] if shape.columns.order is not None else [])]
         self._texts = {name: spool.texts(name) for name in named} if days else {}
-        self._elements = literals({name: column for name, column in self._texts.items() if name in self._columns[1:]})
+        self._heads = heads(self._texts["line"]) if days else pl.Series(dtype=pl.String)
+        self._cells = cells({name: column for name, column in self._texts.items() if name in self._columns[1:]})
         self._ids = pl.DataFrame()
         self._sorting = threading.Lock()
         self._content = {day: spool.told(day).sums for day in days}
@@ -373,11 +374,11 @@ class _Load:
         with self._sorting:
             frame = rows_of(day)
             order = order_of(self._source, day, frame, checking.texts(self._shape), self._texts)
-            records = list(packed(frame.select(self._columns), order, self._texts["line"], self._elements))
+            records = list(packed(frame.select(self._columns), order, self._heads, self._cells))
             added = sums(day, frame, self._shape.metrics)
             del frame, order
         with store.transaction() as cur:
-            part = partitions.build(cur, self._number, ("line_vendor_id", *self._columns[1:]), records)
+            part = partitions.build(cur, self._number, self._columns[1:], records)
         self._parts.append(part)
         return _Day(day, told.rows, True, value, part, final, added)
 

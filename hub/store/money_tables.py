@@ -14,12 +14,12 @@ from sqlalchemy import (
     LargeBinary,
     PrimaryKeyConstraint,
     Sequence,
+    SmallInteger,
     Table,
     Text,
     event,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.store.columns import metadata, moment, numbered, words
 
@@ -139,32 +139,38 @@ delivery_set_aside = Table(
 
 delivery_part = Sequence("delivery_part", metadata=metadata)
 
+_DETAIL_TEXTS = ("ad_unit", "creative")
+_DETAIL_UNITS = ("impressions", "clicks", "completed_views", "viewable_impressions")
 delivery_packed = Table(
     "delivery_packed",
     metadata,
     Column("part", BigInteger, nullable=False),
     Column("line_vendor_id", Text(collation="C"), nullable=False),
-    Column("ad_unit", ARRAY(Text), nullable=True),
-    Column("creative", ARRAY(Text), nullable=True),
-    Column("impressions", ARRAY(BigInteger), nullable=False),
-    Column("clicks", ARRAY(BigInteger), nullable=True),
-    Column("completed_views", ARRAY(BigInteger), nullable=True),
-    Column("viewable_impressions", ARRAY(BigInteger), nullable=True),
+    *(Column(name, SmallInteger, nullable=True) for name in (*_DETAIL_TEXTS, *_DETAIL_UNITS)),
+    Column("detail", Text, nullable=False),
     postgresql_partition_by="LIST (part)",
 )
-"""The newest detail rows, those of one line side by side as arrays of one length; a column that the source does not report is
-null. Each partition is one (source, day) of `delivery_partition`, made by `hub.store.partitions`; `delivery_detail` is the
-view of the single rows."""
+"""The newest detail rows, those of one line as one text. `detail`: each row ends with U+001E, and before each of its cells
+stands U+001F (`hub.store.partitions`). The other columns say which cell is theirs, from 2; null: the source does not report it.
+Each partition is one (source, day) of `delivery_partition`, made by `hub.store.partitions`; `delivery_detail` is the view of the
+single rows."""
 
-_DETAIL = "ad_unit, creative, impressions, clicks, completed_views, viewable_impressions"
-event.listen(
-    metadata,
-    "after_create",
-    DDL(  # type: ignore[no-untyped-call]
-        f"CREATE VIEW delivery_detail AS SELECT p.part, p.line_vendor_id, {', '.join(f'r.{name}' for name in _DETAIL.split(', '))} "
-        f"FROM delivery_packed p CROSS JOIN LATERAL unnest({', '.join(f'p.{name}' for name in _DETAIL.split(', '))}) AS r({_DETAIL})"
-    ),
-)
+
+def _detail_view() -> str:
+    """As migration 0016 makes it."""
+    cell = "split_part(r.row, E'\\x1f', p.{name})"
+    text = (
+        f"replace(replace(replace({cell}, E'\\x1b2', E'\\x1e'), E'\\x1b1', E'\\x1f'), E'\\x1b0', E'\\x1b') AS {{name}}"
+    )
+    columns = [text.format(name=name) for name in _DETAIL_TEXTS]
+    columns += [f"{cell}::bigint AS {{name}}".format(name=name) for name in _DETAIL_UNITS]
+    return (
+        f"CREATE VIEW delivery_detail AS SELECT p.part, p.line_vendor_id, {', '.join(columns)} FROM delivery_packed p "
+        "CROSS JOIN LATERAL string_to_table(p.detail, E'\\x1e') AS r(row) WHERE r.row <> ''"
+    )
+
+
+event.listen(metadata, "after_create", DDL(_detail_view()))  # type: ignore[no-untyped-call]
 
 _VERSION = "source, line_id, day, as_of, impressions, clicks, completed_views, viewable_impressions"
 event.listen(

@@ -12,6 +12,12 @@ from psycopg import sql
 from hub.errors import Refused, StoreContended
 from hub.store.database import Cursor
 
+ROW, CELL = "\x1e", "\x1f"
+"""What ends a row of `delivery_packed.detail`, and what stands before each cell of it (the separators of ASCII)."""
+
+WITHIN_ROW = {"\x1b": "\x1b0", CELL: "\x1b1", ROW: "\x1b2"}
+"""How a text that holds such a character is written in a cell, in this order; the view `delivery_detail` reads it back."""
+
 SWAP_TRIES = 5
 SWAP_WAIT = "2s"
 """How long one try to swap waits for readers of the detail rows; between two tries whoever queued behind us gets through."""
@@ -80,9 +86,9 @@ def _table(number: int, part: int) -> sql.Identifier:
 
 
 def build(cur: Cursor, number: int, columns: Sequence[str], pieces: Iterable[bytes]) -> int:
-    """Packed detail rows as CSV into a new table beside the partitions; nobody reads it yet. Returns its part.
+    """Packed detail rows as COPY's text into a new table beside the partitions; nobody reads it yet. Returns its part.
 
-    One record holds rows of one line: its id, then the other `columns` as arrays of one length.
+    One record holds rows of one line: its id, then the rows, the cells of each in order of `columns`.
     Raises Refused for text that PostgreSQL cannot hold (a zero byte).
 
     The records come sorted by line: a block-range index, made in milliseconds, then finds a line nearly as a tree would.
@@ -100,11 +106,15 @@ def build(cur: Cursor, number: int, columns: Sequence[str], pieces: Iterable[byt
             "CONSTRAINT of_part CHECK (part IS NOT NULL AND part = {part})) WITH (toast_tuple_target = 8160)"
         ).format(table=table, part=sql.Literal(part))
     )
-    cur.execute(sql.SQL("ALTER TABLE {} ALTER COLUMN part SET DEFAULT {}").format(table, sql.Literal(part)))
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    statement = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv, FREEZE, FORCE_NOT_NULL (line_vendor_id))")
+    places = {"part": part} | {column: place for place, column in enumerate(columns, 2)}
+    defaults = [
+        sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(sql.Identifier(column), sql.Literal(value))
+        for column, value in places.items()
+    ]
+    cur.execute(sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(defaults)))
+    statement = sql.SQL("COPY {} (line_vendor_id, detail) FROM STDIN WITH (FREEZE)")
     try:
-        with cur.copy(statement.format(table, names)) as copy:
+        with cur.copy(statement.format(table)) as copy:
             for piece in pieces:
                 copy.write(piece)
     except psycopg.DataError as error:

@@ -1,4 +1,4 @@
-"""Detail rows in arrays: any text comes back as it was, and rows stored before are packed and can be unpacked again."""
+"""Detail rows of a line in one text: any text comes back as it was, and rows stored before can be packed and unpacked."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ ODD = [
     "N",
     "-1",
     "(x)",
+    "\r",
+    "\r\n",
+    "\\N",
+    "\\.",
+    "\x1b",
+    "\x1b0",
+    "\x1b\x1b01",
+    "\x1e",
+    "\x1f",
+    "\x1f\x1e\x1b2",
+    "1\x1e\x1f2",
 ]
 
 
@@ -53,19 +64,30 @@ def test_rows_stored_before_are_packed_and_can_be_unpacked_again(database_url: s
         cur.execute("CREATE TABLE delivery_detail_3_8 PARTITION OF delivery_detail FOR VALUES IN (8)")
         cur.execute(
             "INSERT INTO delivery_detail (part, line_vendor_id, ad_unit, creative, impressions, clicks) VALUES "
-            "(7, '11', 'a', 'x', 5, 1), (7, '11', 'a', 'y', 6, 2), (7, '12', 'b', 'x', 7, 3)"
+            "(7, '11', 'a', 'x', 5, 1), (7, '11', 'a', E'y\\x1f\\x1b1', 6, 2), (7, '12', 'b', 'x', 7, 3)"
         )
         cur.execute("INSERT INTO delivery_detail (part, line_vendor_id, impressions) VALUES (8, '11', 9)")
     every = "SELECT * FROM delivery_detail ORDER BY part, line_vendor_id, ad_unit, creative"
     before = store.rows(every)
     assert len(before) == 4
-    for revision in ("0011", "0010", "head"):
-        (command.downgrade if revision == "0010" else command.upgrade)(config, revision)
+    arrays = "SELECT line_vendor_id, ad_unit, creative, clicks FROM delivery_packed ORDER BY part, 1"
+    in_arrays = [("11", ["a", "a"], ["x", "y\x1f\x1b1"], [1, 2]), ("12", ["b"], ["x"], [3]), ("11", None, None, None)]
+    for revision in ("0011", "0010", "0011", "0016", "0011", "head"):
+        (command.downgrade if revision < database_revision(store) else command.upgrade)(config, revision)
         assert store.rows(every) == before, revision
-    packed = store.rows("SELECT line_vendor_id, ad_unit, creative, clicks FROM delivery_packed ORDER BY part, 1")
+        if revision == "0011":
+            assert [tuple(row) for row in store.rows(arrays)] == in_arrays
+    packed = store.rows(
+        "SELECT line_vendor_id, ad_unit, creative, impressions, clicks, detail FROM delivery_packed ORDER BY part, 1"
+    )
     assert [tuple(row) for row in packed] == [
-        ("11", ["a", "a"], ["x", "y"], [1, 2]),
-        ("12", ["b"], ["x"], [3]),
-        ("11", None, None, None),
+        ("11", 2, 3, 4, 5, "\x1fa\x1fx\x1f5\x1f1\x1e\x1fa\x1fy\x1b1\x1b01\x1f6\x1f2\x1e"),
+        ("12", 2, 3, 4, 5, "\x1fb\x1fx\x1f7\x1f3\x1e"),
+        ("11", None, None, 2, None, "\x1f9\x1e"),
     ]
     store.close()
+
+
+def database_revision(store: database.Database) -> str:
+    """The migration that a store stands at."""
+    return str(store.rows("SELECT version_num FROM alembic_version")[0][0])

@@ -22,7 +22,9 @@ HEAD = "Date,Line item ID,Ad unit,Impressions,Clicks\n"
 FIRST = date(2026, 3, 1)
 Rows = dict[tuple[int, str, str], tuple[int, int]]
 
-units = st.sampled_from(["a", "b", "{c}", "NULL", 'q"x', "back\\slash", "é", "", "two words", "a,b", "x\ny"])
+units = st.sampled_from(
+    ["a", "b", "{c}", "NULL", 'q"x', "back\\slash", "é", "", "two words", "a,b", "x\ny", "\x1f", "\x1b1\x1e"]
+)
 rows_ = st.dictionaries(
     st.tuples(st.integers(0, 2), st.sampled_from(["11", "12", "13", "98", "99"]), units),
     st.tuples(st.integers(0, 10**12), st.integers(0, 50)),
