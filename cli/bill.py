@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
-from hub.billing.answers import BilledDocument, CloseSummary, Replayed, Review, WhatIf, Why
+from hub.billing.answers import BilledDocument, CloseSummary, Entered, Replayed, Review, WhatIf, Why
 from hub.billing.cases import Terms
 from oms_schema.billing_terms import BillingSource, CapMode
 
@@ -264,14 +264,42 @@ def cancellation(
     _enter(line, period, "cancellation", reason, by, config, as_json, ends_on=ends_on.date())
 
 
+@enter_app.command()
+def withdrawal(
+    reason: ReasonOption,
+    by: ByOption,
+    documents: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DOC]...", help="Documents by their ids, as `bill documents` shows them"),
+    ] = None,
+    closed: Annotated[
+        str | None,
+        typer.Option(
+            "--closed",
+            metavar="YYYY-MM",
+            help="Every document dated in this month that the ERP refuses: its period is closed",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take back documents that the ERP refused; the next close makes others, dated into the next open period."""
+    with opened(config, as_json) as (desk, hub):
+        done = hub.billing.withdraw(documents or (), closed=closed, reason=reason, by=by)
+        desk.answer(done.as_dict(), _entered(done))
+
+
+def _entered(done: Entered) -> str:
+    return (
+        f"Entered as number {done.number}. It counts once somebody other than {done.entered_by} runs "
+        f"`orderhub bill confirm {done.number} --by NAME`."
+    )
+
+
 def _enter(line: str, period: str, kind: str, reason: str, by: str, config: Any, as_json: bool, **more: Any) -> None:
     with opened(config, as_json) as (desk, hub):
         done = hub.billing.enter(line, period, kind, reason=reason, by=by, **more)
-        sentence = (
-            f"Entered as number {done.number}. It counts once somebody other than {done.entered_by} runs "
-            f"`orderhub bill confirm {done.number} --by NAME`."
-        )
-        desk.answer(done.as_dict(), sentence)
+        desk.answer(done.as_dict(), _entered(done))
 
 
 @app.command()
@@ -281,12 +309,17 @@ def confirm(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Approve what somebody else entered. It counts with the next preparation."""
+    """Approve what somebody else entered. It counts with the next preparation; a withdrawal is carried out at once."""
     with opened(config, as_json) as (desk, hub):
         done = hub.billing.confirm(number, by=by)
-        desk.answer(
-            done.as_dict(), f"The {done.kind.replace('_', ' ')} of {done.line_id} in {done.period} counts from now on."
-        )
+        if taken_back := done.detail.get("documents"):
+            sentence = (
+                f"{len(taken_back):,} documents are withdrawn. The next close makes others, dated into an open accounting period "
+                "(`orderhub bill close-accounts` says which are closed); where the ERP kept a draft, Finance deletes it there."
+            )
+        else:
+            sentence = f"The {done.kind.replace('_', ' ')} of {done.line_id} in {done.period} counts from now on."
+        desk.answer(done.as_dict(), sentence)
 
 
 @app.command()

@@ -105,7 +105,7 @@ def _summary(
         for batch in sorted(exported):
             documents |= {one.document_id: one for one in billing_documents.of_batch(cur, batch)}
     sent = [one for one in documents.values() if one.state in _SENT]
-    mismatches = [one.mismatch for one in sent if one.mismatch]
+    mismatches = [one.mismatch for one in documents.values() if one.mismatch]
     unposted = [one for one in sent if one.number is None and not one.mismatch]
     waiting = _waiting(session, period, run, again, unposted, parked, problems, mismatches, connection, statuses)
     complete = not waiting and not mismatches

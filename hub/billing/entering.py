@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from hub.billing import withdrawing
 from hub.billing.answers import Entered
 from hub.billing.cases import CANCELLATION, MANUAL_COUNT, OVERRIDE, SETTLEMENT
 from hub.billing.preparing import named
@@ -57,8 +58,13 @@ def enter(
 
 
 def confirm(session: Session, number: int, by: str | None) -> Entered:
-    """Approve what somebody else entered. Raises NotFound, Refused."""
+    """Approve what somebody else entered; a withdrawal is carried out at once. Raises NotFound, Refused, VendorUnavailable."""
     actor = named(by, "An approval")
+    with session.database.transaction() as cur:
+        found = billing_periods.one_input(cur, number)
+    if found is not None and found.kind == withdrawing.WITHDRAWAL and found.approved_by is None:
+        # Before the lock: the ERP is asked over the network.
+        withdrawing.look_up(session, found)
     with session.database.acting(actor), session.database.transaction() as cur:
         billing_counts.one_at_a_time(cur)
         found = billing_periods.one_input(cur, number)
@@ -68,6 +74,8 @@ def confirm(session: Session, number: int, by: str | None) -> Entered:
             raise Refused(f"Entry {number} was approved by {found.approved_by} already. Nothing was approved twice.")
         if same_person(found.entered_by, actor):
             raise Refused(f"{actor} entered number {number}. It was not approved. Somebody else approves it.")
+        if found.kind == withdrawing.WITHDRAWAL:
+            withdrawing.withdraw(session, cur, found, actor)
         billing_periods.approve_input(cur, found, actor, session.machine.now())
     period = BillingPeriod.month(found.period_start.year, found.period_start.month)
     return Entered(number, found.line_id, period.label, found.kind, found.entered_by, actor, decode(found.body))

@@ -35,6 +35,8 @@ from oms_schema.party import Party
 from oms_schema.status import BillingStatus
 
 INVOICE, CREDIT_MEMO = "Invoice", "CreditMemo"
+_READY = (BillingStatus.APPROVED, BillingStatus.LOCKED)
+"""Locked and not exported is what was on a document that was withdrawn."""
 
 
 def ledger(session: Session, connection: str | None) -> Channel:
@@ -68,7 +70,7 @@ def export(session: Session, period: BillingPeriod, by: str | None, connection: 
     channel = ledger(session, connection)
     with session.database.acting(actor), session.database.transaction() as cur:
         billing_counts.one_at_a_time(cur)
-        approved = billing_periods.of_period(cur, period.start, [BillingStatus.APPROVED], lock=True)
+        approved = billing_periods.of_period(cur, period.start, _READY, lock=True)
         groups, nothing_due = _grouped(cur, approved, period)
         made = _invoices(session, cur, groups, period)
         corrections, waiting = _corrections(cur, period, channel.name)

@@ -86,6 +86,9 @@ def _one(
     tally: dict[str, int],
     problems: list[str],
 ) -> None:
+    if one.state is DocumentState.WITHDRAWN:
+        _posted_after_all(session, cur, channel, one, found, tally, problems)
+        return
     native = found.native
     number, balance = native.get("number"), _micros(native.get("balance"), one.currency)
     if balance is not None and one.kind == DocumentKind.INVOICE and Decimal(str(native["balance"])) < 0:
@@ -125,6 +128,36 @@ def _one(
         _advance(cur, one, str(number), total, balance or 0, tally)
     if news or changed:
         journal.mark_stale(cur, [one.order_id])
+
+
+def _posted_after_all(
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    one: StoredDocument,
+    found: Copies,
+    tally: dict[str, int],
+    problems: list[str],
+) -> None:
+    """Keep and tell that the ERP shows as owed what was withdrawn here: a draft that was left there and posted by hand."""
+    native, mismatch = found.native, ""
+    if native.get("number") and native.get("balance") is not None and not is_void(native):
+        mismatch = (
+            f"{channel.connector.title} has posted {native['number']} ({one.document_id}), which was withdrawn here. It counts "
+            "as not invoiced, and another document bills the same. Finance voids it there."
+        )
+        problems.append(mismatch)
+    tally["changed"] = tally.get("changed", 0) + billing_documents.answered(
+        cur,
+        one,
+        state=one.state,
+        number=one.number,
+        vendor_state=str(native.get("state") or ""),
+        their_total=one.their_total,
+        balance=one.balance,
+        mismatch=mismatch,
+        now=session.machine.now(),
+    )
 
 
 def _advance(

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from hub.billing import approving, closing, entering, exporting, preparing, reading_back, replaying, sending
+from hub.billing import (
+    approving,
+    closing,
+    entering,
+    exporting,
+    preparing,
+    reading_back,
+    replaying,
+    sending,
+    withdrawing,
+)
 from hub.billing import review as reviewing
 from hub.billing import what_if as what_if_close
 from hub.billing import why as reasons
@@ -117,6 +127,17 @@ class Billing:
             ends_on=ends_on,
             by=by,
         )
+
+    @anchored
+    def withdraw(
+        self, documents: Sequence[str] = (), *, closed: str | None = None, reason: str, by: str | None
+    ) -> Entered:
+        """Enter that documents which the ERP refused are withdrawn; done once somebody else confirms it.
+
+        `closed` adds those dated in that month which the ERP refuses because its accounting period is closed.
+        """
+        meant = [*documents, *(withdrawing.refused_as_closed(self.session, month(closed)) if closed else ())]
+        return withdrawing.enter(self.session, meant, reason=reason, by=by)
 
     @anchored
     def confirm(self, number: int, *, by: str | None) -> Entered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hub.billing import cases
 from hub.billing.answers import Why
@@ -15,11 +15,14 @@ from hub.billing.rules import Billable, Blocked, Flag
 from hub.billing.rules.window import closes_on
 from hub.errors import NotFound
 from hub.session import Session
-from hub.store import billing_counts
+from hub.store import billing_counts, parking
 from hub.store.billing_documents import StoredDocument
+from hub.store.lanes import DOCUMENT
+from hub.store.parking import Item, Selection
 from oms_schema.billing_terms import Finality
 from oms_schema.delivery import BillingPeriod
 from oms_schema.document import DocumentKind
+from oms_schema.problems import Reason
 from oms_schema.status import BillingStatus
 
 _ANSWERING = (
@@ -42,6 +45,13 @@ def why(session: Session, line: str, period: BillingPeriod) -> Why:
             raise NotFound(f"Line {line_id} belongs to no order that is known. Nothing is shown.")
         (file,) = found
         references = billing_counts.vendor_ids(cur, line_id)
+        billed = {one.document_id for one, position in file.positions if position.period_start == period.start}
+        refused = {
+            document_id: item
+            for document_id in sorted(billed)
+            for item in parking.items(cur, Selection(subject=document_id))
+            if item.entity_kind == DOCUMENT
+        }
     stored = file.periods.get(period.start)
     status = BillingStatus.OPEN if stored is None else stored.status
     steps = [*_reference(references), *_schedule(file, period)]
@@ -58,10 +68,10 @@ def why(session: Session, line: str, period: BillingPeriod) -> Why:
     if isinstance(result, Blocked):
         steps += [("blocked", problem.sentence) for problem in result.problems]
     documents = [one for one, position in file.positions if position.period_start == period.start]
-    steps += _documents(documents)
+    steps += _documents(documents, refused)
     shown = amounts.net if amounts is not None else None
     news = stored is not None and stored.news_hash != cases.news_hash(case)
-    answer = _said(file, period, status, result, documents, news=news)
+    answer = _said(file, period, status, result, documents, refused, news=news)
     return _answer(file, period, status, shown, steps, answer)
 
 
@@ -149,7 +159,7 @@ def _reports(file: LineFile, period: BillingPeriod) -> Iterator[tuple[str, str]]
             )
 
 
-def _documents(documents: list[StoredDocument]) -> Iterator[tuple[str, str]]:
+def _documents(documents: list[StoredDocument], refused: Mapping[str, Item]) -> Iterator[tuple[str, str]]:
     for one in {known.document_id: known for known in documents}.values():
         kind = "credit memo" if one.kind == DocumentKind.CREDIT_MEMO else "invoice"
         net = f"{amount(one.amounts.net, one.currency)} {one.currency}"
@@ -158,6 +168,8 @@ def _documents(documents: list[StoredDocument]) -> Iterator[tuple[str, str]]:
         yield "document", f"The {kind} {one.document_id} over {net} is {one.state}: {number}{balance}."
         if one.mismatch:
             yield "document", one.mismatch
+        if one.document_id in refused:
+            yield "document", f"The ERP refused it: {refused[one.document_id].sentence}"
 
 
 def _said(
@@ -166,6 +178,7 @@ def _said(
     status: BillingStatus,
     result: Billable | Blocked,
     documents: list[StoredDocument],
+    refused: Mapping[str, Item],
     *,
     news: bool,
 ) -> str:
@@ -186,6 +199,8 @@ def _said(
         said = (
             f"It was billed with {net} on {first.number or first.document_id} and is {status.value.replace('_', ' ')}."
         )
+        if waiting := next((one for one in documents if one.document_id in refused and one.number is None), None):
+            return f"{said} {_way_out(waiting, refused[waiting.document_id])}"
         if isinstance(result, Blocked) and news:
             return f"{said} Its newer numbers correct nothing yet: {result.problems[0].sentence}"
         return said
@@ -210,8 +225,24 @@ def _said(
     waits = {
         BillingStatus.IN_REVIEW: f"It waits for approval by somebody other than {stored.prepared_by}.",
         BillingStatus.APPROVED: "It is approved and goes out with the next close.",
+        BillingStatus.LOCKED: "The document that billed it was withdrawn before it was posted; the next close makes another one.",
     }
     return waits.get(status, f"It is {status.value.replace('_', ' ')}.")
+
+
+def _way_out(document: StoredDocument, item: Item) -> str:
+    """What becomes of a document that the ERP refused, and how it is taken back where that is for good."""
+    withdrawal = f"`orderhub bill enter withdrawal {document.document_id}`"
+    if item.reason == Reason.PERIOD_CLOSED:
+        return (
+            f"The ERP refuses the document: {item.sentence} Either Finance opens the period there and operations replays it, or "
+            f"`orderhub bill close-accounts` says that it stays closed and {withdrawal} takes the document back: the next close "
+            "makes another one, dated into the next open period."
+        )
+    return (
+        f"The ERP refuses the document: {item.sentence} Once that is put right operations replays it; {withdrawal} takes it back "
+        "instead."
+    )
 
 
 def _is_reason(rule: str, result: Billable) -> bool:

@@ -13,7 +13,8 @@ from oms_schema.document import Amounts
 
 
 class DocumentState(StrEnum):
-    """Where a document stands. A proposal that newer numbers overtook is withdrawn; nothing else ever goes away."""
+    """Where a document stands. Withdrawn is a proposal that newer numbers overtook, and what the ERP refused and people took back;
+    nothing else ever goes away."""
 
     PROPOSED = "proposed"
     APPROVED = "approved"
@@ -195,9 +196,10 @@ def of_batch(cur: Cursor, batch_id: str) -> list[StoredDocument]:
 
 
 def of_period(cur: Cursor, period_start: date) -> list[StoredDocument]:
-    """Every document of one period that was not withdrawn, by id."""
+    """Every document of one period, by id; of the withdrawn ones those that the ERP shows as owed all the same."""
     cur.execute(
-        f"SELECT {_COLUMNS} FROM billing_document WHERE period_start = %s AND state <> 'withdrawn' ORDER BY document_id",
+        f"SELECT {_COLUMNS} FROM billing_document WHERE period_start = %s AND (state <> 'withdrawn' OR mismatch <> '') "
+        "ORDER BY document_id",
         (period_start,),
     )
     return [_document(row) for row in cur.fetchall()]
@@ -398,10 +400,11 @@ def put_payments(cur: Cursor, connection: str, document_id: str, present: Sequen
 
 
 def lane_counts(cur: Cursor, connection: str) -> tuple[int, int]:
-    """How many of our documents the connection has acknowledged, and how many not yet."""
+    """How many of our documents the connection has acknowledged, and how many not yet; withdrawn ones are neither."""
     cur.execute(
         "SELECT count(*) FILTER (WHERE NOT l.dirty), count(*) FILTER (WHERE l.dirty) FROM lane l "
-        "JOIN billing_document d ON d.document_id = l.entity_id WHERE l.connection = %s AND l.kind = 'document'",
+        "JOIN billing_document d ON d.document_id = l.entity_id WHERE l.connection = %s AND l.kind = 'document' "
+        "AND d.state <> 'withdrawn'",
         (connection,),
     )
     row = cur.fetchone()

@@ -88,7 +88,8 @@ CASE l.kind
       WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line' AND c.order_facet = l.order_facet)
       OR EXISTS (SELECT 1 FROM entity e WHERE e.kind = 'order' AND e.id = l.order_id AND e.status = 'cancelled'))
   WHEN 'party' THEN true
-  WHEN 'document' THEN true
+  WHEN 'document' THEN NOT EXISTS (
+    SELECT 1 FROM billing_document b WHERE b.document_id = l.entity_id AND b.state = 'withdrawn')
   WHEN 'line_status' THEN r.vendor_id IS NOT NULL
   ELSE r.vendor_id IS NOT NULL AND (l.wanted_at <= %(patience)s OR NOT EXISTS (
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection <> l.connection

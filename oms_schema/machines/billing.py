@@ -42,6 +42,8 @@ class BillingFacts:
     balance: Money | None = None
     mismatch: str | None = None
     """How the ERP's document differs from ours (voided, deleted, held twice, another total); None when it does not."""
+    withdrawn: str | None = None
+    """Who took the document back, which the ERP had refused, and why; None while nobody has."""
     adjustment_id: str | None = None
     """The credit memo or supplementary invoice that says something new about a locked period."""
 
@@ -131,6 +133,10 @@ def _differs(f: BillingFacts) -> str | None:
     return None if f.mismatch else "it does not"
 
 
+def _taken_back(f: BillingFacts) -> str | None:
+    return None if f.withdrawn else "nobody has"
+
+
 def _adjusted(f: BillingFacts) -> str | None:
     return None if f.adjustment_id else "there is none"
 
@@ -153,6 +159,7 @@ TOTALS_EQUAL = _G("the ERP's total equals ours to the minor unit", _totals_equal
 PAID = _G("the balance is zero", _paid)
 OWED = _G("something is open again", _owed)
 DIFFERS = _G("the ERP's document differs from ours", _differs)
+WITHDRAWN = _G("somebody took back the document, which the ERP had refused", _taken_back)
 ADJUSTMENT = _G("a new document carries the change", _adjusted)
 
 
@@ -206,6 +213,14 @@ BILLING: Machine[B, BillingFacts] = Machine(
                 origin=Origin.ADDED,
             )
             for source in (B.INVOICED, B.PAID)
+        ),
+        _row(
+            B.EXPORTED,
+            B.LOCKED,
+            "withdrawal",
+            "The document was withdrawn before it was posted; the next export makes another of the same figures.",
+            WITHDRAWN,
+            origin=Origin.ADDED,
         ),
         *(
             _row(source, B.ADJUSTED, "adjustment", "A new document adjusts the locked figures.", ADJUSTMENT)

@@ -130,3 +130,18 @@ def test_people_enter_and_others_confirm(office: Office, orderhub: Orderhub) -> 
     for kind in ("override", "manual-count"):
         given = ("--quantity", "5", "--reason", "r", "--by", "Ada")
         assert orderhub("bill", "enter", kind, line, "2026-02", *given).exit_code == 0
+
+
+def test_a_refused_document_is_taken_back_by_two_people(office: Office, orderhub: Orderhub) -> None:
+    line = office.line(office.order())
+    office.delivered(line, 983_456)
+    office.erp.refuse("UserError", "The period of 2026-02-28 is closed.", "period_closed")
+    office.close()
+    entry = ("bill", "enter", "withdrawal", "--closed", "2026-02", "--reason", "February is closed", "--by", "Ada")
+    entered = orderhub(*entry)
+    assert entered.exit_code == 0, entered.output
+    assert "somebody other than Ada" in words(entered)
+    assert orderhub(*entry[:3], "--reason", "closed", "--by", "Ada").exit_code == 1
+    confirmed = orderhub("bill", "confirm", "1", "--by", "Grace")
+    assert "1 documents are withdrawn" in words(confirmed)
+    assert office.status(line) == "locked"

@@ -174,6 +174,10 @@ TRUTH: dict[str, dict[str, tuple[list[Facts], list[Facts]]]] = {
         "the balance is zero": ([{"balance": ZERO}, {"balance": -ONE}], [{}, {"balance": Money.parse("0.01", "USD")}]),
         "something is open again": ([{"balance": ONE}], [{}, {"balance": ZERO}, {"balance": -ONE}]),
         "the ERP's document differs from ours": ([{"mismatch": "it is voided"}], [{}, {"mismatch": ""}]),
+        "somebody took back the document, which the ERP had refused": (
+            [{"withdrawn": "Ada and Grace: closed"}],
+            [{}, {"withdrawn": ""}],
+        ),
         "a new document carries the change": ([{"adjustment_id": "doc2"}], [{}]),
     },
     "sync": {

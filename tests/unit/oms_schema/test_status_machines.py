@@ -192,6 +192,7 @@ BILLING_FACTS = [
         their_total=USD_1,
         balance=Money.zero("USD"),
         adjustment_id="doc2",
+        withdrawn="Ada and Grace: closed",
     ),
     BillingFacts(
         no_delivery=True,
