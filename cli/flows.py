@@ -14,7 +14,7 @@ from typing import Any
 
 from hub import ConnectionInfo, Hub
 from hub.errors import ConnectionBroken, ConnectionPaused, NotFound, VendorUnavailable
-from hub.results import DeliverySummary, IntakeResult, PushSummary, SettleSummary
+from hub.results import DeliverySummary, IntakeResult, PlanResult, PushSummary, SettleSummary
 
 LONGEST_NAP = 5.0
 """Seconds between two looks at work that is not due yet."""
@@ -29,7 +29,10 @@ Sleep = Callable[[float], None]
 
 @dataclass
 class AppliedConnection:
-    """What apply did at one connection, all rounds together."""
+    """What apply did at one connection, all rounds together.
+
+    Bound to a plan, it left `not_in_plan` lanes due, `plan_moved` of them shown there with other content.
+    """
 
     calls: int = 0
     records: int = 0
@@ -39,6 +42,8 @@ class AppliedConnection:
     parked: int = 0
     in_doubt: int = 0
     waiting: int = 0
+    not_in_plan: int = 0
+    plan_moved: int = 0
     paused: bool = False
 
 
@@ -46,13 +51,15 @@ class AppliedConnection:
 class Applied:
     """What apply did. `at_rest` is False when time ran out before the last due write was settled, or a connection is unusable.
 
-    `unusable` holds, by connection, the sentence that says why its work was left.
+    `unusable` holds, by connection, the sentence that says why its work was left. `blocked` writes are shown as such in the
+    plan that it was bound to.
     """
 
     connections: dict[str, AppliedConnection]
     at_rest: bool
     rounds: int
     unusable: dict[str, str] = field(default_factory=dict)
+    blocked: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -133,8 +140,9 @@ def apply(
     patience: float = 300.0,
     sleep: Sleep = time.sleep,
     heard: Callable[[PushSummary | SettleSummary], None] = lambda summary: None,
+    only: PlanResult | None = None,
 ) -> Applied:
-    """Push and settle until nothing is due any more or `patience` seconds (machine time) are over.
+    """Push and settle until nothing is due any more or `patience` seconds (machine time) are over; `only` what a plan shows.
 
     Ad servers go first, and the CRM's mirror when they have nothing due: it then shows where things stand in one write.
     Work that waits for a settle time, a quota or a vendor that does not answer is waited for; parked work is not.
@@ -145,6 +153,7 @@ def apply(
     able = chosen(hub, named, lambda info: info.pushes or info.mirrors, "be written to")
     infos = [info for info in able if info.name not in unusable]
     applied = Applied({info.name: AppliedConnection() for info in infos}, at_rest=False, rounds=0, unusable=unusable)
+    applied.blocked = 0 if only is None else only.blocked
     groups = [[info for info in infos if not info.mirrors], [info for info in infos if info.mirrors]]
     until = time.monotonic() + patience
     while True:
@@ -152,7 +161,7 @@ def apply(
         due: list[datetime] = []
         moved = False
         for group in groups:
-            while sum(_work(hub, info.name, applied, due, heard, named) for info in group):
+            while sum(_work(hub, info.name, applied, due, heard, named, only) for info in group):
                 moved = True
                 if time.monotonic() > until:
                     return applied
@@ -174,6 +183,7 @@ def _work(
     due: list[datetime],
     heard: Callable[[PushSummary | SettleSummary], None],
     named: Sequence[str],
+    only: PlanResult | None,
 ) -> bool:
     """One push and one settle; whether anything moved. When the rest falls due goes to `due`.
 
@@ -183,7 +193,7 @@ def _work(
         return False
     tally = applied.connections[name]
     try:
-        pushed = hub.push(name)
+        pushed = hub.push(name, only=only)
         heard(pushed)
         settled = hub.settle(name)
         heard(settled)
@@ -207,6 +217,7 @@ def _work(
     tally.adopted += settled.adopted
     tally.resent += settled.resent
     tally.waiting, tally.parked, tally.in_doubt = pushed.waiting, pushed.parked, pushed.in_doubt
+    tally.not_in_plan, tally.plan_moved = pushed.not_in_plan, pushed.plan_moved
     due += [when for when in (pushed.next_due, settled.next_due) if when is not None]
     if pushed.outcomes.get("postponed"):
         due.append(datetime.now(UTC) + timedelta(seconds=1))

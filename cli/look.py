@@ -45,7 +45,7 @@ def plan(
 ) -> None:
     """Show every write the hub intends, and every problem that stops one. Writes nothing.
 
-    `orderhub apply --plan-hash HASH` begins only if this is still what it would show.
+    `orderhub apply --plan-hash HASH` begins only if this is still what it would show, and writes nothing else.
     """
     with opened(config, as_json) as (desk, hub):
         unusable = {} if connection else dict(hub.unusable())

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cli.flows import Applied
+from cli.flows import Applied, AppliedConnection
 from hub.results import (
     CheckResult,
     ConnectionStatus,
@@ -115,7 +115,15 @@ def applied_tables(applied: Applied) -> RenderableType:
         if applied.at_rest
         else "Not at rest yet: some writes wait for their time, or for their connection. Run it again."
     )
-    return Group(table, *left_out(applied.unusable), Text(rest, "green" if applied.at_rest else "yellow"))
+    beside = [
+        Text(_not_in_plan(name, done), "yellow") for name, done in applied.connections.items() if done.not_in_plan
+    ]
+    return Group(table, *left_out(applied.unusable), *beside, Text(rest, "green" if applied.at_rest else "yellow"))
+
+
+def _not_in_plan(name: str, done: AppliedConnection) -> str:
+    moved = f", {done.plan_moved:,} of them because they changed since" if done.plan_moved else ""
+    return f"{name}: {done.not_in_plan:,} writes are not in the plan{moved}. They stay due; `orderhub plan` shows them."
 
 
 def status_tables(status: StatusResult) -> RenderableType:

@@ -13,6 +13,7 @@ from cli.flows import DELIVERED_STATES, pull_changes, pull_delivery
 from cli.flows import apply as apply_until_rest
 from cli.look import Names
 from hub.errors import ConnectionBroken, PlanMoved, VendorUnavailable
+from hub.results import PlanResult
 
 
 def pull(
@@ -51,7 +52,7 @@ def pull(
 def apply(
     connections: Names = None,
     plan_hash: Annotated[
-        str | None, typer.Option("--plan-hash", metavar="HASH", help="Begin only if `plan` still shows exactly this")
+        str | None, typer.Option("--plan-hash", metavar="HASH", help="Write only what this plan shows")
     ] = None,
     patience: Annotated[
         float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for writes that are not due yet")
@@ -59,19 +60,24 @@ def apply(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write everything that is due, settle what is in doubt, until all is at rest."""
+    """Write everything that is due, settle what is in doubt, until all is at rest.
+
+    With --plan-hash it begins only if `plan` still shows exactly that, and writes only what it shows, at the versions it
+    shows; what is accepted meanwhile stays due and is counted.
+    """
     with opened(config, as_json) as (desk, hub):
+        only: PlanResult | None = None
         if plan_hash is not None:
-            present = hub.plan(connections[0] if connections and len(connections) == 1 else None).plan_hash
-            if present != plan_hash:
+            only = hub.plan(connections[0] if connections and len(connections) == 1 else None)
+            if only.plan_hash != plan_hash:
                 raise PlanMoved(
-                    f"The plan {plan_hash} is no longer true (it is {present} now). Nothing was written. "
+                    f"The plan {plan_hash} is no longer true (it is {only.plan_hash} now). Nothing was written. "
                     "Look at `orderhub plan` again and apply that one."
                 )
-        applied = apply_until_rest(hub, connections or (), patience=patience)
+        applied = apply_until_rest(hub, connections or (), patience=patience, only=only)
         desk.answer(applied.as_dict(), tables.applied_tables(applied))
     if applied.unusable:
         raise typer.Exit(ExitCode.UNUSABLE)
     done = applied.connections.values()
-    if not applied.at_rest or any(each.parked or each.in_doubt for each in done):
+    if not applied.at_rest or applied.blocked or any(each.parked or each.in_doubt or each.plan_moved for each in done):
         raise typer.Exit(ExitCode.ATTENTION)

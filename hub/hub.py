@@ -145,11 +145,15 @@ class Hub:
             return plan.plan(self.session, connection)
 
     @anchored
-    def push(self, connection: str, *, max_seconds: float = 240.0) -> PushSummary:
-        """Send what is due until nothing is. Raises ConnectionPaused; a push under way claims nothing more after a pause."""
+    def push(self, connection: str, *, max_seconds: float = 240.0, only: PlanResult | None = None) -> PushSummary:
+        """Send what is due until nothing is, or `only` what a plan shows, at the versions it shows.
+
+        Raises ConnectionPaused; a push under way claims nothing more after a pause.
+        """
         pauses.refuse_if_paused(self.session, connection)
         recovery.notice_restore(self.session)
-        return log.told("push", push.push(self.session, connection, max_seconds=max_seconds))
+        seen = None if only is None else plan.seen(only, connection)
+        return log.told("push", push.push(self.session, connection, max_seconds=max_seconds, seen=seen))
 
     @anchored
     def settle(self, connection: str) -> SettleSummary:

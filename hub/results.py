@@ -50,7 +50,8 @@ class PlanItem(Result):
     """One intended vendor write, or the reason why it cannot be made.
 
     `action` is create, update, act, unchanged, waiting or blocked; `changes` are (field, before, after);
-    `problems` are sentences; `losses` are (path, value, why) of values the vendor cannot express.
+    `problems` are sentences; `losses` are (path, value, why) of values the vendor cannot express. `version` and `content`
+    (a hash) say what is wanted; both are empty for a change that never became a version.
     """
 
     connection: str
@@ -62,6 +63,8 @@ class PlanItem(Result):
     changes: Sequence[tuple[str, Any, Any]] = ()
     problems: Sequence[str] = ()
     losses: Sequence[tuple[str, str, str]] = ()
+    version: int = 0
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,11 @@ class PlanResult(Result):
 
 @dataclass(frozen=True, slots=True)
 class PushSummary(Result):
-    """What one push did, by outcome. `waiting` lanes are not due yet; `next_due` is machine time, UTC."""
+    """What one push did, by outcome. `waiting` lanes are not due yet; `next_due` is machine time, UTC.
+
+    Of a push that was bound to a plan: `not_in_plan` lanes want something that the plan did not show and were left,
+    `plan_moved` of them it showed with other content.
+    """
 
     connection: str
     calls: int = 0
@@ -88,6 +95,8 @@ class PushSummary(Result):
     parked: int = 0
     in_doubt: int = 0
     next_due: datetime | None = None
+    not_in_plan: int = 0
+    plan_moved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from hub.errors import DocumentChanged
 from hub.store import parking
 from hub.store.audit import note
 from hub.store.database import Cursor
+from hub.store.seen_plans import GOES, SeenPlan
 
 MIRROR_PATIENCE = timedelta(seconds=10)
 """How long the mirror lets an order come to rest at the ad servers before it tells an intermediate state."""
@@ -212,17 +213,27 @@ def wanted(
 
 
 def claim(
-    cur: Cursor, connection: str, kind: str, limit: int, now: datetime, lease_until: datetime, *, updates: bool
+    cur: Cursor,
+    connection: str,
+    kind: str,
+    limit: int,
+    now: datetime,
+    lease_until: datetime,
+    *,
+    updates: bool,
+    seen: SeenPlan | None = None,
 ) -> list[Lane]:
     """Take up to `limit` due lanes of one kind whose record exists (`updates`) or not; each gets a new fence.
 
-    Look-ups that found nothing belong to the send before; what is sent now has to be looked up anew.
+    With a plan that was `seen`, only what it showed. Look-ups that found nothing belong to the send before; what is sent now
+    has to be looked up anew.
     """
     cur.execute(
         f"WITH due AS (SELECT l.id, r.vendor_id FROM lane l {_JOIN} WHERE l.connection = %(c)s AND l.kind = %(k)s "
         f"  AND l.dirty AND l.state = 'ready' AND {_NOT_PAUSED} "
         "  AND (l.not_before IS NULL OR l.not_before <= %(now)s) AND (r.vendor_id IS NOT NULL) = %(u)s "
-        f"  AND {_READY_TO_SEND} ORDER BY l.order_id, l.id LIMIT %(n)s FOR UPDATE OF l SKIP LOCKED) "
+        f"  {'' if seen is None else f'AND {GOES} '}AND {_READY_TO_SEND} "
+        "  ORDER BY l.order_id, l.id LIMIT %(n)s FOR UPDATE OF l SKIP LOCKED) "
         "UPDATE lane l SET state = 'in_flight', lease_until = %(lease)s, fence = l.fence + 1, probes = 0 FROM due "
         f"WHERE l.id = due.id RETURNING {_COLUMNS.replace('r.vendor_id', 'due.vendor_id')}",
         {
@@ -233,6 +244,7 @@ def claim(
             "lease": lease_until,
             "u": updates,
             "patience": now - MIRROR_PATIENCE,
+            **({} if seen is None else seen.parameters),
         },
     )
     return _claimed(cur, "lane claimed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from connectors.base import Operation
 from hub.encoding import decode, encode
@@ -12,6 +13,7 @@ from hub.results import PlanItem, PlanResult
 from hub.session import Channel, Session
 from hub.store import lane_moves, lanes, parking
 from hub.store.lanes import Lane
+from hub.store.seen_plans import SeenLane, SeenPlan
 from hub.sync.prepare import KNOWN_AFTER_APPLY, Prepared, Refused
 from hub.sync.stumbles import Apart, prepared_apart
 
@@ -59,6 +61,19 @@ def plan_hash(items: Sequence[PlanItem]) -> str:
     return hashlib.blake2b(encode([item.as_dict() for item in items]), digest_size=16).hexdigest()
 
 
+def seen(plan: PlanResult, connection: str) -> SeenPlan:
+    """What a person who read this plan saw of one connection."""
+    return SeenPlan(
+        tuple(
+            SeenLane(
+                item.kind, item.entity_id, item.facet, item.version, UUID(hex=item.content), item.action != "blocked"
+            )
+            for item in plan.items
+            if item.connection == connection and item.content
+        )
+    )
+
+
 def _chunk(
     session: Session,
     channel: Channel,
@@ -102,6 +117,8 @@ def _planned(channel: Channel, item: Prepared, stuck: frozenset[str], beside: fr
         action=action,
         changes=changes,
         losses=[(loss.path, loss.value, loss.why) for loss in item.losses],
+        version=item.lane.desired_version,
+        content=item.lane.desired_hash.hex,
     )
 
 
@@ -125,6 +142,8 @@ def _blocked(channel: Channel, item: Refused) -> PlanItem:
         name=item.name,
         action="blocked",
         problems=[problem.sentence for problem in item.problems],
+        version=item.lane.desired_version,
+        content=item.lane.desired_hash.hex,
     )
 
 

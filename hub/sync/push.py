@@ -22,8 +22,9 @@ from hub import log
 from hub.errors import ConnectionBroken, ConnectorStumbled, StoreContended, VendorUnavailable
 from hub.results import PushSummary
 from hub.session import Channel, Session
-from hub.store import breakers, lanes, parking, recoveries
+from hub.store import breakers, lanes, parking, recoveries, seen_plans
 from hub.store.lanes import Lane
+from hub.store.seen_plans import SeenPlan
 from hub.sync import breaker, guard, jobs, native_keys, projection
 from hub.sync.conflicts import before_update
 from hub.sync.look_ups import count_stumble
@@ -53,9 +54,10 @@ class _Tally:
     """Operations that an open circuit breaker keeps from being sent, and when the vendor is tried again."""
 
 
-def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSummary:
+def push(session: Session, name: str, *, max_seconds: float = 240.0, seen: SeenPlan | None = None) -> PushSummary:
     """Send everything that is due at a connection, parents before children, until nothing is due or the time is over.
 
+    With a plan that was `seen`, only what it showed, at the versions it showed; the rest stays due and is counted.
     Raises ConnectionBroken (all claimed work is given back) and NotFound.
     """
     channel = session.channel(name)
@@ -83,7 +85,7 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
                     breaker.admit_due(
                         session, channel, operation_of(kind, updates), partial(_check_token, session, channel)
                     )
-                    _push_kind(session, channel, connector, kind, updates, tally, deadline, watch)
+                    _push_kind(session, channel, connector, kind, updates, tally, deadline, watch, seen)
                 except breaker.BreakerOpen as opened:
                     tried_at = session.machine.now() + timedelta(seconds=opened.after)
                     tally.held[operation_of(kind, updates)] = tried_at
@@ -92,7 +94,7 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0) -> PushSumm
         if not tally.calls and unavailable.after > max_seconds:
             raise
     projection.refresh(session)
-    return _summary(session, name, tally, creates)
+    return _summary(session, name, tally, creates, seen)
 
 
 def _may_be_due(kind: str, updates: bool, due: frozenset[tuple[str, bool]], tally: _Tally) -> bool:
@@ -114,9 +116,13 @@ def _check_token(session: Session, channel: Channel) -> None:
     take_tokens(session, channel, "check")
 
 
-def _summary(session: Session, name: str, tally: _Tally, creates: bool) -> PushSummary:
+def _summary(session: Session, name: str, tally: _Tally, creates: bool, seen: SeenPlan | None) -> PushSummary:
+    beside = seen_plans.Beside(0, 0)
     with session.database.transaction() as cur:
         waiting, due, in_doubt = lanes.outlook(cur, name)
+        if seen is not None:
+            waiting, due = seen_plans.outlook(cur, name, seen)
+            beside = seen_plans.beside(cur, name, seen)
         if not creates:
             waiting += breakers.lanes_held(cur, name, [Operation.CREATE], session.machine.now())
         held = breakers.lanes_held(cur, name, sorted(tally.held), session.machine.now()) if tally.held else 0
@@ -133,6 +139,8 @@ def _summary(session: Session, name: str, tally: _Tally, creates: bool) -> PushS
         parked=parked,
         in_doubt=in_doubt,
         next_due=due,
+        not_in_plan=beside.lanes,
+        plan_moved=beside.moved,
     )
 
 
@@ -165,6 +173,7 @@ def _push_kind(
     tally: _Tally,
     deadline: object,
     watch: guard.Watch,
+    seen: SeenPlan | None,
 ) -> None:
     """Everything due of one kind. Batches are filled across claims, so that refused records do not leave them half empty."""
     size = _batch_size(channel, kind)
@@ -179,11 +188,13 @@ def _push_kind(
                 tally.outcomes["held"] += held
             now = session.machine.now()
             with session.database.transaction() as cur:
-                claimed = lanes.claim(cur, channel.name, kind, claimable, now, now + session.lease, updates=updates)
+                claimed = lanes.claim(
+                    cur, channel.name, kind, claimable, now, now + session.lease, updates=updates, seen=seen
+                )
             if not claimed:
                 break
             calls = tally.calls
-            ready, asked = watch.hold_billing(_ready(session, channel, claimed, tally))
+            ready, asked = watch.hold_billing(_ready(session, channel, claimed, tally, seen))
             buffer += ready
             if asked:
                 tally.outcomes["held"] += asked
@@ -233,10 +244,12 @@ def _next_batch(
     return batch, [item for item in buffer if item.lane.id not in chosen]
 
 
-def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally) -> list[Prepared]:
+def _ready(
+    session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally, seen: SeenPlan | None
+) -> list[Prepared]:
     """What can be sent of these lanes. Where the connector stumbles, halves are tried until the record is found."""
     try:
-        return _prepared(session, channel, claimed, tally)
+        return _prepared(session, channel, claimed, tally, seen)
     except ConnectorStumbled:
         if len(claimed) == 1:
             tally.parked += count_stumble(session, channel, claimed[0])
@@ -247,17 +260,23 @@ def _ready(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _
     while halves:
         half = halves.pop(0)
         try:
-            ready += _ready(session, channel, half, tally)
+            ready += _ready(session, channel, half, tally, seen)
         except BaseException:
             _give_back(session, [*(item.lane for item in ready), *(lane for rest in halves for lane in rest)])
             raise
     return ready
 
 
-def _prepared(session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally) -> list[Prepared]:
+def _prepared(
+    session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally, seen: SeenPlan | None
+) -> list[Prepared]:
     """One try at all of them. Raises ConnectorStumbled, the lanes still claimed; with any other error they are given back."""
     try:
         prepared, refused = prepare(session, channel, claimed)
+        if seen is not None:
+            moved = _moved(session, claimed)
+            prepared = [item for item in prepared if item.lane.id not in moved]
+            refused = [item for item in refused if item.lane.id not in moved]
         prepared, later = as_first_sent(session, channel, prepared)
         old_keys = native_keys.expired(session, channel, prepared)
         stale = [item for item in prepared if item.lane.id in old_keys]
@@ -290,6 +309,15 @@ def _prepared(session: Session, channel: Channel, claimed: Sequence[Lane], tally
             tally.parked += 1
             tally.outcomes[Outcome.REJECTED] += 1
     return send
+
+
+def _moved(session: Session, claimed: Sequence[Lane]) -> frozenset[int]:
+    """Give back what wants something else than it was claimed for: what was loaded may be newer than what a person saw."""
+    with session.database.transaction() as cur:
+        moved = seen_plans.moved(cur, {lane.id: (lane.desired_version, lane.desired_hash) for lane in claimed})
+        if moved:
+            lanes.release(cur, [lane for lane in claimed if lane.id in moved], None)
+    return moved
 
 
 def _needs_no_call(item: Prepared) -> bool:

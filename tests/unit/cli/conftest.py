@@ -86,8 +86,9 @@ class ScriptedHub:
         item = PlanItem("gam-main", "line", "lin_a", "", "Spring [x]", "create", (("name", None, "Spring"),))
         return self._said("plan", PlanResult([item], "h1", 0, 5, 4, 1), connection)
 
-    def push(self, connection: str) -> Any:
-        return self._said(f"push {connection}", PushSummary(connection))
+    def push(self, connection: str, *, only: PlanResult | None = None) -> Any:
+        bound = () if only is None else (only.plan_hash,)
+        return self._said(f"push {connection}", PushSummary(connection), *bound)
 
     def settle(self, connection: str) -> Any:
         return self._said(f"settle {connection}", SettleSummary(connection))

@@ -205,6 +205,30 @@ def test_apply_bound_to_a_plan_that_moved_writes_nothing_and_is_code_5(orderhub:
     assert orderhub("apply", "--plan-hash", "h1").exit_code == 0
 
 
+def test_apply_bound_to_a_plan_pushes_only_what_it_shows_and_tells_of_the_rest(orderhub: Any, scripted: Any) -> None:
+    scripted.says("push sfdc", PushSummary("sfdc", not_in_plan=3))
+    shown = orderhub("apply", "--plan-hash", "h1")
+    assert shown.exit_code == 0, "what came after the plan waits for the next one, and nobody has to act"
+    assert "sfdc: 3 writes are not in the plan. They stay due" in " ".join(shown.stdout.split())
+    pushes = [each for each in scripted.asked if each[0].startswith("push")]
+    assert {each[1:] for each in pushes} == {("h1",)}
+
+
+def test_apply_whose_plan_moved_under_way_is_code_1_and_says_so(orderhub: Any, scripted: Any) -> None:
+    scripted.says("push gam-main", PushSummary("gam-main", not_in_plan=3, plan_moved=2))
+    shown = orderhub("apply", "--plan-hash", "h1")
+    assert shown.exit_code == 1
+    assert "2 of them because they changed since" in " ".join(shown.stdout.split())
+    told = only_json(orderhub("apply", "--plan-hash", "h1", "--json"))["connections"]["gam-main"]
+    assert (told["not_in_plan"], told["plan_moved"]) == (3, 2)
+
+
+def test_apply_of_a_plan_with_something_blocked_is_code_1(orderhub: Any, scripted: Any) -> None:
+    scripted.says("plan", PlanResult([], "h1", 2, 0, 0, 0))
+    assert orderhub("apply", "--plan-hash", "h1").exit_code == 1
+    assert only_json(orderhub("apply", "--plan-hash", "h1", "--json"))["blocked"] == 2
+
+
 def test_apply_lets_ad_servers_come_to_rest_before_the_mirror(orderhub: Any, scripted: Any) -> None:
     scripted.says("push gam-main", PushSummary("gam-main", 2, 60, {"created": 60}), PushSummary("gam-main"))
     scripted.says("push sfdc", PushSummary("sfdc", 1, 9, {"updated": 9}), PushSummary("sfdc"))
