@@ -84,8 +84,10 @@ LANES = _each("""
 SELECT id, connection, kind, entity_id, facet, order_id, order_facet, state,
  desired_hash IS NOT DISTINCT FROM acked_hash AS in_sync FROM lane ORDER BY id;
 SELECT connection, kind, entity_id, facet, vendor_id FROM reference WHERE superseded_at IS NULL ORDER BY 1, 2, 3, 4;
-SELECT order_id, role, party_id FROM order_party ORDER BY 1, 2, 3
+SELECT order_id, role, party_id FROM order_party ORDER BY 1, 2, 3;
+SELECT id FROM entity WHERE kind IN ('order', 'line') AND status = 'cancelled' ORDER BY 1
 """)
+"""Lanes · what exists at the vendors · the parties of orders · orders and lines that are cancelled."""
 
 PROJECTIONS = _each("""
 SELECT DISTINCT order_id FROM lane WHERE order_id <> '' ORDER BY 1;

@@ -176,7 +176,8 @@ def _is_gone(entity: Mapping[str, Any]) -> bool:
 
 def _lanes(world: World) -> list[int]:
     """I19: a lane that is not in sync is parked, or what it depends on is missing. Returns the lanes that are in sync."""
-    rows, references, parties = answers(world.arena, questions.LANES)
+    rows, references, parties, gone = answers(world.arena, questions.LANES)
+    cancelled = {row[0] for row in gone}
     known = {tuple(row[:4]) for row in references}
     in_sync: list[int] = []
     for lane_id, connection, kind, entity_id, facet, order_id, order_facet, state, done in rows:
@@ -202,7 +203,7 @@ def _lanes(world: World) -> list[int]:
             excused = (connection, base, entity_id, facet) not in known or (
                 kind == "order_status"
                 and (
-                    not any(row[2] == "line" and _created(row, known) for row in part)
+                    (order_id not in cancelled and not any(row[2] == "line" and _created(row, known) for row in part))
                     or any(row[2] in {"order", "line"} and not row[8] and row[7] != "parked" for row in part)
                 )
             )
@@ -239,14 +240,23 @@ def _prepared(world: World, lane_ids: Sequence[int]) -> list[Prepared]:
 
 
 def _vendor_state(world: World, in_sync: Sequence[int]) -> None:
-    """I1 and I4: what is in sync is there exactly once and holds the newest canonical state in every owned field."""
+    """I1 and I4: what is in sync is there exactly once and holds the newest canonical state in every owned field.
+
+    What is cancelled is not written any more: it holds what was written last.
+    """
+    *_, gone = answers(world.arena, questions.LANES)
+    cancelled = {row[0] for row in gone}
     census = {record: by_mark(world, record) for record in OWNED}
     for item in _prepared(world, in_sync):
         lane = item.lane
         if lane.connection != ADS:
             continue
         thing = world.ads.thing(item.record, lane.vendor_id)
+        if item.left_alone and not {lane.entity_id, lane.order_id} & cancelled:
+            world.broken("I4", f"{lane.kind} {lane.entity_id} is left alone and not cancelled")
         if thing is None:
+            if item.left_alone and lane.vendor_id is None:
+                continue  # cancelled before it was sent
             if item.operation is Operation.ACT and item.action is None:
                 continue
             world.broken("I1", f"{lane.kind} {lane.entity_id} is in sync and has no object")
@@ -256,7 +266,8 @@ def _vendor_state(world: World, in_sync: Sequence[int]) -> None:
             continue
         if thing.archived:
             continue
-        expected = {**decode(item.payload_bytes)}
+        # What was cancelled while it was not known what the vendor holds may hold anything of ours.
+        expected = {} if item.held_by_vendor is None else decode(item.held_by_vendor)
         for name, value in expected.items():
             if name not in thing.touched and encode(thing.fields.get(name)) != encode(value):
                 created_only = name in CREATE_ONLY.get(item.record, ())

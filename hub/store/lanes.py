@@ -323,10 +323,18 @@ def send_again(cur: Cursor, lane: Lane) -> None:
 
 
 def acknowledge(
-    cur: Cursor, lane: Lane, payload: bytes, sent_hash: UUID, version: int, now: datetime, *, why: str = "in sync"
+    cur: Cursor,
+    lane: Lane,
+    payload: bytes | None,
+    sent_hash: UUID,
+    version: int,
+    now: datetime,
+    *,
+    why: str = "in sync",
 ) -> bool:
     """Record that the vendor holds what was sent, and close what is parked for the lane, saying `why`.
 
+    `payload` is None where nothing is to be sent any more and what the vendor holds, if anything, is not known.
     False when another worker took the lane meanwhile: only an observation.
     """
     cur.execute(

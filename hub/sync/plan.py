@@ -104,7 +104,7 @@ def _planned(channel: Channel, item: Prepared, stuck: frozenset[str], beside: fr
         action = "waiting"
     before: Mapping[str, Any] = decode(item.lane.acked_payload) if item.lane.acked_payload else {}
     changes = (
-        differences(before, decode(item.held_by_vendor))
+        differences(before, {} if item.held_by_vendor is None else decode(item.held_by_vendor))
         if item.operation is not Operation.ACT
         else [("do", None, item.action)]
     )

@@ -68,10 +68,9 @@ class Prepared:
         return self.left_alone or (acked is not None and acked == self.payload_bytes)
 
     @property
-    def held_by_vendor(self) -> bytes:
-        """What the vendor holds when this is acknowledged."""
-        acked = self.lane.acked_payload
-        return acked if acked is not None and self.unchanged else self.payload_bytes
+    def held_by_vendor(self) -> bytes | None:
+        """What the vendor holds when this is acknowledged; None of what is left alone and was never written, or is not known."""
+        return self.lane.acked_payload if self.left_alone else self.payload_bytes
 
 
 @dataclass(frozen=True, slots=True)

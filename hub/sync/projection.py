@@ -296,16 +296,18 @@ def _line_view(
     troubles: Mapping[str, Sequence[Trouble]],
 ) -> LineView:
     line = Line.from_bytes(stored.canonical)
+    ids = tuple(vendor_ids.get(stored.id, ()))
+    in_sync = synced.get(stored.id)
     return LineView(
         line_id=stored.id,
         version=stored.version,
         name=stored.name,
         goal=line.goal.quantity,
         delivered=delivered.get(stored.id, 0),
-        synced=synced.get(stored.id),
+        synced=None if in_sync and not ids else in_sync,  # its order was cancelled before it was ever sent
         doubtful=stored.id in doubtful,
         observed=observed.get(stored.id),
-        vendor_ids=tuple(vendor_ids.get(stored.id, ())),
+        vendor_ids=ids,
         trouble=next(iter(troubles.get(stored.id, ())), None),
     )
 

@@ -38,6 +38,37 @@ def test_a_value_that_goes_back_while_its_change_is_in_doubt_goes_back_at_the_ve
     assert not world.hub.audit_mismatches()
 
 
+def test_a_deal_that_is_lost_before_it_was_sent_claims_no_lines_and_leaves_no_draft_behind(world: World) -> None:
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+    world.crm.put("Opportunity", "006A", StageName="Closed Lost", IsWon=False)
+    world.travel()
+    database = world.hub.session.database
+    held = database.rows("SELECT state, acked_hash = desired_hash, acked_payload FROM lane WHERE kind = 'line'")
+    assert held == [("ready", True, None)] * 2, "nothing is to be done, and nothing is said to be there"
+    assert world.ads.live("LineItem") == []
+    assert [order["status"] for order in world.ads.live("Order")] == ["ArchiveOrders"]
+    assert world.hub.plan().items == []
+    assert world.crm.mirror["00k006A0000"]["Hub_Status__c"] == "Not sent"
+
+
+def test_a_lost_deal_that_is_sent_anew_is_not_said_to_hold_what_nobody_wrote(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    before = world.ads.live("LineItem")[0]["primaryGoal"]["units"]
+    world.crm.line("00k006A0000", "006A", Goal_Impressions__c=Decimal(7777))
+    world.crm.put("Opportunity", "006A", StageName="Closed Lost", IsWon=False)
+    world.hub.intake("sfdc")
+    world.hub.resync("006A")
+    world.rest()
+    held = world.hub.session.database.rows(
+        "SELECT acked_hash = desired_hash, acked_payload FROM lane WHERE kind = 'line'"
+    )
+    assert held == [(True, None)], "what the ad server holds is not known any more, and nothing is sent"
+    assert world.ads.live("LineItem")[0]["primaryGoal"]["units"] == before
+    assert world.ads.live("Order")[0]["status"] == "ArchiveOrders"
+
+
 @pytest.fixture
 def other_store(world: World) -> Iterator[Database]:
     """A second connection to the same store."""
