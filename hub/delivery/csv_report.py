@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import polars as pl
 
 from hub.delivery.checking import ASK, Told
 from hub.delivery.refusals import ReportRefused
 from hub.delivery.shape import UNITS, Evidence, ReportShape
-from hub.delivery.unpacking import AGAIN
+from hub.delivery.unpacking import AGAIN, side_by_side
 
 CHUNK = 2 << 20
 """Bytes of text that become one frame; more costs memory and saves nothing."""
@@ -36,14 +35,8 @@ def frames(source: str, shape: ReportShape, pieces: Iterator[bytes], told: Told)
     reading = _Reading(source, shape, header, places)
     last: list[bytes] = []
     rows = _without_last(_again(rest, chunks), last) if shape.trailer is not None else _again(rest, chunks)
-    under_way: deque[tuple[bytes, Future[pl.DataFrame]]] = deque()
-    with ThreadPoolExecutor(PARSERS, thread_name_prefix="report-parsing") as pool:
-        for text in rows:
-            under_way.append((text, pool.submit(reading.frame, text)))
-            if len(under_way) > PARSERS:
-                yield reading.done(*under_way.popleft(), told)
-        while under_way:
-            yield reading.done(*under_way.popleft(), told)
+    for text, read in side_by_side(reading.frame, rows, PARSERS):
+        yield reading.done(text, read, told)
     if shape.trailer is not None:
         _trailer(source, shape, header, places, b"".join(last), told)
     if shape.complete_by is Evidence.GZIP:

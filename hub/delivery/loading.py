@@ -25,7 +25,7 @@ from hub.delivery.outliers import Peaks
 from hub.delivery.refusals import ReportHeld, ReportRefused
 from hub.delivery.shape import CANONICAL_LINES, UNITS, Counting, Evidence, ReportShape
 from hub.delivery.spool import Spool
-from hub.delivery.unpacking import ahead, unpacked
+from hub.delivery.unpacking import ahead, side_by_side, unpacked
 from hub.errors import ConnectionBroken, NotFound
 from hub.session import Session
 from hub.store import facts, journal, partitions, report_facts
@@ -40,6 +40,9 @@ from oms_schema.delivery import CountedBy
 SESSIONS = 2
 """Days on their way to the store at once, each on a connection of its own. Only one at a time is sorted: each takes some 40 MB
 for 300,000 rows."""
+
+NUMBERERS = 2
+"""Pieces of a report whose ids become numbers at once, while others are parsed and written down."""
 
 FOLD_LINES = 100_000
 """Sums by line and day that are folded into the facts at once."""
@@ -115,9 +118,12 @@ def load_report(session: Session, source: str, report: Report, *, spool_folder: 
     if report.as_of > session.business.now():
         raise ReportRefused(source, "as_of", f"The report is as of {report.as_of}, which is yet to come.", checking.ASK)
     told = Told(declared_rows=report.rows, final=report.final)
-    with Spool((*checking.texts(shape), *shape.metrics), spool_folder) as spool:
-        for frame in ahead(_frames(source, shape, report, told), 2):
-            spool.add(frame)
+    texts = checking.texts(shape)
+    named = (*texts, "order") if shape.columns.order is not None else texts
+    with Spool((*texts, *shape.metrics), named, spool_folder) as spool:
+        frames = ahead(_frames(source, shape, report, told), 1)
+        for _, numbered in side_by_side(spool.numbered, frames, NUMBERERS):
+            spool.take(numbered.result())
         spool.seal()
         checking.proven_whole(source, shape, told)
         if not spool.days and report.since is None:

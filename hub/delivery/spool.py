@@ -21,6 +21,14 @@ SPILL_ROWS = 200_000
 """Rows held before they are written by day: about 6 MB. Fewer would cut many days into crumbs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Rows with numbers for their texts, and of each of their days: how many, the sums of both lanes, whether all are final."""
+
+    rows: pl.DataFrame
+    days: pl.DataFrame
+
+
 @dataclass(slots=True)
 class DayTold:
     """What is known of a day without reading its rows back. `final`: every row says that it is."""
@@ -31,44 +39,42 @@ class DayTold:
 
 
 class Spool:
-    """One file of Arrow pieces and, per day, where its pieces lie. Read from several threads; written from one.
+    """One file of Arrow pieces and, per day, where its pieces lie. Read from several threads; written from one (`take`).
 
     Texts are kept as numbers (`hub.delivery.names`): 24 bytes a row instead of 60. `columns` are what a day's content is told
-    by; a row may have more.
+    by, `texts` the columns that are text; a row may have more of either.
     """
 
-    def __init__(self, columns: Sequence[str], folder: Path | None = None) -> None:
+    def __init__(self, columns: Sequence[str], texts: Sequence[str], folder: Path | None = None) -> None:
         self._columns = tuple(columns)
         self._told: dict[date, DayTold] = {}
         self._file = tempfile.TemporaryFile(prefix="orderhub-report-", dir=folder)  # noqa: SIM115 - closed by __exit__
-        self._names: dict[str, Names] = {}
+        self._names = {name: Names() for name in texts}
         self._places: dict[date, list[tuple[int, int]]] = {}
         self._held: list[pl.DataFrame] = []
         self._held_rows = 0
         self._end = 0
 
-    def add(self, frame: pl.DataFrame) -> None:
-        """Take rows that have a `day`."""
-        texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-        for name in texts:
-            numbers = self._names.setdefault(name, Names()).numbers(frame[name])
-            frame = frame.with_columns(numbers.alias(name))
-        self._tell(frame)
-        self._held.append(frame)
-        self._held_rows += frame.height
-        if self._held_rows >= SPILL_ROWS:
-            self.flush()
-
-    def _tell(self, frame: pl.DataFrame) -> None:
+    def numbered(self, frame: pl.DataFrame) -> Numbered:
+        """Rows that have a `day`, made ready for `take`; in any thread, which is most of the work."""
+        frame = frame.with_columns(names.numbers(frame[name]).alias(name) for name, names in self._names.items())
         lanes = content.mixed(frame, self._columns, self.lanes)
         final = frame["final"] if "final" in frame.columns else pl.repeat(False, frame.height, eager=True)
         rows = pl.concat([frame.select("day"), lanes, final.alias("final").to_frame()], how="horizontal")
         days = rows.group_by("day").agg(pl.len(), pl.col("lane_0", "lane_1").sum(), pl.col("final").all())
-        for day, count, first, second, all_final in days.iter_rows():
+        return Numbered(frame, days)
+
+    def take(self, numbered: Numbered) -> None:
+        """Keep such rows."""
+        for day, count, first, second, all_final in numbered.days.iter_rows():
             told = self._told.setdefault(day, DayTold())
             told.rows += count
             told.sums = content.added(told.sums, (first, second))
             told.final = told.final and all_final
+        self._held.append(numbered.rows)
+        self._held_rows += numbered.rows.height
+        if self._held_rows >= SPILL_ROWS:
+            self.flush()
 
     def flush(self) -> None:
         """Write what is held."""

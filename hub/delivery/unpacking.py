@@ -5,7 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -29,6 +31,7 @@ READ = 1 << 20
 
 AGAIN = "Whoever delivers the file sends it again, whole."
 _T = TypeVar("_T")
+_Done = TypeVar("_Done")
 
 
 def file_pieces(path: Path) -> Iterator[bytes]:
@@ -147,3 +150,15 @@ def ahead(pieces: Iterator[_T], depth: int = 4) -> Iterator[_T]:
     finally:
         stopped.set()
         worker.join()
+
+
+def side_by_side(work: Callable[[_T], _Done], pieces: Iterator[_T], workers: int) -> Iterator[tuple[_T, Future[_Done]]]:
+    """Each piece and what became of it, in order; `workers` threads work on as many pieces, and one more waits."""
+    under_way: deque[tuple[_T, Future[_Done]]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="report-pieces") as pool:
+        for piece in pieces:
+            under_way.append((piece, pool.submit(work, piece)))
+            if len(under_way) > workers:
+                yield under_way.popleft()
+        while under_way:
+            yield under_way.popleft()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
@@ -91,6 +92,23 @@ def test_places_sort_as_the_bytes_of_their_texts(batches: list[list[str]]) -> No
     assert names.texts.to_list() == sorted({text for batch in batches for text in batch}, key=str.encode)
     for batch, told in zip(batches, numbers, strict=True):
         assert names.texts.gather(names.places(told)).to_list() == batch
+
+
+def test_threads_that_ask_at_once_agree_on_every_number_and_what_stands_for_it() -> None:
+    batches = [pl.Series([f"{(number * 7 + at) % 900}" for number in range(600)]) for at in range(40)]
+    names = Names()
+
+    def asked(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+        numbers = names.numbers(texts)
+        return numbers, names.lanes[1].gather(numbers)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(asked, batches))
+    names.seal()
+    assert names.texts.len() == 900
+    for batch, (numbers, lane) in zip(batches, answers, strict=True):
+        assert names.texts.gather(names.places(numbers)).to_list() == batch.to_list()
+        assert lane.to_list() == [int.from_bytes(one[8:], "little") for one in content.text_numbers(batch)]
 
 
 @pytest.mark.parametrize("without_isal", [False, True])
