@@ -43,8 +43,9 @@ class _Moment:
 
 
 def hub(url: str) -> dict[str, object]:
-    """The product's own verb."""
-    from hub.billing.reconciling import reconcile
+    """The product's own verb; Python's modules are loaded before, as those of the loop are."""
+    from hub.billing.preparing import month
+    from hub.billing.reconciling import reconcile, way_of
     from hub.clock import SystemClock
     from hub.config import Configuration, HubSettings, StoreSettings
     from hub.session import Session
@@ -52,8 +53,10 @@ def hub(url: str) -> dict[str, object]:
 
     configuration = Configuration(Path("bench.yaml"), HubSettings(store=StoreSettings(url=url)), {}, {})
     session = Session(configuration, Database(url), SystemClock(), _Moment(NOW))
+    since, until = f"{FIRST:%Y-%m}", f"{UNTIL:%Y-%m}"
+    way_of(month(since), month(until))
     begin = time.perf_counter()
-    found = reconcile(session, f"{FIRST:%Y-%m}", f"{UNTIL:%Y-%m}", "Bench")
+    found = reconcile(session, since, until, "Bench")
     seconds = time.perf_counter() - begin
     session.close()
     return {

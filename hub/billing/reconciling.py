@@ -8,11 +8,13 @@ of them on one and the same state of the store. What the columns cannot say goes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from hub.billing.preparing import BILLABLE_ORDERS, month, named
@@ -23,11 +25,12 @@ from hub.billing.review import amount
 from hub.billing.rules import CURRENT
 from hub.errors import Refused
 from hub.session import Session
-from hub.store import billing_contracts, delivery_life, entities, reconciliation
+from hub.store import billing_contracts, delivery_life, entities, reconciliation, reconciliation_columns
 from hub.store.billing_contracts import Shard
 from hub.store.database import Cursor, Database
-from hub.store.delivery_life import Touched
-from hub.store.reconciliation import Run
+from hub.store.delivery_life import MOST_MONTHS, Touched
+from hub.store.reconciliation import IN_STATEMENT, Run
+from hub.store.reconciliation_columns import Asked
 from oms_schema.delivery import BillingPeriod
 from oms_schema.ids import EntityKind
 
@@ -38,11 +41,16 @@ _READ_ANEW = 10_000
 """Rows brought up to date from which PostgreSQL is told to look at them again."""
 
 
+Way = Callable[[Session, Cursor, int, Asked], dict[str, str]]
+"""Reconciles a shard for a run and returns the lines that only the library calculates, each with the reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """One run. `codes` counts the exceptions by what blocks them, the empty code being billable ones.
 
     `gross` and `commission` are by currency, in major units. `contracts` and `counts` are rows that had to be brought up to date.
+    `way` is where most of it was calculated: in "columns" or by the "statement".
     """
 
     run: Run
@@ -51,6 +59,7 @@ class Reconciliation:
     commission: Mapping[str, Decimal]
     contracts: int
     counts: int
+    way: str
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -62,6 +71,7 @@ class Reconciliation:
             "commission": dict(self.commission),
             "contracts_read": self.contracts,
             "counts_read": self.counts,
+            "way": self.way,
         }
 
 
@@ -76,6 +86,7 @@ class _Task:
     changed: bool
     touched: Sequence[Touched]
     as_of: datetime
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,7 @@ def reconcile(session: Session, since: str, until: str, by: str | None, *, sessi
         raise Refused(f"{until} lies before {since}. Nothing was reconciled. Give the earlier month as --since.")
     if not 1 <= sessions <= MOST_SESSIONS:
         raise Refused(f"{sessions} sessions cannot be had. Nothing was reconciled. Ask for 1 to {MOST_SESSIONS}.")
+    way = way_of(first, last)
     control = Database(session.database.url)
     try:
         with control.transaction() as cur:
@@ -122,16 +134,22 @@ def reconcile(session: Session, since: str, until: str, by: str | None, *, sessi
                 run = reconciliation.begin(
                     mine, first.start, last.start, as_of, CURRENT.version, actor, session.machine.now()
                 )
-            task = _Task(snapshot, run, first, last, bool(changes), touched, as_of)
+            task = _Task(snapshot, run, first, last, bool(changes), touched, as_of, way)
             with ThreadPoolExecutor(max_workers=max(1, len(shards))) as pool:
                 done = list(pool.map(lambda shard: _shard(session, task, shard), shards))
     finally:
         control.close()
-    return _finished(session, run, actor, changes, numbers, done)
+    return _finished(session, run, actor, changes, numbers, done, way)
 
 
 def _finished(
-    session: Session, run: int, actor: str, changes: Sequence[int], numbers: Sequence[int], done: Sequence[_Done]
+    session: Session,
+    run: int,
+    actor: str,
+    changes: Sequence[int],
+    numbers: Sequence[int],
+    done: Sequence[_Done],
+    way: Way,
 ) -> Reconciliation:
     contracts, counts = sum(one.contracts for one in done), sum(one.counts for one in done)
     digest = 0
@@ -151,6 +169,7 @@ def _finished(
         commission={currency: amount(commission, currency) for currency, (_, commission) in sums.items()},
         contracts=contracts,
         counts=counts,
+        way="columns" if way is in_columns else "statement",
     )
 
 
@@ -166,15 +185,46 @@ def _shard(asked: Session, task: _Task, shard: Shard) -> _Done:
             reconciliation.prepare(cur)
             contracts = _compile(cur, shard) if task.changed else 0
             counts = sum(delivery_life.refresh(cur, shard, changed) for changed in task.touched)
-            _tell(session, cur, shard)
-            reconciliation.set_apart(cur, shard, since, until, statuses)
-            reconciliation.reconcile(cur, task.run, shard, since, until, statuses)
-            if apart := reconciliation.apart(cur):
+            if apart := task.way(session, cur, task.run, Asked(shard, since, until, statuses)):
                 found = library_months(session, cur, apart, task.since, task.until)
                 reconciliation.keep(cur, task.run, list(found))
             return _Done(contracts, counts, reconciliation.shard_digest(cur, task.run, shard))
     finally:
         database.close()
+
+
+def way_of(since: BillingPeriod, until: BillingPeriod) -> Way:
+    """In columns where polars is installed (`orderhub[facts]`) and the months fit, else in PostgreSQL, which takes longer."""
+    if find_spec("polars") is None or month_number(until) - month_number(since) >= MOST_MONTHS:
+        return in_statement
+    # Threads that import one module at once may see half of it.
+    import_module("hub.billing.reconciling_frames")
+    import_module("hub.billing.reconciling_columns")
+    return in_columns
+
+
+def in_columns(session: Session, cur: Cursor, run: int, asked: Asked) -> dict[str, str]:
+    """A shard read into columns, calculated here and kept by COPY; returns the lines set apart, each with the reason."""
+    from hub.billing.reconciling_columns import evaluate
+    from hub.billing.reconciling_frames import book
+
+    found = book(session, cur, asked)
+    evaluated = evaluate(found.lines, asked.since, asked.until)
+    reconciliation_columns.keep_lines(cur, evaluated.line_rows(run))
+    reconciliation_columns.keep_exceptions(cur, evaluated.exception_rows(run))
+    if found.valued:
+        reconciliation.tell(cur, [], [], todays(found.valued, session.business.now()))
+        reconciliation.told_apart(cur, found.apart)
+        reconciliation.reconcile_values(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
+    return found.apart | dict.fromkeys(evaluated.odd, IN_STATEMENT)
+
+
+def in_statement(session: Session, cur: Cursor, run: int, asked: Asked) -> dict[str, str]:
+    """The same inside PostgreSQL."""
+    _tell(session, cur, asked.shard)
+    reconciliation.set_apart(cur, asked.shard, asked.since, asked.until, asked.statuses)
+    reconciliation.reconcile(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
+    return reconciliation.apart(cur)
 
 
 def _compile(cur: Cursor, shard: Shard) -> int:

@@ -12,9 +12,12 @@ months are implied: a digest over all of a line's months stands in its row, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, datetime
+from functools import cache
+from hashlib import blake2b
+from struct import unpack
 
 from hub.store.audit import note
 from hub.store.billing_contracts import Shard
@@ -42,7 +45,7 @@ _SOURCES = (
 )
 """Whatever ever loaded a report."""
 
-_ODD = 31
+ODD = 31
 """A month that only the library can calculate: its line is set apart."""
 
 _LOCK = 7_042_029
@@ -126,6 +129,23 @@ class Run:
     digest: str
 
 
+@cache
+def digest_keys(month: int) -> tuple[int, int, int]:
+    """What gross, commission and the rest of a line-month are multiplied by in its line's digest: odd numbers of 64 bits, signed.
+
+    A line's digest is the sum over its months, modulo 2^64, of gross, commission and 32 × quantity + code + 1, each times the
+    month's own number, so that figures which changed places are found, too.
+    """
+    found = unpack("<3q", blake2b(f"reconciled month {month}".encode(), digest_size=24).digest())
+    first, second, third = (number | 1 for number in found)
+    return first, second, third
+
+
+def digest_keys_between(since: int, until: int) -> list[int]:
+    """Those of every month, both included, one after the other."""
+    return [key for month in range(since, until + 1) for key in digest_keys(month)]
+
+
 # ---------------------------------------------------------------- a run and its workers
 def alone(cur: Cursor) -> bool:
     """Whether nobody else reconciles; held until the connection is closed."""
@@ -197,6 +217,13 @@ def tell(cur: Cursor, coverage: Iterable[Coverage], edges: Iterable[Edge], today
             for one in rows:
                 copy.write_row(astuple(one))
         cur.execute(f"ANALYZE {table}")
+
+
+def told_apart(cur: Cursor, apart: Mapping[str, str]) -> None:
+    """Name lines that the library calculates, each with the reason."""
+    with cur.copy("COPY apart FROM STDIN") as copy:
+        for row in apart.items():
+            copy.write_row(row)
 
 
 def set_apart(cur: Cursor, shard: Shard, since: int, until: int, statuses: Sequence[str]) -> int:
@@ -365,10 +392,10 @@ FROM (
     CASE WHEN status = 0 THEN (l.rate2_up * entitled + l.bought_up) / l.bought2_up ELSE 0 END AS gross_minor
   FROM (
     SELECT m, seller, other, chosen, tolerance,
-      CASE WHEN seller < 0 OR other < 0 THEN {_ODD}
+      CASE WHEN seller < 0 OR other < 0 THEN {ODD}
         WHEN m >= l.open_m THEN 6
-        WHEN chosen IS NULL THEN CASE WHEN m < l.fallback_before THEN {_ODD} ELSE 1 END
-        WHEN NOT l.chosen_all AND (l.chosen_final >> m) & 1 = 0 THEN CASE WHEN m < l.fallback_before THEN {_ODD} ELSE 2 END
+        WHEN chosen IS NULL THEN CASE WHEN m < l.fallback_before THEN {ODD} ELSE 1 END
+        WHEN NOT l.chosen_all AND (l.chosen_final >> m) & 1 = 0 THEN CASE WHEN m < l.fallback_before THEN {ODD} ELSE 2 END
         WHEN chosen = 0 AND coalesce(seller, 0) = 0 AND (l.live >> m) & 1 = 1 THEN 3
         WHEN tolerance = 3 THEN 4
         WHEN l.gap AND l.chosen_whole & ((1::bigint << m) - 1) <> (1::bigint << m) - 1 THEN 5
@@ -399,10 +426,16 @@ FROM (
   ) judged OFFSET 0
 ) priced OFFSET 0"""
 
-_DIGEST = "bit_xor(hashint8extended({gross}, hashint8extended(commission, hashint8extended(quantity * 32 + {code}, {month}))))"
+# The same number modulo 2^64 as columns of 64 bits come to when they overflow; see `digest_keys`.
+_DIGEST = (
+    "(mod(mod(sum({gross}::numeric * (%(keys)s::bigint[])[3 * ({month} - %(since)s) + 1] "
+    "+ commission::numeric * (%(keys)s::bigint[])[3 * ({month} - %(since)s) + 2] "
+    "+ (quantity * 32 + {code} + 1)::numeric * (%(keys)s::bigint[])[3 * ({month} - %(since)s) + 3]) "
+    "+ 9223372036854775808, 18446744073709551616) + 18446744073709551616, 18446744073709551616) - 9223372036854775808)::bigint"
+)
 
 _FOUND = f"""
-SELECT l.line_id, l.order_id, l.currency, l.first_month, r.*, l.odd OR coalesce(r.worst = {_ODD}, false) AS odd,
+SELECT l.line_id, l.order_id, l.currency, l.first_month, r.*, l.odd OR coalesce(r.worst = {ODD}, false) AS odd,
   l.last_m - l.first_m + 1 AS line_months, l.s_lives[l.last_m - l.first_m + 1] - l.s_befores[1] AS seller_units,
   l.o_lives[l.last_m - l.first_m + 1] - l.o_befores[1] AS other_units
 FROM ({_LINES}) l CROSS JOIN LATERAL (
@@ -472,11 +505,23 @@ SELECT %(run)s, line_id, make_date(month / 12, month %% 12 + 1, 1), 'PERIOD-OPEN
 FROM found, unnest(x_month) AS month"""
 
 
+def _named(run: int, shard: Shard, since: int, until: int, statuses: Sequence[str]) -> dict[str, object]:
+    keys = digest_keys_between(since, until)
+    return {
+        **shard.named, "run": run, "since": since, "until": until, "statuses": list(statuses), "odd": IN_STATEMENT, "keys": keys
+    }  # fmt: skip
+
+
 def reconcile(cur: Cursor, run: int, shard: Shard, since: int, until: int, statuses: Sequence[str]) -> None:
     """Every line-month of a shard that the columns can say; lines that turn out not to fit are set apart."""
-    named = {**shard.named, "run": run, "since": since, "until": until, "statuses": list(statuses), "odd": IN_STATEMENT}
+    named = _named(run, shard, since, until, statuses)
     cur.execute(_RECONCILE.encode(), named)
     cur.execute(_RECONCILE_VALUES.encode(), named)
+
+
+def reconcile_values(cur: Cursor, run: int, shard: Shard, since: int, until: int, statuses: Sequence[str]) -> None:
+    """Of these, lines that bill their contract's value, unless they are set apart."""
+    cur.execute(_RECONCILE_VALUES.encode(), _named(run, shard, since, until, statuses))
 
 
 def keep(cur: Cursor, run: int, months: Iterable[LibraryMonth]) -> None:
@@ -485,13 +530,17 @@ def keep(cur: Cursor, run: int, months: Iterable[LibraryMonth]) -> None:
     with cur.copy("COPY library_month FROM STDIN") as copy:
         for one in months:
             copy.write_row(astuple(one))
+    cur.execute("SELECT coalesce(min(month), 0), coalesce(max(month), 0) FROM library_month")
+    row = cur.fetchone()
+    assert row is not None
+    since, until = row
     exception = "(code <> 0 OR tolerance = 2 OR capped > 0)"
     cur.execute(
-        f"INSERT INTO reconciliation_line ({_LINE}) SELECT %s, line_id, max(order_id), max(currency), count(*), "
+        f"INSERT INTO reconciliation_line ({_LINE}) SELECT %(run)s, line_id, max(order_id), max(currency), count(*), "
         f"count(*) FILTER (WHERE code = 0), count(*) FILTER (WHERE {exception}), max(why), coalesce(sum(seller), 0), "
         "coalesce(sum(other), 0), sum(quantity), sum(capped), sum(gross), sum(commission), "
         f"{_DIGEST.format(gross='gross', code='code', month='month')} FROM library_month GROUP BY line_id",
-        (run,),
+        {"run": run, "since": since, "keys": digest_keys_between(since, until)},
     )
     cur.execute(
         f"INSERT INTO reconciliation_exception ({_EXCEPTION}) SELECT %s, line_id, make_date(month / 12, month %% 12 + 1, 1), "
