@@ -1,6 +1,7 @@
 """Fixtures for every test: a real PostgreSQL per test process, and a fresh database per test; Airflow kept off the home.
 
-A check against the vendors' files is left out only where the folder is absent: what is skipped although it is there fails.
+A check against the vendors' files or the real order book is left out only where the folder is absent: what is skipped although it
+is there fails, and with ORDERHUB_REQUIRE_DATA=1 anything of it that is skipped.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from cli.demo.embedded_postgres import EmbeddedPostgres
 
 _numbers = itertools.count(1)
 SPECS = Path(os.environ.get("ORDERHUB_SPECS", Path(__file__).parents[1] / "../shared/specs"))
+DATA = Path(os.environ.get("ORDERHUB_DATA", Path(__file__).parents[1] / "../shared/data"))
+_READ = {"specs": SPECS, "data": DATA / "snap-political-ads"}
+"""What the checks of a mark read."""
 
 
 def pytest_configure() -> None:
@@ -43,14 +47,16 @@ def pytest_configure() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A renamed file under ORDERHUB_SPECS must not turn a comparison into a silent skip."""
+    """A renamed file under ORDERHUB_SPECS or ORDERHUB_DATA must not turn a comparison into a silent skip."""
     report = yield
-    if report.skipped and item.get_closest_marker("specs") is not None and SPECS.is_dir():
+    marked = [folder for mark, folder in _READ.items() if item.get_closest_marker(mark) is not None]
+    there = [folder for folder in marked if folder.is_dir()]
+    if report.skipped and (there or (marked and os.environ.get("ORDERHUB_REQUIRE_DATA") == "1")):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        although = f"{there[0]} is there" if there else "ORDERHUB_REQUIRE_DATA asks for it"
         report.outcome = "failed"
         report.longrepr = (
-            f"The check did not run although {SPECS} is there. Whoever changed the folder or the check mends it: "
-            f"{reason}"
+            f"The check did not run although {although}. Whoever changed the folder or the check mends it: {reason}"
         )
     return report
 

@@ -69,6 +69,7 @@ def test_faults_cost_time_but_change_nothing(undisturbed: dict[str, Any], tmp_pa
     assert disturbed["second_run_writes"] == 0
 
 
+@pytest.mark.data
 def test_the_real_book_is_the_one_that_travels(undisturbed: dict[str, Any]) -> None:
     path = Path(os.environ.get("ORDERHUB_DATA", str(DATA))) / BOOK
     if not path.exists():

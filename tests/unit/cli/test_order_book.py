@@ -252,7 +252,7 @@ def test_an_absent_file_is_a_sentence(tmp_path: Path) -> None:
         read_order_book(tmp_path / "none.csv")
 
 
-@pytest.mark.specs
+@pytest.mark.data
 def test_the_real_book_is_read_whole() -> None:
     path = Path(os.environ.get("ORDERHUB_DATA", "../shared/data")) / "snap-political-ads" / "ads.csv"
     if not path.exists():
