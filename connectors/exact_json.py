@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Clamped, Context, Decimal, InvalidOperation, Overflow, Rounded
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ import orjson
 
 MOST_DEPTH = 16
 MOST_DIGITS = 40
-"""No vendor's number has more; a longer one would be slow to handle and means nothing."""
+"""No vendor's number has more, nor a power of ten beyond it; a longer one would be slow to handle and means nothing."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _BACKSLASH = ord("\\")
@@ -27,7 +27,14 @@ _ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """Escapes that the quick reader takes otherwise than the thorough one: of NUL and of halves of a surrogate pair. Asked only of
 a body with a backslash in it, which takes a tenth of the time to find."""
 _TOO_LARGE = 10**MOST_DIGITS
-_WORD = 2**63
+_WORD, _LOWEST = 2**63, -(2**63)
+_NUMBERS = Context(
+    prec=MOST_DIGITS,
+    Emax=MOST_DIGITS,
+    Emin=-1,  # with the digits, no place behind the fortieth
+    traps=[Clamped, InvalidOperation, Overflow, Rounded],
+)
+"""Takes a number with all its digits or not at all. It is asked without a function of ours, which costs as much again."""
 
 
 class Unreadable(ValueError):  # noqa: N818
@@ -47,7 +54,7 @@ def read(body: bytes, dropped: Collection[str] = frozenset()) -> Any:
         if _BACKSLASH not in body or _ESCAPED.search(body) is None:
             try:
                 value = _quick(body)
-            except ValueError:
+            except (ValueError, ArithmeticError):
                 value = _thorough(body)
         else:
             value = _thorough(body)
@@ -58,13 +65,16 @@ def read(body: bytes, dropped: Collection[str] = frozenset()) -> Any:
 
 def decimal(text: str) -> Decimal:
     """A number as written. ValueError beyond `MOST_DIGITS` digits or powers of ten."""
-    number = Decimal(text) if len(text) <= MOST_DIGITS else None
-    if number is None or not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
+    try:
+        number = _NUMBERS.create_decimal(text)
+    except ArithmeticError:
+        number = None
+    if number is None or not number.is_finite():
         raise ValueError("a number beyond anything a vendor holds")
     return number
 
 
-_quick = msgspec.json.Decoder(float_hook=decimal).decode
+_quick = msgspec.json.Decoder(float_hook=_NUMBERS.create_decimal).decode
 
 
 def _thorough(body: bytes) -> Any:
@@ -115,7 +125,7 @@ def _settled(value: Any, dropped: Collection[str], depth: int) -> Any:
             continue
         if kind is dict or kind is list:
             _settled(inner, dropped, depth + 1)
-        elif kind is int and not -_WORD <= inner < _WORD:
+        elif kind is int and not _LOWEST <= inner < _WORD:
             wide = True
     if wide:
         for key, inner in list(value.items() if type(value) is dict else enumerate(value)):
@@ -125,7 +135,7 @@ def _settled(value: Any, dropped: Collection[str], depth: int) -> Any:
 
 def _narrow(value: Any) -> Any:
     """A whole number beyond 64 bits as Decimal, because the store's encoder takes no larger int; anything else as it is."""
-    if value.__class__ is not int or -_WORD <= value < _WORD:
+    if value.__class__ is not int or _LOWEST <= value < _WORD:
         return value
     if not -_TOO_LARGE < value < _TOO_LARGE:
         raise ValueError("a number beyond anything a vendor holds")

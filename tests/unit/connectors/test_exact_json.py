@@ -75,6 +75,25 @@ def test_fractions_are_exact_and_whole_numbers_whole() -> None:
     assert str(read(b"1.10")) == "1.10"
 
 
+@pytest.mark.parametrize(
+    "number",
+    ["0." + "1" * 40, "1" * 39 + ".1", "-0.00", "1e40", "0.1e-39", "12345.678e2", "1E-40", "0e40", "1.0000000e+2"],
+)
+def test_a_number_of_forty_digits_is_read_with_all_of_them(number: str) -> None:
+    expected = [str(Decimal(number))]
+    assert [str(value) for value in read(f"[{number}]".encode())] == expected
+    assert [str(value) for value in thoroughly(f"[{number}]".encode())] == expected
+
+
+@pytest.mark.parametrize(
+    "number", ["0." + "1" * 41, "1" * 40 + ".0", "1e41", "0.1e-40", "0e41", "0e-41", "1e999999999"]
+)
+def test_a_number_beyond_forty_digits_is_refused(number: str) -> None:
+    for body in (f"[{number}]", f'["\\u0000", {number}]'):  # the second one goes to the thorough reader
+        with pytest.raises(Unreadable):
+            read(body.encode())
+
+
 def test_what_is_read_can_be_kept_in_the_store() -> None:
     body = b'{"a": [9223372036854775807, 9223372036854775808, -9223372036854775809], "b": 99999999999999999999}'
     value = read(body)
