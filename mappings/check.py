@@ -299,7 +299,7 @@ class _Checker:
                 broken = broken or f"{call.name} has no inverse"
                 known = None
             else:
-                ops.append(Apply(call.name, functions.forward, found.absent))
+                ops.append(Apply(call.name, functions.forward, found.absent, quick=functions.quick))
                 if functions.inverse is None:
                     broken = broken or f"{call.name} has no inverse"
                 else:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic_core import SchemaValidator
 
 from mappings.context import Context
-from mappings.entities import CanonicalField, Step
+from mappings.entities import CanonicalField, Step, enum_members
 from mappings.kinds import Kind
 from mappings.memory import remembered
 from mappings.plan import (
@@ -177,7 +177,7 @@ def _read_value(out: _Source, raws: dict[str, str], plan: Plan, move: InMove) ->
             raws[f"{path}=''"] = raws[path]
             return move.target.steps, _value(out, move, [raws[path]], False), True
     sources = [_fetch(out, raws, path) for path in move.paths]
-    name = _value(out, move, sources if sources else [repr(move.const)], bool(sources))
+    name = _value(out, move, sources if sources else [_word(out, move, move.const)], bool(sources))
     certain = move.required or move.default is not None or not (move.paths or _may_vanish(move.ops))
     return move.target.steps, name, certain
 
@@ -309,14 +309,18 @@ def accepting_known(model: type[Canonical]) -> Callable[[Any], Any]:
 
 
 def _open(schema: Any) -> Any:
-    """A core schema in which unknown names of a model are no error."""
+    """A core schema in which unknown names of a model are no error, and integers are compared as machine words."""
     if isinstance(schema, list):
         return [_open(inner) for inner in schema]
     if not isinstance(schema, dict):
         return schema
     opened = {name: _open(inner) for name, inner in schema.items()}
-    if opened.get("type") == "model":
+    kind = opened.get("type")
+    if kind == "model":
         opened["config"] = {**opened["config"], "extra_fields_behavior": "ignore"}
+    elif kind == "int" and "lt" in opened:
+        below = opened.pop("lt") - 1  # the same, within a machine word
+        opened["le"] = min(below, opened.get("le", below))
     return opened
 
 
@@ -482,13 +486,13 @@ def _value(out: _Source, move: InMove | OutMove, sources: list[str], absent: boo
                 out.add(0, f"{name} = {current}")
             out.add(0, f"if {name} is not None:{where}")
         for op in run:
-            _step(out, op, name, name if absent else current, 1 if absent else 0, own=target == "id")
+            _step(out, op, move, name, name if absent else current, 1 if absent else 0)
             current = name
         absent = absent or any(isinstance(op, Apply) for op in run)
     if current != name:
         out.add(0, f"{name} = {current}")
     if absent and move.default is not None:
-        out.add(0, f"if {name} is None: {name} = {move.default!r}")
+        out.add(0, f"if {name} is None: {name} = {_word(out, move, move.default)}")
     elif absent and move.required:
         out.add(0, f"if {name} is None: raise STOP{where}")
     return name
@@ -499,15 +503,36 @@ def _call(out: _Source, op: Op, values: list[str]) -> str:
     if op.shared is not None:
         values = [*values[:-1], out.prepare(op.shared, values[-1])]
     arguments = [*values, "context"] if op.takes_context else values
-    return f"{out.name('t_', op.call)}({', '.join(arguments)})"
+    call = f"{out.name('t_', op.call)}({', '.join(arguments)})"
+    if op.quick is None:
+        return call
+    names = {word: out.name("n_", held) for word, held in op.quick.names.items()}
+    return f"({op.quick.expression.format(*values, call=call, **names)})"
 
 
-def _step(out: _Source, op: Op, name: str, value: str, depth: int, *, own: bool) -> None:
+def _word(out: _Source, move: InMove | OutMove, word: object) -> str:
+    """A literal of the file; the word of an enum as its member, which validation knows at once."""
+    known = enum_members(move.target).get(word) if isinstance(move, InMove) and isinstance(word, str) else None
+    return repr(word) if known is None else out.name("w_", known)
+
+
+def _words(move: InMove | OutMove, op: Table) -> dict[str, str]:
+    """A table between words, with members of enums where they come in or go out: found and validated as what they are."""
+    if isinstance(move, InMove):
+        given = enum_members(move.target) if op is move.ops[-1] else {}
+        return {key: given.get(word, word) for key, word in op.words.items()}
+    taken: dict[str, str] = {}
+    for source in move.sources:
+        taken |= enum_members(source)
+    return {taken.get(key, key): word for key, word in op.words.items()}
+
+
+def _step(out: _Source, op: Op, move: InMove | OutMove, name: str, value: str, depth: int) -> None:
     """Lines for one operation that is not asked about None: `name = op(value)`."""
     if isinstance(op, Apply):
         out.add(depth, f"{name} = {_call(out, op, [value])}")
     elif isinstance(op, Table):
-        words = out.name("e_", dict(op.words))
+        words = out.name("e_", _words(move, op))
         if op.unknown is Unknown.KEEP:
             out.add(depth, f"{name} = {words}.get({value}) or str({value})")
         elif op.default is not None:
@@ -515,7 +540,7 @@ def _step(out: _Source, op: Op, name: str, value: str, depth: int, *, own: bool)
         else:
             out.add(depth, f"{name} = {words}[{value}]")
     elif isinstance(op, ToCanonicalId):
-        if own and op.kind is EntityKind.LINE:
+        if isinstance(move, InMove) and move.target.path == "id" and op.kind is EntityKind.LINE:
             out.add(depth, f"{name} = own(connection, {value})")
         else:
             out.add(depth, f"{name} = cid({out.name('k_', op.kind)}, connection, {value})")

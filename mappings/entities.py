@@ -100,6 +100,14 @@ def canonical_field(entity: type[Canonical], path: str) -> CanonicalField:
     return CanonicalField(path, tuple(steps), kind, words, optional, required)
 
 
+def enum_members(field: CanonicalField) -> Mapping[str, StrEnum]:
+    """The members of the enum that stands there, by their words; empty where there is none."""
+    last = field.steps[-1]
+    annotation = last.model.model_fields[last.name].annotation
+    kinds = (annotation, *get_args(annotation))
+    return {m.value: m for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum) for m in kind}
+
+
 def leaves(entity: type[Canonical], prefix: str = "") -> tuple[str, ...]:
     """The leaf paths of a model in declaration order; a list counts as one leaf."""
     found: list[str] = []

@@ -12,7 +12,7 @@ from typing import Any
 
 from mappings.entities import CanonicalField
 from mappings.kinds import Kind
-from mappings.registry import Resolving
+from mappings.registry import Quick, Resolving
 from mappings.spec import Owner, TooLong, Unknown
 from oms_schema.base import Canonical
 from oms_schema.ids import EntityKind
@@ -21,13 +21,14 @@ from oms_schema.ids import EntityKind
 @dataclass(frozen=True, slots=True)
 class Apply:
     """Call a transform. `takes_context`: the context is its last argument. `absent`: also called when a value is None.
-    `shared` prepares the last value, see `registry.Resolving`."""
+    `shared` prepares the last value, see `registry.Resolving`; `quick` says the answer without a call."""
 
     name: str
     call: Callable[..., Any]
     absent: bool = False
     takes_context: bool = False
     shared: Callable[..., Any] | None = None
+    quick: Quick | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mappings.context import Context, Lookup
@@ -37,12 +37,25 @@ class Loss(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Quick:
+    """The answer of a transform as an expression, which generated code holds instead of a call.
+
+    `{0}`, `{1}` … are the values, `{call}` is the call itself, for all that the expression does not answer; other names are
+    those of `names`. For a value that `forward` refuses it comes to `{call}`, or fails.
+    """
+
+    expression: str
+    names: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A pure function and its inverse. `outputs`: the only values it can give, where that is a closed set of words."""
 
     forward: Callable[..., Any]
     inverse: Callable[..., Any] | None = None
     outputs: frozenset[str] | None = None
+    quick: Quick | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact
 
 from mappings.kinds import ANY, Kind
-from mappings.registry import Pair, Refused, transform
+from mappings.registry import Pair, Quick, Refused, transform
 from oms_schema.problems import Reason
 
 MICROS = 1_000_000
 _MICROS = Decimal(MICROS)
 _JOINERS = frozenset("\u200c\u200d")  # Persian and Indic spelling needs them between letters
 _LARGEST = 2**63
+_ONE_DIGIT = 2**30  # of Python's own integers, which it compares at once
 _LARGEST_AMOUNT = Decimal(_LARGEST - 1).scaleb(-6)
 _MOST_POWERS = 20
 """Powers of ten beyond every amount; 1E+999999 as an integer would fill the memory."""
@@ -63,7 +64,8 @@ def visible_text(four_byte: str = "refuse", line_breaks: str = "refuse") -> Pair
                 )
         return text or None
 
-    return Pair(forward, lambda value: value)
+    plain = "{0}.strip() or None if {0}.isprintable() and {0}.isascii() else {call}"
+    return Pair(forward, lambda value: value, quick=Quick(plain))
 
 
 def _hidden(character: str) -> bool:
@@ -134,7 +136,8 @@ def micros(negative: str = "refuse") -> Pair:
                 return whole
         raise _not_micros(value, lowest)
 
-    return Pair(forward, lambda value: Decimal(value).scaleb(-6))
+    whole_amount = f"{{0}} * {MICROS} if type({{0}}) is int and 0 <= {{0}} < {_LARGEST // MICROS} else {{call}}"
+    return Pair(forward, lambda value: Decimal(value).scaleb(-6), quick=Quick(whole_amount))
 
 
 def _times_micros(number: Decimal | int) -> Decimal | None:
@@ -175,7 +178,8 @@ def whole_number(negative: str = "refuse") -> Pair:
             raise Refused("negative_number", "it is negative", fix="enter zero or more")
         return whole
 
-    return Pair(forward, lambda value: value)
+    as_it_is = f"{{0}} if type({{0}}) is int and 0 <= {{0}} < {_ONE_DIGIT} else {{call}}"
+    return Pair(forward, lambda value: value, quick=Quick(as_it_is))
 
 
 def _number(value: Decimal | int) -> Decimal | int:
@@ -200,7 +204,8 @@ def inclusive_end() -> Pair:
     def forward(value: datetime) -> datetime:
         return value + _SECOND if value.second == 59 else value
 
-    return Pair(forward, lambda value: value)
+    quick = Quick("{0} + {second} if {0}.second == 59 else {0}", {"second": _SECOND})
+    return Pair(forward, lambda value: value, quick=quick)
 
 
 _SECOND = timedelta(seconds=1)
@@ -209,13 +214,14 @@ _SECOND = timedelta(seconds=1)
 @transform("presence", takes=[ANY], gives=frozenset({Kind.TEXT, Kind.ENUM}), absent=True)
 def presence(present: str, absent: str) -> Pair:
     """One word when there is a value, another when there is none."""
-    return Pair(lambda value: absent if value is None else present, None, frozenset({present, absent}))
+    quick = Quick("{absent} if {0} is None else {present}", {"absent": absent, "present": present})
+    return Pair(lambda value: absent if value is None else present, None, frozenset({present, absent}), quick)
 
 
 @transform("is_absent", takes=[ANY], gives=Kind.BOOLEAN, absent=True)
 def is_absent() -> Pair:
     """True when there is no value."""
-    return Pair(lambda value: value is None)
+    return Pair(lambda value: value is None, quick=Quick("{0} is None"))
 
 
 @transform("address_text", takes=[Kind.TEXT] * 5, gives=Kind.TEXT, absent=True)

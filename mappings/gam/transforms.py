@@ -13,7 +13,7 @@ from mappings.context import Context, Lookup
 from mappings.gam.targeting import Expressed, Expression, by_kind, expression_of, heading
 from mappings.kinds import Kind
 from mappings.memory import remembered
-from mappings.registry import Loss, Pair, Refused, Resolving, settings_of, transform
+from mappings.registry import Loss, Pair, Quick, Refused, Resolving, settings_of, transform
 from oms_schema.creative import CreativePlaceholder
 from oms_schema.line import Commitment, GoalMeasure
 from oms_schema.problems import Reason
@@ -60,7 +60,7 @@ def gam_datetime() -> Pair:
             value, zone = value.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC), "UTC"
         return _wire_time(value, zone)
 
-    return Pair(forward)
+    return Pair(forward, quick=Quick("{call} if {0}.fold else {wire_time}({0}, {1})", {"wire_time": _wire_time}))
 
 
 @remembered(4096)  # the lines of an order mostly begin and end together; equal datetimes differ in their fold alone
@@ -88,7 +88,7 @@ def gam_commitment() -> Pair:
             )
         return commitment
 
-    return Pair(forward, None, frozenset(Commitment))
+    return Pair(forward, None, frozenset(Commitment), Quick("{call} if {1} is None else {0}"))
 
 
 @transform("gam_goal_units", takes=[Kind.INTEGER, Kind.ENUM, Kind.ENUM], gives=Kind.INTEGER)
@@ -102,7 +102,8 @@ def gam_goal_units() -> Pair:
             raise Refused("goal_measure", f"a goal of a {commitment} line is {wanted} in Ad Manager")
         return quantity
 
-    return Pair(forward)
+    counted = {"count": GoalMeasure.COUNT, "guaranteed": _GUARANTEED}
+    return Pair(forward, quick=Quick("{0} if {1} is {count} and {2} is {guaranteed} else {call}", counted))
 
 
 @transform("gam_placeholders", takes=[Kind.LIST], gives=Kind.LIST, absent=True)

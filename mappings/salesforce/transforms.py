@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from mappings.kinds import Kind
-from mappings.registry import Pair, Refused, transform
+from mappings.registry import Pair, Quick, Refused, transform
 from oms_schema.problems import Reason
 
 
@@ -49,7 +49,9 @@ def salesforce_utc_time() -> Pair:
             )
         return instant.astimezone(UTC).replace(tzinfo=None)
 
-    return Pair(forward, lambda value: f"{value:%Y-%m-%dT%H:%M:%S}.000+0000")
+    whole = "{from_iso}({0}[:-9]) if len({0}) == 28 and {0}[-9:] == '.000+0000' else {call}"
+    quick = Quick(whole, {"from_iso": datetime.fromisoformat})
+    return Pair(forward, lambda value: f"{value:%Y-%m-%dT%H:%M:%S}.000+0000", quick=quick)
 
 
 @transform(

@@ -1,0 +1,101 @@
+"""What generated code holds instead of a call of a transform answers as the call does, or leaves the answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mappings.codegen import _call, _Source
+from mappings.gam.transforms import gam_commitment, gam_datetime, gam_goal_units
+from mappings.mapping import Mapping as CompiledMapping
+from mappings.plan import Apply
+from mappings.registry import Pair, Quick
+from mappings.salesforce.transforms import salesforce_utc_time
+from mappings.transforms import inclusive_end, is_absent, micros, presence, visible_text, whole_number
+from oms_schema.line import Commitment, GoalMeasure
+
+TIMES = st.datetimes(min_value=datetime.fromisoformat("0001-01-02"), max_value=datetime.fromisoformat("9999-12-30"))
+FOLDED = st.builds(lambda time, fold: time.replace(fold=fold, microsecond=0), TIMES, st.integers(0, 1))
+AMOUNTS = (
+    st.decimals(allow_nan=True, allow_infinity=True)
+    | st.integers(-5, 5)
+    | st.sampled_from([2**30, 2**63, 2**63 - 1, -(2**63), 2**63 // 10**6, 2**63 // 10**6 - 1, 2**63 // 10**6 + 1])
+    | st.booleans()
+    | st.floats()
+    | st.sampled_from([Decimal("1.234567"), Decimal("1.2345678"), "1"])
+)
+WIRE = (
+    TIMES.map(lambda time: f"{time:%Y-%m-%dT%H:%M:%S}.000+0000".rjust(28, "0"))
+    | TIMES.map(lambda time: time.isoformat() + "+02:00")
+    | st.text(max_size=30)
+    | st.sampled_from(["x" * 19 + ".000+0000", "2020-01-01T00:00:00.500+0000", "2020-01-01"])
+)
+TRANSFORMS: Mapping[str, tuple[Pair, st.SearchStrategy[tuple[Any, ...]]]] = {
+    "visible_text": (visible_text(), st.tuples(st.text(max_size=8))),
+    "visible_text_kept": (
+        visible_text("keep", "keep"),
+        st.tuples(st.text("a \n\u200b\U0001f600\u00a0\x1f", max_size=5)),
+    ),
+    "micros": (micros(), st.tuples(AMOUNTS)),
+    "micros_kept": (micros("keep"), st.tuples(AMOUNTS)),
+    "whole_number": (whole_number(), st.tuples(AMOUNTS)),
+    "whole_number_kept": (whole_number("keep"), st.tuples(AMOUNTS)),
+    "inclusive_end": (inclusive_end(), st.tuples(FOLDED | FOLDED.map(lambda time: time.replace(second=59)))),
+    "presence": (presence("{there}", "gone"), st.tuples(st.none() | st.sampled_from(["", "x", 0]))),
+    "is_absent": (is_absent(), st.tuples(st.none() | st.sampled_from(["", "x", 0]))),
+    "gam_datetime": (gam_datetime(), st.tuples(FOLDED, st.sampled_from(["UTC", "America/New_York"]))),
+    "gam_commitment": (gam_commitment(), st.tuples(st.sampled_from(Commitment), st.none() | TIMES)),
+    "gam_goal_units": (
+        gam_goal_units(),
+        st.tuples(st.integers(0, 9), st.sampled_from(GoalMeasure), st.sampled_from(Commitment)),
+    ),
+    "salesforce_utc_time": (salesforce_utc_time(), st.tuples(WIRE)),
+}
+
+
+def answer(function: Callable[..., Any], values: tuple[Any, ...]) -> str:
+    """What a function says to values: the value with its type, or that it refuses."""
+    try:
+        found = function(*values)
+    except Exception:  # the reference says what is wrong; here it counts only that something is
+        return "refused"
+    return f"{type(found).__name__} {found!r} {getattr(found, 'fold', 0)}"
+
+
+def quick(pair: Pair, count: int) -> Callable[..., Any]:
+    """A function of so many values that holds the expression as generated code does."""
+    out, values = _Source(), [f"a{n}" for n in range(count)]
+    assert pair.quick is not None
+    out.add(0, f"return {_call(out, Apply('it', pair.forward, quick=pair.quick), values)}")
+    function, _ = out.build("asked", ", ".join(values), "test")
+    return function
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+@given(data=st.data())
+def test_a_quick_answer_is_that_of_the_call(name: str, data: st.DataObject) -> None:
+    pair, values = TRANSFORMS[name]
+    asked = data.draw(values)
+    assert answer(quick(pair, len(asked)), asked) == answer(pair.forward, asked)
+
+
+def test_a_wrong_quick_answer_is_found() -> None:
+    wrong = Pair(lambda value: value + 1, quick=Quick("{0} + 2"))
+    assert answer(quick(wrong, 1), (1,)) != answer(wrong.forward, (1,))
+
+
+def test_every_quick_answer_of_the_shipped_mappings_is_compared(shipped: Mapping[str, CompiledMapping]) -> None:
+    used = {
+        op.name
+        for mapping in shipped.values()
+        for move in (*mapping.plan.reads, *mapping.plan.writes)
+        for op in move.ops
+        if isinstance(op, Apply) and op.quick is not None
+    }
+    assert used <= set(TRANSFORMS)
