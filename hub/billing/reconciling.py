@@ -29,7 +29,7 @@ from hub.store import billing_contracts, delivery_life, entities, reconciliation
 from hub.store.billing_contracts import Shard
 from hub.store.database import Cursor, Database
 from hub.store.delivery_life import MOST_MONTHS, Touched
-from hub.store.reconciliation import IN_STATEMENT, Run
+from hub.store.reconciliation import IN_STATEMENT, Run, Totals
 from hub.store.reconciliation_columns import Asked
 from oms_schema.delivery import BillingPeriod
 from oms_schema.ids import EntityKind
@@ -104,7 +104,7 @@ class _Moment:
 class _Done:
     contracts: int
     counts: int
-    digest: int
+    totals: Totals
 
 
 def reconcile(session: Session, since: str, until: str, by: str | None, *, sessions: int = SESSIONS) -> Reconciliation:
@@ -152,21 +152,18 @@ def _finished(
     way: Way,
 ) -> Reconciliation:
     contracts, counts = sum(one.contracts for one in done), sum(one.counts for one in done)
-    digest = 0
-    for one in done:
-        digest ^= one.digest
+    totals = Totals.of([one.totals for one in done])
     with session.database.acting(actor), session.database.transaction() as cur:
         billing_contracts.forget(cur, changes)
         delivery_life.forget(cur, numbers)
         if contracts + counts >= _READ_ANEW:
             reconciliation.look_again(cur)
-        found = reconciliation.finish(cur, run, f"{digest % 2**64:016x}", session.machine.now())
-        codes, sums = reconciliation.by_code(cur, run), reconciliation.amounts(cur, run)
+        found = reconciliation.finish(cur, run, totals, session.machine.now())
     return Reconciliation(
         run=found,
-        codes=codes,
-        gross={currency: amount(gross, currency) for currency, (gross, _) in sums.items()},
-        commission={currency: amount(commission, currency) for currency, (_, commission) in sums.items()},
+        codes=totals.codes,
+        gross={currency: amount(gross, currency) for currency, (gross, _) in totals.amounts.items()},
+        commission={currency: amount(commission, currency) for currency, (_, commission) in totals.amounts.items()},
         contracts=contracts,
         counts=counts,
         way="columns" if way is in_columns else "statement",
@@ -188,7 +185,7 @@ def _shard(asked: Session, task: _Task, shard: Shard) -> _Done:
             if apart := task.way(session, cur, task.run, Asked(shard, since, until, statuses)):
                 found = library_months(session, cur, apart, task.since, task.until)
                 reconciliation.keep(cur, task.run, list(found))
-            return _Done(contracts, counts, reconciliation.shard_digest(cur, task.run, shard))
+            return _Done(contracts, counts, reconciliation.totals(cur, task.run, shard))
     finally:
         database.close()
 
@@ -213,6 +210,7 @@ def in_columns(session: Session, cur: Cursor, run: int, asked: Asked) -> dict[st
     reconciliation_columns.keep_lines(cur, evaluated.line_rows(run))
     reconciliation_columns.keep_exceptions(cur, evaluated.exception_rows(run))
     if found.valued:
+        reconciliation.prepare_statement(cur)
         reconciliation.tell(cur, [], [], todays(found.valued, session.business.now()))
         reconciliation.told_apart(cur, found.apart)
         reconciliation.reconcile_values(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
@@ -221,6 +219,7 @@ def in_columns(session: Session, cur: Cursor, run: int, asked: Asked) -> dict[st
 
 def in_statement(session: Session, cur: Cursor, run: int, asked: Asked) -> dict[str, str]:
     """The same inside PostgreSQL."""
+    reconciliation.prepare_statement(cur)
     _tell(session, cur, asked.shard)
     reconciliation.set_apart(cur, asked.shard, asked.since, asked.until, asked.statuses)
     reconciliation.reconcile(cur, run, asked.shard, asked.since, asked.until, asked.statuses)

@@ -237,24 +237,28 @@ def _told(
 def _evaluated(lines: pl.DataFrame, sums: _Sums, odd: pl.Series, found: list[pl.DataFrame]) -> Evaluated:
     begins, ends = lines["begins"], lines["ends"]
     length = pl.repeat(lines["asked"][0], lines.height, dtype=_I64, eager=True)
-    whole = pl.DataFrame(
-        {
-            "line_id": lines["line_id"],
-            "order_id": lines["order_id"],
-            "currency": lines["currency"],
-            "line_months": _lesser(ends, length) - begins.clip(lower_bound=0),
-            "billable_months": sums.billable_months,
-            "exceptions": sums.exceptions,
-            "by_library": pl.repeat("", lines.height, eager=True),
-            "seller_units": sums.seller,
-            "other_units": sums.other,
-            "billable_units": sums.units,
-            "capped_units": sums.capped,
-            "gross": sums.gross,
-            "commission": sums.commission,
-            "digest": sums.digest,
-        }
-    ).filter(~odd)
+    whole = (
+        pl.DataFrame(
+            {
+                "line_id": lines["line_id"],
+                "order_id": lines["order_id"],
+                "currency": lines["currency"],
+                "line_months": _lesser(ends, length) - begins.clip(lower_bound=0),
+                "billable_months": sums.billable_months,
+                "exceptions": sums.exceptions,
+                "by_library": pl.repeat("", lines.height, eager=True),
+                "seller_units": sums.seller,
+                "other_units": sums.other,
+                "billable_units": sums.units,
+                "capped_units": sums.capped,
+                "gross": sums.gross,
+                "commission": sums.commission,
+                "digest": sums.digest,
+            }
+        )
+        .filter(~odd)
+        .sort("line_id")
+    )
     if not found:
         return Evaluated(whole, pl.DataFrame(), lines["line_id"].filter(odd).to_list())
     words = pl.Series(CODES), pl.Series(TOLERANCES)

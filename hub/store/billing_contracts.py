@@ -71,13 +71,24 @@ _COLUMNS = [field.name for field in fields(Contract)]
 _RANGE = "{0} >= %(lo)s AND (%(hi)s::text IS NULL OR {0} < %(hi)s)"
 
 
+_FEW = 20_000
+"""Lines that are divided exactly; of more, every fiftieth page is looked at."""
+
+
 def bounds(cur: Cursor, shards: int) -> list[Shard]:
     """The lines in ranges of about one size, in order; fewer where there are fewer lines."""
-    cur.execute(
-        "SELECT min(id) FROM (SELECT id, ntile(%s) OVER (ORDER BY id) AS part FROM entity WHERE kind = 'line') p GROUP BY part ORDER BY 1",
-        (shards,),
-    )
-    starts = [row[0] for row in cur.fetchall()]
+    lines = "SELECT id, ntile(%s) OVER (ORDER BY id) AS part FROM entity {} WHERE kind = 'line'"
+    starts: list[str] = []
+    cur.execute("SELECT count(*) FROM (SELECT 1 FROM entity WHERE kind = 'line' LIMIT %s) found", (_FEW,))
+    row = cur.fetchone()
+    assert row is not None
+    if shards == 1:
+        return [Shard()] if row[0] else []
+    for sample in ("TABLESAMPLE SYSTEM (2)", "") if row[0] == _FEW else ("",):
+        cur.execute(f"SELECT min(id) FROM ({lines.format(sample)}) p GROUP BY part ORDER BY 1", (shards,))
+        starts = [row[0] for row in cur.fetchall()]
+        if len(starts) == shards:
+            break
     if not starts:
         return []
     ends: list[str | None] = [*starts[1:], None]

@@ -189,12 +189,16 @@ def see(cur: Cursor, snapshot: str) -> None:
 
 
 def prepare(cur: Cursor) -> None:
-    """Temporary tables of one worker. Compiling the statement to machine code would take longer than it runs."""
+    """How a worker's statements are planned. Compiling them to machine code would take longer than they run."""
     cur.execute("SET LOCAL jit = off")
     cur.execute("SET LOCAL work_mem = '128MB'")
     # Rows with arrays are wide: sorting them for a merge costs more than all the rest.
     cur.execute("SET LOCAL enable_mergejoin = off")
     cur.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+
+
+def prepare_statement(cur: Cursor) -> None:
+    """Temporary tables of a worker that lets PostgreSQL calculate."""
     cur.execute(
         "CREATE TEMP TABLE coverage (source text, closing text, first_month int, whole bigint, final bigint) ON COMMIT DROP"
     )
@@ -204,10 +208,6 @@ def prepare(cur: Cursor) -> None:
     )
     cur.execute("CREATE TEMP TABLE closing_today (closing text, month int, day date) ON COMMIT DROP")
     cur.execute("CREATE TEMP TABLE apart (line_id text PRIMARY KEY, why text NOT NULL) ON COMMIT DROP")
-    cur.execute(
-        "CREATE TEMP TABLE library_month (line_id text, order_id text, currency text, why text, month int, code int, tolerance int, "
-        "seller bigint, other bigint, chosen bigint, quantity bigint, capped bigint, gross bigint, commission bigint) ON COMMIT DROP"
-    )
 
 
 def tell(cur: Cursor, coverage: Iterable[Coverage], edges: Iterable[Edge], todays: Iterable[Today]) -> None:
@@ -526,7 +526,11 @@ def reconcile_values(cur: Cursor, run: int, shard: Shard, since: int, until: int
 
 def keep(cur: Cursor, run: int, months: Iterable[LibraryMonth]) -> None:
     """What the library calculated, kept in the same form."""
-    cur.execute("TRUNCATE library_month")
+    cur.execute("DROP TABLE IF EXISTS pg_temp.library_month")
+    cur.execute(
+        "CREATE TEMP TABLE library_month (line_id text, order_id text, currency text, why text, month int, code int, tolerance int, "
+        "seller bigint, other bigint, chosen bigint, quantity bigint, capped bigint, gross bigint, commission bigint) ON COMMIT DROP"
+    )
     with cur.copy("COPY library_month FROM STDIN") as copy:
         for one in months:
             copy.write_row(astuple(one))
@@ -550,30 +554,72 @@ def keep(cur: Cursor, run: int, months: Iterable[LibraryMonth]) -> None:
     )
 
 
-def shard_digest(cur: Cursor, run: int, shard: Shard) -> int:
-    """64 bits over the rows of a shard's lines; those of all shards together (exclusive or) do not depend on where they end."""
-    cur.execute(
-        "SELECT coalesce(bit_xor(hashtextextended(concat_ws('|', line_id, line_months, billable_months, exceptions, "
-        "billable_units, gross, commission), digest)), 0) FROM reconciliation_line "
-        "WHERE run = %(run)s AND line_id >= %(lo)s AND (%(hi)s::text IS NULL OR line_id < %(hi)s)",
-        {**shard.named, "run": run},
-    )
-    row = cur.fetchone()
-    assert row is not None
-    return int(row[0])
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What stands in the rows of some lines of a run, all read back from the store.
+
+    `digest` is 64 bits over the lines, signed: those of all shards together (exclusive or) do not depend on where they end.
+    `codes` counts exceptions, the empty code being billable ones; `amounts` are (gross, commission) in micros by currency.
+    """
+
+    lines: int
+    line_months: int
+    by_library: int
+    exceptions: int
+    digest: int
+    codes: Mapping[str, int]
+    amounts: Mapping[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, shards: Sequence[Totals]) -> Totals:
+        """Of all shards together."""
+        codes: dict[str, int] = {}
+        amounts: dict[str, tuple[int, int]] = {}
+        digest = 0
+        for one in shards:
+            digest ^= one.digest
+            for code, number in one.codes.items():
+                codes[code] = codes.get(code, 0) + number
+            for currency, (gross, commission) in one.amounts.items():
+                known = amounts.get(currency, (0, 0))
+                amounts[currency] = known[0] + gross, known[1] + commission
+        return cls(
+            lines=sum(one.lines for one in shards),
+            line_months=sum(one.line_months for one in shards),
+            by_library=sum(one.by_library for one in shards),
+            exceptions=sum(one.exceptions for one in shards),
+            digest=digest,
+            codes=dict(sorted(codes.items())),
+            amounts=dict(sorted(amounts.items())),
+        )
 
 
-def finish(cur: Cursor, run: int, digest: str, now: datetime) -> Run:
-    """Sum up the run and let others see it."""
+def totals(cur: Cursor, run: int, shard: Shard) -> Totals:
+    """What a run kept of a shard's lines."""
+    asked = {**shard.named, "run": run}
+    of_shard = "run = %(run)s AND line_id >= %(lo)s AND (%(hi)s::text IS NULL OR line_id < %(hi)s)"
     cur.execute(
-        "UPDATE reconciliation_run r SET finished_at = %s, digest = %s, lines = s.lines, line_months = s.months, "
-        "by_library = s.apart, exceptions = s.exceptions FROM (SELECT count(*) AS lines, coalesce(sum(line_months), 0) AS months, "
-        "coalesce(sum(line_months) FILTER (WHERE by_library <> ''), 0) AS apart, coalesce(sum(exceptions), 0) AS exceptions "
-        "FROM reconciliation_line WHERE run = %s) s WHERE r.run = %s",
-        (now, digest, run, run),
+        "SELECT currency, count(*), sum(line_months), coalesce(sum(line_months) FILTER (WHERE by_library <> ''), 0), sum(exceptions), "
+        "bit_xor(hashtextextended(concat_ws('|', line_id, line_months, billable_months, exceptions, billable_units, gross, commission), "
+        f"digest)), sum(gross)::bigint, sum(commission)::bigint FROM reconciliation_line WHERE {of_shard} GROUP BY 1",
+        asked,
     )
-    found = last(cur)
-    assert found is not None
+    by_currency = [
+        Totals(lines, months, apart, exceptions, digest, {}, {currency: (gross, commission)})
+        for currency, lines, months, apart, exceptions, digest, gross, commission in cur.fetchall()
+    ]
+    cur.execute(f"SELECT code, count(*) FROM reconciliation_exception WHERE {of_shard} GROUP BY 1", asked)
+    return Totals.of([*by_currency, Totals(0, 0, 0, 0, 0, dict(cur.fetchall()), {})])
+
+
+def finish(cur: Cursor, run: int, found: Totals, now: datetime) -> Run:
+    """Write down what all shards kept and let others see the run."""
+    digest = f"{found.digest % 2**64:016x}"
+    cur.execute(
+        "UPDATE reconciliation_run SET finished_at = %s, digest = %s, lines = %s, line_months = %s, by_library = %s, exceptions = %s "
+        "WHERE run = %s",
+        (now, digest, found.lines, found.line_months, found.by_library, found.exceptions, run),
+    )
     note(
         cur,
         f"reconciliation:{run}",
@@ -582,7 +628,9 @@ def finish(cur: Cursor, run: int, digest: str, now: datetime) -> Run:
         exceptions=found.exceptions,
         digest=digest,
     )
-    return found
+    finished = last(cur)
+    assert finished is not None
+    return finished
 
 
 # ---------------------------------------------------------------- what was found
@@ -594,21 +642,6 @@ def last(cur: Cursor) -> Run | None:
     )
     row = cur.fetchone()
     return None if row is None else Run(*row)
-
-
-def by_code(cur: Cursor, run: int) -> dict[str, int]:
-    """How many exceptions of a run have each code; the empty one is billable: capped, or within tolerance over the line's life."""
-    cur.execute("SELECT code, count(*) FROM reconciliation_exception WHERE run = %s GROUP BY 1 ORDER BY 1", (run,))
-    return dict(cur.fetchall())
-
-
-def amounts(cur: Cursor, run: int) -> dict[str, tuple[int, int]]:
-    """(gross, commission) in micros by currency."""
-    cur.execute(
-        "SELECT currency, sum(gross)::bigint, sum(commission)::bigint FROM reconciliation_line WHERE run = %s GROUP BY 1 ORDER BY 1",
-        (run,),
-    )
-    return {row[0]: (row[1], row[2]) for row in cur.fetchall()}
 
 
 def look_again(cur: Cursor) -> None:
