@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
-from hub.billing.answers import BilledDocument, CloseSummary, Entered, Replayed, Review, WhatIf, Why
+from hub.billing.answers import BilledDocument, CloseSummary, Customers, Entered, Replayed, Review, WhatIf, Why
 from hub.billing.cases import Terms
 from oms_schema.billing_terms import BillingSource, CapMode
 
@@ -162,6 +162,16 @@ def documents(period: PeriodOption, config: ConfigOption = None, as_json: JsonOp
     with opened(config, as_json) as (desk, hub):
         found = hub.billing.documents(period)
         desk.answer({"documents": [one.as_dict() for one in found]}, _documents(found) if found else "No document.")
+
+
+@app.command()
+def customers(connection: LedgerOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Who pays, and which customer code the ERP is told (`customer_codes`). Ends with 1 when the file names nobody who pays."""
+    with opened(config, as_json) as (desk, hub):
+        found = hub.billing.customers(connection=connection)
+        desk.answer(found.as_dict(), _customers(found))
+    if found.unknown:
+        raise typer.Exit(ExitCode.ATTENTION)
 
 
 # ---------------------------------------------------------------- questions
@@ -384,6 +394,23 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column)
     return table
+
+
+def _customers(found: Customers) -> RenderableType:
+    table = _table("Payer", "id here", "id at its source", "orders", "code at the ERP", "")
+    for one in found.customers[:SHOWN]:
+        ours = "" if one.given else "our own id: a customer of its own there"
+        table.add_row(Text(one.name), one.party_id, f"{one.source} {one.native_id}", f"{one.orders:,}", one.code, ours)
+    without = sum(not one.given for one in found.customers)
+    parts: list[RenderableType] = [
+        table,
+        f"{len(found.customers):,} pay, {without:,} of them without a customer code of {found.connection}.",
+    ]
+    if found.unknown:
+        parts.append(
+            Text(f"Nobody who pays is {', '.join(found.unknown[:SHOWN])}. Finance corrects the file of customer codes.")
+        )
+    return Group(*parts)
 
 
 def _closed(done: CloseSummary) -> RenderableType:

@@ -99,6 +99,8 @@ class ConnectionSettings(BaseModel):
     """Days behind the newest that each pull of the connector's delivery report reads again, because vendors restate them."""
     delivery_late_after_hours: float = Field(default=24.0, ge=0, le=24 * 90)
     """Hours after the end of a day, in the source's own zone, until a day that has not arrived is told as missing."""
+    customer_codes: Path | None = None
+    """A CSV file with the columns `party` and `code`: by which customer code an ERP knows who pays."""
     report: ReportShape | None = None
     """How delivery reports that arrive as files look, where this connection counts delivery."""
     check_before_update: bool = True

@@ -237,6 +237,28 @@ class Entered(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class Customer(Result):
+    """One payer. `code` is how the ERP's documents name it; not `given`, it is our own id, and a customer of its own there."""
+
+    party_id: str
+    name: str
+    source: str
+    native_id: str
+    orders: int
+    code: str
+    given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Customers(Result):
+    """Who pays, those without a given code first; `unknown` are given codes of nobody who pays."""
+
+    connection: str
+    customers: Sequence[Customer] = ()
+    unknown: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BilledDocument(Result):
     """One document as it stands."""
 

@@ -12,6 +12,7 @@ from connectors.base import PushesRecords
 from hub.billing import cases
 from hub.billing.answers import ExportSummary
 from hub.billing.cases import result_of
+from hub.billing.customers import codes_of_documents
 from hub.billing.documents import Item, Made, body_of, invoice, invoice_id, issue_date, payload
 from hub.billing.moving import approval_facts, moved
 from hub.billing.preparing import named
@@ -270,6 +271,7 @@ def _want(session: Session, cur: Cursor, channel: Channel, documents: Sequence[S
     orders = entities.many(cur, EntityKind.ORDER, sorted({one.order_id for one in documents}))
     parties = entities.many(cur, EntityKind.PARTY, sorted({one.bill_to for one in documents}))
     prices = _prices(cur, documents)
+    codes = codes_of_documents(cur, channel, documents, parties)
     memo = CREDIT_MEMO if CREDIT_MEMO in channel.capabilities.records else INVOICE
     wanted = 0
     for one in documents:
@@ -282,7 +284,7 @@ def _want(session: Session, cur: Cursor, channel: Channel, documents: Sequence[S
         order = Order.from_bytes(orders[one.order_id].canonical)
         body = body_of(one)
         payer = Party.from_bytes(party.canonical)
-        sent = payload(body, order, payer, party.external_id or party.id, prices.get(one.document_id, {}))
+        sent = payload(body, order, payer, codes[one.document_id], prices.get(one.document_id, {}))
         wanted += want_document(
             session,
             cur,

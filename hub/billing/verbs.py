@@ -16,6 +16,7 @@ from hub.billing import (
     sending,
     withdrawing,
 )
+from hub.billing import customers as payers
 from hub.billing import review as reviewing
 from hub.billing import what_if as what_if_close
 from hub.billing import why as reasons
@@ -23,6 +24,7 @@ from hub.billing.answers import (
     BilledDocument,
     BillingApproval,
     CloseSummary,
+    Customers,
     Entered,
     ExportSummary,
     PostSummary,
@@ -173,6 +175,10 @@ class Billing:
     def why(self, line: str, period: str) -> Why:
         """Why a line-period is zero, late or blocked, in words; writes nothing."""
         return reasons.why(self.session, line, month(period))
+
+    def customers(self, *, connection: str | None = None) -> Customers:
+        """Who pays, and by which customer code the ERP is told; reads only."""
+        return payers.customers(self.session, exporting.ledger(self.session, connection))
 
     def documents(self, period: str) -> Sequence[BilledDocument]:
         """Every document of a period as it stands; reads only."""

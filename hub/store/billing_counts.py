@@ -121,6 +121,19 @@ def billable_lines(cur: Cursor, since: date, until: date, statuses: Sequence[str
     return cur.fetchall()
 
 
+def payers(cur: Cursor, statuses: Sequence[str]) -> dict[str, int]:
+    """How many orders in these statuses each bill-to, or advertiser without one, pays for."""
+    cur.execute(
+        "SELECT p.id, count(*) FROM entity o CROSS JOIN LATERAL (SELECT convert_from(o.canonical, 'UTF8')::jsonb AS y) x "
+        "CROSS JOIN LATERAL (SELECT coalesce("
+        "jsonb_path_query_first(y, '$.parties[*] ? (@.role == \"bill_to\").party_id'), "
+        "jsonb_path_query_first(y, '$.parties[*] ? (@.role == \"advertiser\").party_id')) #>> '{}' AS id) p "
+        "WHERE o.kind = 'order' AND o.status = ANY(%s) AND p.id IS NOT NULL GROUP BY 1",
+        (list(statuses),),
+    )
+    return {row[0]: row[1] for row in cur.fetchall()}
+
+
 def orders_of(cur: Cursor, line_ids: Sequence[str]) -> list[tuple[str, str]]:
     """(order, line) of these lines."""
     cur.execute(
