@@ -17,6 +17,7 @@ from cli.desk import ConfigOption, JsonOption, opened
 from hub.billing.reconciling import MOST_SESSIONS, SESSIONS
 from hub.errors import Refused
 from hub.reports import NAMES, Kind, Report, Selection
+from hub.reports import fx as fx_reports
 from hub.reports import report as money_report
 from hub.reports.export import as_text, write_csv, write_parquet
 from hub.reports.ledger import ledger
@@ -35,11 +36,19 @@ class Form(StrEnum):
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of: {', '.join(NAMES)}, ledger")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"One of: {', '.join((*NAMES, *fx_reports.NAMES))}, ledger")
+    ],
     by: Annotated[str, typer.Option("--by", help=f"What the summary is by: {', '.join(SUMMARIES)}")] = "order",
     period: Annotated[str | None, typer.Option("--period", metavar="YYYY-MM", help="One month")] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="YYYY-MM", help="The first month")] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="YYYY-MM", help="The last month, included")] = None,
+    rates: Annotated[
+        Path | None, typer.Option("--rates", metavar="FILE", help="For fx: CSV with the columns currency, day, rate")
+    ] = None,
+    into: Annotated[
+        str | None, typer.Option("--into", metavar="CURRENCY", help="For fx: the currency to report in")
+    ] = None,
     form: Annotated[Form, typer.Option("--format", help="Table, CSV or Parquet")] = Form.TABLE,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of stdout")] = None,
     config: ConfigOption = None,
@@ -47,7 +56,8 @@ def report(
 ) -> None:
     """Booked, delivered, billable, billed and paid; discrepancies, accruals, make-goods, documents. Reads only.
 
-    `ledger` is a file for Beancount: invoices, credit memos, commission, tax and payments.
+    `ledger` is a file for Beancount: invoices, credit memos, commission, tax and payments. `fx` values what was billed in other
+    currencies at the rates of a file.
     """
     with opened(config, as_json) as (desk, hub):
         chosen = Selection.of(since or period, until or period, by)
@@ -58,7 +68,16 @@ def report(
         if name == "ledger":
             _write_ledger(ledger(hub.session, chosen), out)
             return
-        answer = money_report(hub.session, name, chosen)
+        if name in fx_reports.NAMES:
+            if rates is None or into is None:
+                raise Refused(
+                    f"{name} needs rates of exchange. Nothing was reported. Give --rates FILE and --into CURRENCY."
+                )
+            answer = fx_reports.fx(hub.session, name, fx_reports.read_rates(rates, into), chosen)
+        elif rates is not None or into is not None:
+            raise Refused(f"{name} takes no rates of exchange. Nothing was reported. `fx` does.")
+        else:
+            answer = money_report(hub.session, name, chosen)
         if form is Form.TABLE:
             desk.answer(answer.as_dict(), *_table(answer))
         elif out is None:

@@ -77,6 +77,17 @@ def read(cur: Cursor, statement: str, since: date, until: date, now: datetime) -
     return Found([(column.name, column.type_code) for column in cur.description], cur.fetchall())
 
 
+def booked_on(cur: Cursor, order_ids: Sequence[str], statuses: Sequence[str]) -> dict[str, date]:
+    """The UTC day on which each order's source first said that it is in one of these statuses; absent when it never did."""
+    cur.execute(
+        "SELECT DISTINCT ON (v.id) v.id, (coalesce(c.modified_at, v.accepted_at) AT TIME ZONE 'UTC')::date FROM entity_version v "
+        "LEFT JOIN change c ON c.id = v.change_id WHERE v.kind = 'order' AND v.id = ANY(%s) "
+        "AND convert_from(v.canonical, 'UTF8')::jsonb->>'status' = ANY(%s) ORDER BY v.id, v.version",
+        (list(order_ids), list(statuses)),
+    )
+    return dict(cur.fetchall())
+
+
 def lines_of_orders(cur: Cursor, statuses: Sequence[str]) -> list[str]:
     """The lines of orders in these statuses, orders together."""
     cur.execute(
