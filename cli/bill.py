@@ -14,7 +14,17 @@ from rich.text import Text
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
-from hub.billing.answers import BilledDocument, CloseSummary, Customers, Entered, Replayed, Review, WhatIf, Why
+from hub.billing.answers import (
+    BilledDocument,
+    CancellationFee,
+    CloseSummary,
+    Customers,
+    Entered,
+    Replayed,
+    Review,
+    WhatIf,
+    Why,
+)
 from hub.billing.cases import Terms
 from oms_schema.billing_terms import BillingSource, CapMode
 
@@ -198,6 +208,27 @@ def what_if(
     with opened(config, as_json) as (desk, hub):
         found = hub.billing.what_if(period, terms)
         desk.answer(found.as_dict(), _what_if(found))
+
+
+@app.command("cancellation-fee")
+def cancellation_fee(
+    line: LineArgument,
+    fee: Annotated[str, typer.Option("--fee", metavar="PERCENT", help="Of what was committed and not earned")],
+    notice_days: Annotated[int, typer.Option(min=0, help="Days of notice after which no fee is due")] = 0,
+    told_on: Annotated[
+        datetime | None, typer.Option("--told-on", formats=["%Y-%m-%d"], help="When the cancellation was told")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What a cancelled line earned and owes as a fee. Writes nothing; ends with 1 while a month of it is not calculated."""
+    with opened(config, as_json) as (desk, hub):
+        found = hub.billing.cancellation_fee(
+            line, _ppm(fee), notice_days=notice_days, told_on=None if told_on is None else told_on.date()
+        )
+        desk.answer(found.as_dict(), *_fee(found))
+    if found.open_months:
+        raise typer.Exit(ExitCode.ATTENTION)
 
 
 @app.command()
@@ -385,7 +416,7 @@ def _ppm(percent: str) -> int:
     except InvalidOperation:
         raise typer.BadParameter(f"{percent!r} is no percentage.") from None
     if not share.is_finite() or share != share.to_integral_value() or not 0 <= share <= 1_000_000:
-        raise typer.BadParameter("A tolerance is between 0 and 100 per cent, with at most four decimals.")
+        raise typer.BadParameter("A share is between 0 and 100 per cent, with at most four decimals.")
     return int(share)
 
 
@@ -394,6 +425,20 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column)
     return table
+
+
+def _fee(found: CancellationFee) -> list[Text]:
+    notice = " (notice was kept)" if found.notice_kept else ""
+    sums = (
+        f"{found.line}: {found.committed:,} {found.currency} committed, {found.earned:,} earned, {found.billed:,} of it billed. "
+        f"Fee {found.fee:,}{notice}, in all {found.total:,}, net of commission."
+    )
+    more = ""
+    if found.open_months:
+        more = f"Not calculated yet, and in no sum: {', '.join(found.open_months)}. `orderhub why` says who acts."
+    elif found.fee:
+        more = "Nothing is billed by this: sales books the fee as a flat line of its own."
+    return [Text(sums), *([Text(more)] if more else [])]
 
 
 def _customers(found: Customers) -> RenderableType:

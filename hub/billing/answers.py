@@ -259,6 +259,22 @@ class Customers(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class CancellationFee(Result):
+    """What a cancelled line owes, net of commission. `earned` holds every correction, and nothing of `open_months`."""
+
+    line_id: str
+    line: str
+    currency: str
+    committed: Decimal
+    earned: Decimal
+    billed: Decimal
+    notice_kept: bool
+    fee: Decimal
+    total: Decimal
+    open_months: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BilledDocument(Result):
     """One document as it stands."""
 

@@ -16,6 +16,7 @@ from hub.billing import (
     sending,
     withdrawing,
 )
+from hub.billing import cancellation_fee as cancelling
 from hub.billing import customers as payers
 from hub.billing import review as reviewing
 from hub.billing import what_if as what_if_close
@@ -23,6 +24,7 @@ from hub.billing import why as reasons
 from hub.billing.answers import (
     BilledDocument,
     BillingApproval,
+    CancellationFee,
     CloseSummary,
     Customers,
     Entered,
@@ -175,6 +177,12 @@ class Billing:
     def why(self, line: str, period: str) -> Why:
         """Why a line-period is zero, late or blocked, in words; writes nothing."""
         return reasons.why(self.session, line, month(period))
+
+    def cancellation_fee(
+        self, line: str, fee_ppm: int, *, notice_days: int = 0, told_on: date | None = None
+    ) -> CancellationFee:
+        """What a cancelled line earned and owes as a fee of `fee_ppm` parts per million of the rest; writes nothing."""
+        return cancelling.cancellation_fee(self.session, line, fee_ppm, notice_days=notice_days, told_on=told_on)
 
     def customers(self, *, connection: str | None = None) -> Customers:
         """Who pays, and by which customer code the ERP is told; reads only."""
