@@ -115,6 +115,8 @@ class HubSettings(BaseModel):
     business_clock: Literal["system", "store"] = "system"
     lease_seconds: float = Field(default=600.0, ge=1.0, le=86_400.0)
     """Machine time after which claimed work counts as a dead worker's; longer than the longest vendor call."""
+    keep_reconciliations: int = Field(default=3, ge=1)
+    """So many newest runs of each month keep their lines and exceptions; of older ones the sums and the digest remain."""
     audit_anchor: Path | None = None
     """A file outside the database that gets the end of the audit chain after each verb that wrote."""
     connections: dict[str, Any] = Field(default_factory=dict)

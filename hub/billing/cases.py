@@ -184,8 +184,17 @@ def _with_billed(cycles: tuple[BillingPeriod, ...], locked: Sequence[StoredPerio
     return tuple(months)
 
 
+class CountBelowZeroError(ValueError):
+    """A source's count that cannot be."""
+
+
 def contradiction(file: LineFile, error: ValueError) -> str:
-    """What is said when the contract and what was billed cannot both be true (another currency than the one billed in)."""
+    """What is said when what is stored cannot be: a contract in another currency than the one billed in, a count below zero."""
+    if isinstance(error, CountBelowZeroError):
+        return (
+            f"Of line {file.line.id} {error}. Nothing is billed or corrected for it from that month on. Ad operations has that "
+            "month reported again."
+        )
     if isinstance(error, ValidationError):
         said = "; ".join(str(fault["msg"]).removeprefix("Value error, ") for fault in error.errors())
     else:
@@ -203,6 +212,9 @@ def case(file: LineFile, period: BillingPeriod, now: datetime, terms: Terms = CO
         line = line.model_copy(update={"terms": terms.of(file.terms)})
     valid = line.terms or order.terms
     entered = file.inputs.get(period.start, {})
+    for told in file.counts.get(period, ()):
+        if told.impossible is not None:
+            raise CountBelowZeroError(told.impossible)
     return case_of(
         order,
         line,

@@ -31,6 +31,7 @@ from oms_schema.delivery import BillingPeriod, CountedBy, Units
 from oms_schema.line import Flight
 
 _NAMES = tuple(UNITS.split(", "))
+_NONE = (0, 0, 0, 0)
 _ONE_DAY = timedelta(days=1)
 FARTHEST = timedelta(days=2)
 """So far a zone's calendar may be from another's: 26 hours lie between the ends of the world."""
@@ -48,11 +49,16 @@ class LineCycles:
 
 @dataclass(frozen=True, slots=True)
 class PeriodCount:
-    """One source's count of one period. `whole`: reports covered every live day; `as_of`: the newest fact, None without one."""
+    """One source's count of one period. `whole`: reports covered every live day; `as_of`: the newest fact, None without one.
+
+    `impossible` says what cannot be: a count below zero in this period or in one before. The count then stands at 0, for nobody
+    to use; `cases.case` refuses it.
+    """
 
     count: SourceCount
     whole: bool
     as_of: datetime | None
+    impossible: str | None = None
 
 
 Counts = Mapping[tuple[str, BillingPeriod], tuple[PeriodCount, ...]]
@@ -138,6 +144,7 @@ def _of_source(
     at_end = line.terms.schedule is BillingSchedule.END_OF_CAMPAIGN
     silent: BillingPeriod | None = None
     still_open: BillingPeriod | None = None
+    impossible: str | None = None
     for place, period in enumerate(line.cycles):
         live = _reported_days(line, period, zone)
         summed = places.get(place)
@@ -151,19 +158,21 @@ def _of_source(
             silent = silent or (None if whole else period)
             still_open = still_open or (None if final else period)
         # At the end of a campaign a source that fell silent is not forgotten: what it counted before is billed, too.
-        if summed is None and not whole and not (at_end and any(life)):
+        if impossible is None and min(units) < 0:
+            impossible = f"{source} counts below zero in {period.label}"
+        if summed is None and not whole and impossible is None and not (at_end and any(life)):
             continue
         count = SourceCount(
             counted_by=by,
             source=source,
-            units=reports.units(source, units),
+            units=reports.units(source, units if impossible is None else _NONE),
             active_days=days,
             final=final and still_open is None,
-            life=reports.units(source, life) if silent is None else None,
+            life=reports.units(source, life if impossible is None else _NONE) if silent is None else None,
             life_days=life_days if silent is None else None,
             awaited=silent or still_open,
         )
-        found[place] = PeriodCount(count, whole, None if summed is None else summed.as_of)
+        found[place] = PeriodCount(count, whole, None if summed is None else summed.as_of, impossible)
     return found
 
 
@@ -198,7 +207,7 @@ def _both(a: PeriodCount, b: PeriodCount) -> PeriodCount:
         life_days=None if life is None else max(x.life_days or 0, y.life_days or 0),
         awaited=awaited,
     )
-    return PeriodCount(count, a.whole and b.whole, max(times, default=None))
+    return PeriodCount(count, a.whole and b.whole, max(times, default=None), a.impossible or b.impossible)
 
 
 class _Reports:

@@ -8,8 +8,9 @@ of them on one and the same state of the store. What the columns cannot say goes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -50,7 +51,8 @@ class Reconciliation:
     """One run. `codes` counts the exceptions by what blocks them, the empty code being billable ones.
 
     `gross` and `commission` are by currency, in major units. `contracts` and `counts` are rows that had to be brought up to date.
-    `way` is where most of it was calculated: in "columns" or by the "statement".
+    `way` is where most of it was calculated: in "columns" or by the "statement". `dropped` are older
+    runs that lost their lines and exceptions (`keep_reconciliations`).
     """
 
     run: Run
@@ -60,6 +62,7 @@ class Reconciliation:
     contracts: int
     counts: int
     way: str
+    dropped: int
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -72,6 +75,7 @@ class Reconciliation:
             "contracts_read": self.contracts,
             "counts_read": self.counts,
             "way": self.way,
+            "runs_dropped": self.dropped,
         }
 
 
@@ -118,28 +122,40 @@ def reconcile(session: Session, since: str, until: str, by: str | None, *, sessi
     way = way_of(first, last)
     control = Database(session.database.url)
     try:
-        with control.transaction() as cur:
-            if not reconciliation.alone(cur):
-                raise Refused(
-                    "Another reconciliation is at work. Nothing was begun. Whoever asked for this one waits for its end."
-                )
-        with control.transaction() as cur:
-            reconciliation.repeatable(cur)
-            snapshot = reconciliation.share_snapshot(cur)
-            changes = billing_contracts.touched(cur)
-            numbers, touched = delivery_life.touched(cur)
-            shards = billing_contracts.bounds(cur, sessions)
-            as_of = session.business.now()
-            with session.database.transaction() as mine:
-                run = reconciliation.begin(
-                    mine, first.start, last.start, as_of, CURRENT.version, actor, session.machine.now()
-                )
-            task = _Task(snapshot, run, first, last, bool(changes), touched, as_of, way)
-            with ThreadPoolExecutor(max_workers=max(1, len(shards))) as pool:
-                done = list(pool.map(lambda shard: _shard(session, task, shard), shards))
+        with _alone(control):
+            with control.transaction() as cur:
+                reconciliation.repeatable(cur)
+                snapshot = reconciliation.share_snapshot(cur)
+                changes = billing_contracts.touched(cur)
+                numbers, touched = delivery_life.touched(cur)
+                shards = billing_contracts.bounds(cur, sessions)
+                as_of = session.business.now()
+                with session.database.transaction() as mine:
+                    run = reconciliation.begin(
+                        mine, first.start, last.start, as_of, CURRENT.version, actor, session.machine.now()
+                    )
+                task = _Task(snapshot, run, first, last, bool(changes), touched, as_of, way)
+                with ThreadPoolExecutor(max_workers=max(1, len(shards))) as pool:
+                    done = list(pool.map(lambda shard: _shard(session, task, shard), shards))
+            # Before another may begin: it would drop what has not been finished.
+            return _finished(session, run, actor, changes, numbers, done, way)
     finally:
         control.close()
-    return _finished(session, run, actor, changes, numbers, done, way)
+
+
+@contextmanager
+def _alone(control: Database) -> Iterator[None]:
+    with control.transaction() as cur:
+        if not reconciliation.alone(cur):
+            raise Refused(
+                "Another reconciliation is at work. Nothing was begun. Whoever asked for this one waits for its end."
+            )
+    try:
+        yield
+    finally:
+        # Closing the connection would do it, too, but a moment later than the next run may begin.
+        with control.transaction() as cur:
+            reconciliation.let_go(cur)
 
 
 def _finished(
@@ -159,6 +175,8 @@ def _finished(
         if contracts + counts >= _READ_ANEW:
             reconciliation.look_again(cur)
         found = reconciliation.finish(cur, run, totals, session.machine.now())
+    with session.database.acting(actor), session.database.transaction() as cur:
+        dropped = reconciliation.drop_older(cur, session.configuration.hub.keep_reconciliations)
     return Reconciliation(
         run=found,
         codes=totals.codes,
@@ -167,6 +185,7 @@ def _finished(
         contracts=contracts,
         counts=counts,
         way="columns" if way is in_columns else "statement",
+        dropped=dropped,
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pydantic import ValidationError
-
 from hub.billing import cases
 from hub.billing.cases import LineFile
 from hub.billing.counts import LineCycles, counts_of
@@ -57,7 +55,7 @@ def _of_line(
             continue
         try:
             case = cases.case(file, cycle, session.business.now())
-        except ValidationError:
+        except ValueError:
             # Counts below zero, say: what the sources told cannot be.
             if cycle.start >= since.start:
                 yield _contradiction(file, why, cycle)

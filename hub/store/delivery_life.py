@@ -45,7 +45,8 @@ def forget(cur: Cursor, numbers: Sequence[int]) -> None:
 def refresh(cur: Cursor, shard: Shard, changed: Touched) -> int:
     """Read the touched months of a source anew for the lines of a shard; returns how many rows were written.
 
-    Sums beyond 64 bits stop at 9 × 10^18, far above what reconciliation in columns accepts.
+    Sums beyond 64 bits stop at 9 × 10^18, far above what reconciliation in columns accepts. `below_zero` tells of a row with a
+    month of less than nothing, which only the library looks at.
     """
     named = {**shard.named, "s": changed.source, "months": list(changed.months)}
     cur.execute(
@@ -62,15 +63,17 @@ def refresh(cur: Cursor, shard: Shard, changed: Touched) -> int:
         f"k.{name}[i] - CASE WHEN i > 1 THEN k.{name}[i - 1] ELSE 0 END" for name in (*_NAMES, "active_days")
     )
     running = ", ".join(
-        f"least(sum(coalesce(f.{name}, 0)) OVER run, 9000000000000000000)::bigint AS {name}"
+        f"greatest(least(sum(coalesce(f.{name}, 0)) OVER run, 9000000000000000000), -9000000000000000000)::bigint AS {name}"
         for name in (*_NAMES, "active_days")
     )
     gathered = ", ".join(
         f"array_agg({name} ORDER BY month)" if name in metrics else "NULL::bigint[]" for name in _NAMES
     )
-    columns = ", ".join((*_NAMES, "active_days"))
+    columns = ", ".join((*_NAMES, "active_days", "below_zero"))
+    below = " OR ".join(f"coalesce(f.{name}, 0) < 0" for name in _NAMES)
     news = ", ".join(
-        f"{name} = excluded.{name}" for name in ("seller", "first_month", "months", "seen", *_NAMES, "active_days")
+        f"{name} = excluded.{name}"
+        for name in ("seller", "first_month", "months", "seen", *_NAMES, "active_days", "below_zero")
     )
     cur.execute(
         "WITH months AS MATERIALIZED (SELECT m AS since, (m + interval '1 month')::date AS until FROM unnest(%(months)s::date[]) m), "
@@ -85,15 +88,15 @@ def refresh(cur: Cursor, shard: Shard, changed: Touched) -> int:
         "known AS (SELECT * FROM facts UNION ALL SELECT * FROM kept), "
         "span AS (SELECT line_id, min(month) AS first, max(month) AS last FROM known GROUP BY 1), "
         "dense AS (SELECT s.line_id, m AS month, f.line_id IS NOT NULL AS seen, m - s.first AS place, "
-        f"{running} FROM span s CROSS JOIN LATERAL generate_series(s.first, s.last) m "
+        f"{running}, {below} AS below FROM span s CROSS JOIN LATERAL generate_series(s.first, s.last) m "
         "LEFT JOIN known f ON f.line_id = s.line_id AND f.month = m WINDOW run AS (PARTITION BY s.line_id ORDER BY m)) "
         f"INSERT INTO delivery_life AS old (line_id, source, seller, first_month, months, seen, {columns}) "
         f"SELECT line_id, %(s)s, {seller}, min(month), count(*), "
         f"CASE WHEN count(*) <= {MOST_MONTHS} THEN sum(CASE WHEN seen THEN 1::bigint << least(place, {MOST_MONTHS}) ELSE 0 END)::bigint END, "
-        f"{gathered}, array_agg(active_days ORDER BY month) "
+        f"{gathered}, array_agg(active_days ORDER BY month), bool_or(below) "
         f"FROM dense GROUP BY line_id ORDER BY line_id ON CONFLICT (line_id, source) DO UPDATE SET {news} "
-        f"WHERE (old.seller, old.first_month, old.months, old.seen, old.{', old.'.join((*_NAMES, 'active_days'))}) IS DISTINCT FROM "
-        f"(excluded.seller, excluded.first_month, excluded.months, excluded.seen, excluded.{', excluded.'.join((*_NAMES, 'active_days'))})",
+        f"WHERE (old.seller, old.first_month, old.months, old.seen, old.{columns.replace(', ', ', old.')}) IS DISTINCT FROM "
+        f"(excluded.seller, excluded.first_month, excluded.months, excluded.seen, excluded.{columns.replace(', ', ', excluded.')})",
         named,
     )
     return cur.rowcount

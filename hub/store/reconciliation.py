@@ -148,10 +148,15 @@ def digest_keys_between(since: int, until: int) -> list[int]:
 
 # ---------------------------------------------------------------- a run and its workers
 def alone(cur: Cursor) -> bool:
-    """Whether nobody else reconciles; held until the connection is closed."""
+    """Whether nobody else reconciles; held until `let_go`, or until the connection is closed."""
     cur.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
     row = cur.fetchone()
     return row is not None and bool(row[0])
+
+
+def let_go(cur: Cursor) -> None:
+    """Let others reconcile."""
+    cur.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
 def begin(cur: Cursor, since: date, until: date, as_of: datetime, rules: str, by: str, now: datetime) -> int:
@@ -289,7 +294,7 @@ def _side(name: str, condition: str) -> tuple[str, str]:
     )
     columns = (
         f"{unit} AS {name}_cum, {ahead} + 1 AS {name}_shift, {name}.months AS {name}_n, "
-        f"{name}.first_month + {name}.months AS {name}_end, {name}.line_id IS NOT NULL AND {name}.seen IS NULL AS {name}_long, "
+        f"{name}.first_month + {name}.months AS {name}_end, {name}.line_id IS NOT NULL AND ({name}.seen IS NULL OR {name}.below_zero) AS {name}_long, "
         f"coalesce(({unit})[least({ahead}, {name}.months)], 0) AS {name}_base, {bits('whole')} AS {name}_whole, "
         f"{bits('final')} AS {name}_final, {seen} AS {name}_seen, "
         # Facts outside of the flight's months alone do not make a source one that counts the line.
@@ -436,8 +441,8 @@ _DIGEST = (
 
 _FOUND = f"""
 SELECT l.line_id, l.order_id, l.currency, l.first_month, r.*, l.odd OR coalesce(r.worst = {ODD}, false) AS odd,
-  l.last_m - l.first_m + 1 AS line_months, l.s_lives[l.last_m - l.first_m + 1] - l.s_befores[1] AS seller_units,
-  l.o_lives[l.last_m - l.first_m + 1] - l.o_befores[1] AS other_units
+  l.last_m - l.first_m + 1 AS line_months, coalesce(l.s_lives[l.last_m - l.first_m + 1] - l.s_befores[1], 0) AS seller_units,
+  coalesce(l.o_lives[l.last_m - l.first_m + 1] - l.o_befores[1], 0) AS other_units
 FROM ({_LINES}) l CROSS JOIN LATERAL (
   SELECT max(status) AS worst, (count(*) FILTER (WHERE status = 0))::int AS billable_months,
     sum(quantity)::bigint AS billable_units, sum(gross_minor)::bigint * l.minor AS gross_sum, sum(commission)::bigint AS commission_sum,
@@ -631,6 +636,27 @@ def finish(cur: Cursor, run: int, found: Totals, now: datetime) -> Run:
     finished = last(cur)
     assert finished is not None
     return finished
+
+
+def drop_older(cur: Cursor, keep: int) -> int:
+    """Drop lines and exceptions of runs that are not among the newest `keep` of any of their months; returns how many runs.
+
+    Their own rows, with sums and digest, stay.
+    """
+    cur.execute(
+        "SELECT run FROM reconciliation_run r WHERE finished_at IS NOT NULL "
+        "AND EXISTS (SELECT 1 FROM reconciliation_line l WHERE l.run = r.run) AND NOT EXISTS ("
+        "SELECT 1 FROM generate_series(r.since::timestamp, r.until::timestamp, interval '1 month') month WHERE (SELECT count(*) "
+        "FROM reconciliation_run newer WHERE newer.finished_at IS NOT NULL AND newer.run > r.run "
+        "AND month BETWEEN newer.since AND newer.until) < %s)",
+        (keep,),
+    )
+    runs = [row[0] for row in cur.fetchall()]
+    for table in ("reconciliation_line", "reconciliation_exception"):
+        cur.execute(f"DELETE FROM {table} WHERE run = ANY(%s)", (runs,))
+    for run in runs:
+        note(cur, f"reconciliation:{run}", "its lines and exceptions dropped", newest_kept=keep)
+    return len(runs)
 
 
 # ---------------------------------------------------------------- what was found

@@ -49,7 +49,7 @@ CONTRACT = (
 LIFE = ("line_id", "source", "seller", "first_month", "months", "seen", "counted", "base", "top")
 """The columns of one source's counts of a line before its running totals.
 
-`source` is the place of its name in what was asked; `base` what it had counted before the flight's first month, `top` at the end
+`source` is the place of its name in what was asked, `seen` absent where only the library can tell; `base` is what it had counted before the flight's first month, `top` at the end
 of its last one.
 """
 
@@ -150,7 +150,7 @@ _LIVES = _as_text(
         "coalesce(d.cum[least(d.begins + d.lasts - d.first_month, d.months)], 0)",
         _window("d.cum", "d.first_month", "d.months"),
     ),
-    "(SELECT d.line_id, d.source, d.seller, d.first_month, d.months, d.seen, c.first_month AS begins, c.months AS lasts, "
+    "(SELECT d.line_id, d.source, d.seller, d.first_month, d.months, CASE WHEN NOT d.below_zero THEN d.seen END AS seen, c.first_month AS begins, c.months AS lasts, "
     "CASE c.unit WHEN 1 THEN d.impressions WHEN 2 THEN d.clicks WHEN 3 THEN d.completed_views WHEN 4 THEN d.viewable_impressions "
     "WHEN 5 THEN d.active_days END AS cum FROM billing_contract c JOIN delivery_life d ON d.line_id = c.line_id "
     f"AND d.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR d.line_id < %(hi)s) WHERE {_ASKED} OFFSET 0) d",

@@ -75,6 +75,7 @@ def define(metadata: MetaData) -> None:
         Column("completed_views", ARRAY(BigInteger()), nullable=True),
         Column("viewable_impressions", ARRAY(BigInteger()), nullable=True),
         Column("active_days", ARRAY(BigInteger()), nullable=False),
+        Column("below_zero", Boolean(), nullable=False, server_default=text("false")),
         PrimaryKeyConstraint("line_id", "source"),
     )
     Table(

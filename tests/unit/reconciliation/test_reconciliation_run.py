@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hub.billing import reconciling
 from hub.errors import Refused
 from hub.reports import report
 from hub.store import reconciliation
@@ -113,3 +114,44 @@ def test_a_run_moves_nothing_that_is_billed(office: Any) -> None:
     before = {name: rows for name, rows in office.everything().items() if name != "audit"}
     run(office)
     assert {name: rows for name, rows in office.everything().items() if name != "audit"} == before
+
+
+@pytest.mark.parametrize("way", ["columns", "statement"])
+def test_a_count_below_zero_is_an_exception_of_its_line_and_the_others_go_on(
+    office: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    fine, wrong = two_lines(office)
+    if way == "statement":
+        monkeypatch.setattr(reconciling, "find_spec", lambda name: None)
+    for count in (-5, -9_000_000_000_000_000_000):
+        with office.hub.session.database.transaction() as cur:
+            cur.execute(
+                "UPDATE delivery_day SET impressions = %s WHERE line_id = %s AND source = 'ads'", (count, wrong)
+            )
+            cur.execute("INSERT INTO delivery_touched (source, period_start) VALUES ('ads', '2026-02-01')")
+        found = run(office)
+        assert (found.way, found.run.lines, found.run.by_library) == (way, 2, 1)
+        assert found.codes == {"CONTRACT-CONTRADICTS": 1}
+        assert str(found.gross["USD"]) == "10680.00"
+        (row,) = report(office.hub.session, "reconciliation")
+        assert (row["line_id"], row["code"]) == (wrong, "CONTRACT-CONTRADICTS")
+    assert fine != wrong
+
+
+def test_only_the_newest_runs_of_each_month_keep_their_lines(office: Any) -> None:
+    two_lines(office)
+    office.hub.session.configuration.hub.keep_reconciliations = 2
+    kept = "SELECT DISTINCT run FROM reconciliation_line ORDER BY 1"
+    february = [run(office) for _ in range(2)]
+    march = office.hub.reconcile("2026-02", "2026-03", by="Ada")
+    assert [one.dropped for one in (*february, march)] == [0, 0, 1]
+    newest = [run(office).run.run for _ in range(2)]
+    # March has one run alone, so that run keeps its lines although February has two newer ones.
+    assert office.rows(kept) == [(number,) for number in (march.run.run, *newest)]
+    assert {row[0] for row in office.rows("SELECT DISTINCT run FROM reconciliation_exception")} == {
+        march.run.run,
+        *newest,
+    }
+    sums = office.rows("SELECT run, line_months, digest FROM reconciliation_run ORDER BY 1")
+    assert [row[0] for row in sums] == [one.run.run for one in february] + [march.run.run, *newest]
+    assert sums[0][1:] == (2, february[0].run.digest)

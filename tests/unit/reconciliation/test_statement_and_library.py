@@ -431,3 +431,33 @@ def test_a_month_before_those_asked_for_goes_into_the_cap_as_it_was_billed(book:
         book.report(source, since, date(2025, 4, 30), datetime(2025, 5, 10, tzinfo=UTC), final=True)
     found = book.compare("2025-02", "2025-02")
     assert found.run.by_library == 1
+
+
+@pytest.mark.parametrize("source", [BillingSource.FIRST_PARTY, BillingSource.THIRD_PARTY])
+def test_a_source_that_does_not_report_the_unit_counted_nothing_of_it(book: Book, source: BillingSource) -> None:
+    with book.office.hub.session.database.transaction() as cur:
+        cur.execute(
+            "INSERT INTO delivery_source (source, counted_by, counting, zone, metrics) "
+            "VALUES ('moat', 'measurement', 'daily', 'UTC', 'impressions')"
+        )
+    price = Price(method=CostMethod.CPC, rate=12_345, currency="USD")
+    line = book.line(BillingTerms(source=source, finality_days=0), price, 3_000, flight=WHOLE)
+    for month in range(1, 5):
+        book.fact(line, "ads", date(2025, month, 3), CostMethod.CPC, 500)
+        book.fact(line, "moat", date(2025, month, 3), CostMethod.CPM, 9_000)
+    reported(book)
+    found = book.compare()
+    assert found.run.by_library == 0
+    assert found.codes == ({"NO-REPORT": 4} if source is BillingSource.THIRD_PARTY else {})
+
+
+def test_counts_below_zero_before_the_months_asked_for_send_the_line_to_the_library(book: Book) -> None:
+    price = Price(method=CostMethod.CPC, rate=12_345, currency="USD")
+    line = book.line(BillingTerms(cap=CapMode.CUMULATIVE, finality_days=0), price, 3_000, flight=WHOLE)
+    for month, count in enumerate((500, -700, 900, 400), 1):
+        book.fact(line, "ads", date(2025, month, 3), CostMethod.CPC, count)
+    reported(book)
+    found = book.compare()
+    assert (found.run.by_library, found.codes) == (4, {"CONTRACT-CONTRADICTS": 3})
+    later = book.compare("2025-04", "2025-04")
+    assert (later.run.by_library, later.codes) == (1, {"CONTRACT-CONTRADICTS": 1})
