@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.demo.configuration import LEDGER
 from cli.demo.engine import AD_SERVER, SOURCE
 from cli.demo.supervisor import Program, Supervised, Supervisor
 
@@ -35,6 +36,9 @@ POSTS: Sequence[Post] = (
     Post("intake-2", "intake", SOURCE, 3),
     Post("observe-1", "observe", AD_SERVER, 1),
     Post("delivery-1", "delivery", AD_SERVER, 1),
+    Post("post-1", "post", LEDGER, 4),
+    Post("post-2", "post", LEDGER, 4),
+    Post("bill-1", "bill", LEDGER, 1),
 )
 """Two at once for every verb that writes to a vendor or accepts changes."""
 
@@ -96,14 +100,15 @@ class Crew:
                 self.crashes.append(f"{worker.name}: {tail[-1] if tail else 'no words'}")
                 self.replace(worker)
 
-    def dismiss(self) -> None:
-        """Let everybody finish the round under way and leave."""
+    def dismiss(self, verb: str | None = None) -> None:
+        """Let everybody, or all of one verb, finish the round under way and leave."""
         self.replace_crashed()
-        for worker in list(self._at.values()):
+        leaving = [worker for worker in self._at.values() if verb in (None, worker.post.verb)]
+        for worker in leaving:
             worker.supervised.process.send_signal(signal.SIGTERM)
-        for worker in list(self._at.values()):
+        for worker in leaving:
             self._supervisor.stop_program(worker.supervised)
-        self._at.clear()
+            del self._at[worker.post.name]
 
     def _start(self, post: Post) -> Worker:
         self._number += 1

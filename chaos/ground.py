@@ -11,10 +11,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 from chaos.proxy import LosingProxy, mitmdump
-from cli.demo.configuration import CONSUMER_KEY, DemoSecrets, configuration, write_configuration
+from cli.demo.configuration import CONSUMER_KEY, LEDGER, DemoSecrets, configuration, write_configuration
 from cli.demo.control import SandboxControl
 from cli.demo.crm_client import CrmClient
 from cli.demo.embedded_postgres import EmbeddedPostgres
@@ -30,6 +31,11 @@ IN_FLIGHT_SECONDS = 4.0
 """How long the vendors may still apply what they dropped: their late commits take a second, a busy machine the rest."""
 REQUESTS_PER_SECOND = 20.0
 CALLS_A_DAY = 10_000_000
+SANDBOX_XERO_SECRET = "SANDBOX_XERO_SECRET"
+LEDGER_SECRET = "ORDERHUB_LEDGER_SECRET"
+TENANT = "6f1d2c3b-4a59-4e68-8777-0123456789ab"
+CLIENT = "orderhub"
+LEDGER_LIMITS = ("--tenant-id", TENANT, "--client-id", CLIENT, "--minute-limit", "1000000", "--daily-limit", "10000000")
 CRASH_PATIENCE = 30.0
 
 
@@ -44,6 +50,7 @@ class Ground:
     hub: Hub
     people: People
     crm: CrmClient
+    ledger: SandboxControl
     proxy: LosingProxy | None
 
     def crash_store(self) -> None:
@@ -79,25 +86,44 @@ def running(folder: Path, clock: datetime, *, heard: Callable[[str], None]) -> I
         crm_control = stack.enter_context(
             closing(_sandbox(supervisor, "salesforce", SOURCE, clock, {SANDBOX_SECRET: keys.crm}))
         )
+        ledger_secret = token_urlsafe(24)
+        ledger = stack.enter_context(
+            closing(_sandbox(supervisor, "xero", LEDGER, clock, {SANDBOX_XERO_SECRET: ledger_secret}, *LEDGER_LIMITS))
+        )
         people = People(ad_server, crm_control)
         program = mitmdump()
-        proxy = None if program is None else LosingProxy(supervisor, program, [ad_server.url, crm_control.url])
-        ad_server_url, crm_url = (ad_server.url, crm_control.url) if proxy is None else proxy.urls
+        vendors = [ad_server.url, crm_control.url, ledger.url]
+        proxy = None if program is None else LosingProxy(supervisor, program, vendors)
+        ad_server_url, crm_url, ledger_url = vendors if proxy is None else proxy.urls
         config = folder / "orderhub.yaml"
-        write_configuration(config, settings(crm_url, ad_server_url, trafficker=people.trafficker()))
-        variables = keys.environment(postgres.hub_url)
+        write_configuration(config, settings(crm_url, ad_server_url, ledger_url, trafficker=people.trafficker()))
+        variables = {**keys.environment(postgres.hub_url), LEDGER_SECRET: ledger_secret}
         os.environ.update(variables)
         hub = stack.enter_context(open_hub(config))
         hub.migrate()
         crm = stack.enter_context(CrmClient(crm_control.url, CONSUMER_KEY, keys.crm))
-        yield Ground(supervisor, postgres, config, variables, hub, people, crm, proxy)
+        yield Ground(supervisor, postgres, config, variables, hub, people, crm, ledger, proxy)
 
 
-def settings(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[str, Any]:
-    """The demo's configuration with short waits and wide limits."""
+def settings(crm_url: str, ad_server_url: str, ledger_url: str, *, trafficker: str) -> dict[str, Any]:
+    """The demo's configuration and a ledger, with short waits and wide limits."""
     content = configuration(crm_url, ad_server_url, trafficker=trafficker)
     content["lease_seconds"] = LEASE_SECONDS
     connections = content["connections"]
+    connections[LEDGER] = {
+        "connector": "xero",
+        "settings": {
+            "tenant_id": TENANT,
+            "client_id": CLIENT,
+            "client_secret": f"env:{LEDGER_SECRET}",
+            "account_code": "200",
+            "endpoint": ledger_url,
+            "max_in_flight_seconds": IN_FLIGHT_SECONDS,
+            "minute_call_limit": CALLS_A_DAY,
+            "daily_call_limit": CALLS_A_DAY,
+            "timeout_seconds": 30.0,
+        },
+    }
     for connection in connections.values():
         connection["breaker"] = {"failures": 8, "pause_seconds": 1.0, "longest_pause_seconds": 4.0}
         connection["guard"] = {"share_percent": 100}  # nobody is there to approve what the disturber edits
@@ -118,8 +144,8 @@ def settings(crm_url: str, ad_server_url: str, *, trafficker: str) -> dict[str, 
 
 
 def _sandbox(
-    supervisor: Supervisor, vendor: str, connection: str, clock: datetime, secrets: Mapping[str, str]
+    supervisor: Supervisor, vendor: str, connection: str, clock: datetime, secrets: Mapping[str, str], *more: str
 ) -> SandboxControl:
-    command = [sys.executable, "-m", "sandbox", vendor, "--port", "0", "--clock", clock.isoformat()]
+    command = [sys.executable, "-m", "sandbox", vendor, "--port", "0", "--clock", clock.isoformat(), *more]
     started = supervisor.start(Program(f"sandbox-{vendor}", command, {**os.environ, **secrets}, supervisor.folder))
     return SandboxControl(connection, supervisor.wait_for_announcement(started)["url"])

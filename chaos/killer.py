@@ -12,8 +12,9 @@ from chaos.crew import Crew, Worker
 from chaos.ground import Ground
 from chaos.recovery import RecoveryMeter
 from chaos.watch import Watch
+from cli.demo.configuration import LEDGER
 from cli.demo.control import SandboxControl
-from cli.demo.engine import AD_SERVER
+from cli.demo.engine import AD_SERVER, SOURCE
 
 YOUNGEST = 3.5
 """Seconds a worker lives at least; loading its modules takes one or two of them."""
@@ -36,7 +37,7 @@ class Moment(StrEnum):
     APPLIED = "after the vendor applied, before the reply"
 
 
-_SENDERS = {"push": (3, 2, 4, 3), "mirror": (4, 1, 3, 2)}
+_SENDERS = {"push": (3, 2, 4, 3), "mirror": (4, 1, 3, 2), "post": (2, 1, 3, 4)}
 _LOOKERS = {"settle": (2, 3, 0, 0)}
 
 
@@ -120,4 +121,5 @@ class Killer:
 
     def _vendor(self, worker: Worker) -> SandboxControl:
         people = self._ground.people
-        return people.ad_server if worker.post.connection == AD_SERVER else people.crm
+        vendors = {AD_SERVER: people.ad_server, SOURCE: people.crm, LEDGER: self._ground.ledger}
+        return vendors[worker.post.connection]

@@ -46,11 +46,11 @@ class LoseReplies:
 
 
 def written(method: str, path: str, body: bytes) -> str | None:
-    """What a request writes at Ad Manager or Salesforce, None for one that only reads."""
+    """What a request writes at Ad Manager, Salesforce or Xero, None for one that only reads."""
     if method == "POST" and "/apis/ads/publisher/" in path:
         found = _SOAP_WRITE.search(body)
         return None if found is None else found.group(1).decode()
-    if method in {"POST", "PATCH", "PUT", "DELETE"} and "/services/data/" in path:
+    if method in {"POST", "PATCH", "PUT", "DELETE"} and ("/services/data/" in path or "/api.xro/" in path):
         return f"{method} {path.partition('?')[0]}"
     return None
 

@@ -40,6 +40,7 @@ class Verdict:
     parked: dict[str, int] = field(default_factory=dict)
     orders: int = 0
     lines: int = 0
+    documents: int = 0
 
     @property
     def held(self) -> bool:

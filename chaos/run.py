@@ -10,7 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from chaos import oracle
+from chaos import books, oracle
+from chaos.bookkeeping import WholeEngine
 from chaos.crew import POSTS, Crew
 from chaos.disturber import Disturber
 from chaos.ground import Ground, running
@@ -64,6 +65,7 @@ class Report:
     in_doubt: int = 0
     orders: int = 0
     lines: int = 0
+    documents: int = 0
     edits: int = 0
     parked: dict[str, int] = field(default_factory=dict)
     parked_before_replay: dict[str, int] = field(default_factory=dict)
@@ -111,6 +113,7 @@ def run(
                 _kill(ground, killer, kills, report, heard)
             heard("Faults off; the workers come to rest …")
             _behave(ground)
+            crew.dismiss("bill")
             _drain(ground, crew, meter, patience)
             crew.dismiss()
             report.recovery_s_p50 = percentile(meter.seconds(), 0.5)
@@ -141,12 +144,15 @@ def _misbehave(ground: Ground, seed: int) -> None:
     ground.people.ad_server.turn_faults_on(ad_server)
     crm = {name: {**knob, "operations": list(MIRROR_WRITES)} for name, knob in ad_server.items()}
     ground.people.crm.turn_faults_on(crm)
+    # Xero says for up to a minute that a limit is used up; all its work would lie still so long.
+    ground.ledger.turn_faults_on({name: knob for name, knob in ad_server.items() if name != "quota"})
 
 
 def _behave(ground: Ground) -> None:
     if ground.proxy is not None:
         ground.proxy.lose(0.0, seed=0)
     ground.people.behave()
+    ground.ledger.turn_faults_off()
 
 
 def _kill(ground: Ground, killer: Killer, kills: int, report: Report, heard: Callable[[str], None]) -> None:
@@ -184,12 +190,13 @@ def _drain(ground: Ground, crew: Crew, meter: RecoveryMeter, patience: float) ->
 
 
 def _judge(ground: Ground, report: Report) -> None:
-    engine = DirectEngine(ground.hub)
+    engine = WholeEngine(ground.hub)
     engine.travel()
     engine.come_back()
     _replay(ground, engine, report)
     report.second_run_writes = _second_run(ground, engine)
     verdict = oracle.ask(ground)
+    books.judge(ground, verdict)
     rows = ground.hub.session.database.rows
     report.attempts = int(rows("SELECT count(*) FROM attempt")[0][0])
     report.in_doubt = int(
@@ -199,6 +206,7 @@ def _judge(ground: Ground, report: Report) -> None:
     report.duplicates, report.lost = verdict.duplicates, len(verdict.lost)
     report.wrong_references, report.under_way = len(verdict.references), len(verdict.under_way)
     report.broken_history, report.stuck = len(verdict.history), len(verdict.stuck)
+    report.documents = verdict.documents
     report.orders, report.lines, report.parked = verdict.orders, verdict.lines, verdict.parked
     report.sentences = verdict.sentences()
     report.held = verdict.held and report.second_run_writes == 0
@@ -224,8 +232,9 @@ def _replay(ground: Ground, engine: DirectEngine, report: Report) -> None:
 
 def _second_run(ground: Ground, engine: DirectEngine) -> int:
     """All the work once more with clocks held: how many vendor writes that costs."""
-    vendors = (ground.people.ad_server, ground.people.crm)
+    vendors = (ground.people.ad_server, ground.people.crm, ground.ledger)
     ground.people.hold_time(True)
+    ground.ledger.set_clock(running=False)
     for vendor in vendors:
         vendor.reset_calls()
     engine.travel()

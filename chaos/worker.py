@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
+from chaos.bills import bill
 from hub import Hub, open_hub
 from hub.errors import ConnectionBroken, StoreUnavailable, VendorUnavailable
 
@@ -37,6 +38,12 @@ def settle(hub: Hub, connection: str) -> None:
 
 def mirror(hub: Hub, connection: str) -> None:
     """What Airflow's mirror does at a CRM: push the projections, settle what is in doubt."""
+    hub.push(connection, max_seconds=PUSH_SECONDS)
+    hub.settle(connection)
+
+
+def post(hub: Hub, connection: str) -> None:
+    """What a billing close does at an ERP: push documents, settle what is in doubt."""
     hub.push(connection, max_seconds=PUSH_SECONDS)
     hub.settle(connection)
 
@@ -67,6 +74,8 @@ VERBS: Mapping[str, tuple[Callable[[Hub, str], None], float]] = {
     "intake": (intake, 0.5),
     "observe": (observe, 2.0),
     "delivery": (delivery, 3.0),
+    "post": (post, 0.2),
+    "bill": (bill, 0.4),
 }
 """What each verb calls, and the seconds between two rounds."""
 

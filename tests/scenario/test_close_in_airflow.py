@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -276,3 +277,17 @@ def test_a_person_answers_in_airflow_and_the_month_is_posted_mirrored_paid_and_p
     assert api.task_instances(CLOSE, again)["approve"] == "skipped"
     assert api.returned(CLOSE, again, "close")["new_documents"] == 0
     assert month.ledger.documents() == before
+
+    # Cleared at random, its tasks run again: nothing is posted, and the CRM's user sees the same.
+    shown = opportunities(month)
+    cleared = [(CLOSE, run, task) for task in ("prepare", "anything_to_approve", "record_approval", "close")]
+    cleared += [(CLOSE, again, "close"), *((BACK, back, task) for task in api.task_instances(BACK, back))]
+    random.Random(20260107).shuffle(cleared)
+    for flow, which, task in cleared:
+        assert task in api.clear(flow, which, [task])
+        api.wait_until_at_rest(calm=0.0)
+    api.wait_until_at_rest()
+    assert api.task_instances(CLOSE, again)["close"] == "success", "it did run"
+    assert api.returned(CLOSE, again, "close")["new_documents"] == 0
+    assert month.ledger.documents() == before
+    assert opportunities(month) == shown
