@@ -11,13 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 import requests
 
+import mappings
 from bench.answers import Answers, EveryName
 from connectors.bounded import bounded_body
 from connectors.gam.records import record_schemas as ad_server_schemas
@@ -31,6 +31,8 @@ PAGE = 500
 """Records of a page, as in the method of the published figures."""
 SECONDS, MOST_BYTES = 60, 2**28
 """Bounds of one reply, which the connectors set too."""
+WRITTEN_AT_ONCE = 2**18
+"""Bytes that are gathered before they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Way:
     @classmethod
     def of(cls, entity: str, source: str, target: str) -> Way:
         """The shipped mappings of an entity."""
-        folder = Path(str(files("mappings")))
+        folder = Path(mappings.__file__).parent
         return cls(
             load_mapping(folder / "salesforce" / f"{entity}.v1.yaml", crm_schemas()[source]),
             load_mapping(folder / "gam" / f"{entity}.v1.yaml", ad_server_schemas()[target]),
@@ -74,28 +76,35 @@ def pages(url: str) -> Iterator[list[dict[str, Any]]]:
             reply = session.get(url, params={"offset": offset, "limit": PAGE}, timeout=SECONDS, stream=True)
             reply.raise_for_status()
             found = decoded(bounded_body(reply, MOST_BYTES, time.monotonic() + SECONDS))["records"]
+            count = len(found)
             yield found
-            if len(found) < PAGE:
+            del found
+            if count < PAGE:
                 return
-            offset += len(found)
+            offset += count
+
+
+def written(page: list[dict[str, Any]], line: Way, order: Way, out: IO[bytes]) -> None:
+    """A page of records, each all the way: of an opportunity the order, then its lines."""
+    answers = Answers(EveryName(), facet="1")
+    for record in page:
+        children = record.pop("OpportunityLineItems", None)
+        if children is None:
+            out.write(line.through(record, answers))
+            continue
+        out.write(order.through(record, answers))
+        for child in children["records"]:
+            out.write(line.through(child, answers))
 
 
 def main() -> int:
     """`python -m bench.hub_process URL`: everything behind the URL to standard output."""
     line, order = line_way(), order_way()
     calm_collector()  # as whoever opens the hub does
-    out = sys.stdout.buffer
-    for page in pages(sys.argv[1]):
-        answers = Answers(EveryName(), facet="1")
-        for record in page:
-            children = record.pop("OpportunityLineItems", None)
-            if children is None:
-                out.write(line.through(record, answers))
-                continue
-            out.write(order.through(record, answers))
-            for child in children["records"]:
-                out.write(line.through(child, answers))
-    out.flush()
+    with open(sys.stdout.fileno(), "wb", WRITTEN_AT_ONCE, closefd=False) as out:
+        for page in pages(sys.argv[1]):
+            written(page, line, order, out)
+            del page  # it is gone before the next one is made
     return 0
 
 

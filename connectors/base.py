@@ -19,6 +19,10 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from connectors.record_schema import FieldSchema as FieldSchema
+from connectors.record_schema import FieldType as FieldType
+from connectors.record_schema import RecordSchema as RecordSchema
+
 Native = Mapping[str, Any]
 """A record in the vendor's own shape and spelling. Exists only at this border."""
 
@@ -159,46 +163,6 @@ class Capabilities:
     max_concurrency: int = 1
     verified_by: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
-
-
-class FieldType(StrEnum):
-    """The kinds of value a vendor field can hold, as far as mappings care."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    DECIMAL = "decimal"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    DATETIME = "datetime"
-    ENUM = "enum"
-    ID = "id"
-    OBJECT = "object"
-    LIST = "list"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSchema:
-    """One field of a vendor record: dotted `path`, type, and what may be done with it."""
-
-    path: str
-    type: FieldType
-    length: int | None = None
-    required: bool = False
-    readable: bool = True
-    createable: bool = True
-    updateable: bool = True
-    values: frozenset[str] = frozenset()
-    values_closed: bool = False
-    """True when the vendor refuses any value outside `values`."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordSchema:
-    """One vendor record type. `open_suffix`: fields ending so may exist beyond those listed (Salesforce: `__c`)."""
-
-    record: str
-    fields: Mapping[str, FieldSchema]
-    open_suffix: str | None = None
 
 
 # ---------------------------------------------------------------- what comes back from a read

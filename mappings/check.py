@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -536,6 +535,8 @@ class _Checker:
 
     @staticmethod
     def _nearest(name: str, names: Iterable[str]) -> str:
+        import difflib  # a mapping without a fault does not need it
+
         close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
         return f", for instance {close[0]}" if close else ""
 

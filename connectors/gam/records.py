@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from connectors.base import FieldSchema, FieldType, RecordSchema
+from connectors.record_schema import FieldSchema, FieldType, RecordSchema
 
 _FACTS = Path(__file__).parent / "facts" / "records.json"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from connectors.base import FieldSchema, FieldType, RecordSchema
+from connectors.record_schema import FieldSchema, FieldType, RecordSchema
 
 CUSTOM_SUFFIX = "__c"
 ID_LENGTH = 18
@@ -45,7 +45,7 @@ TYPES: Mapping[str, FieldType] = {
 def object_facts() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """The facts as written, by object and field."""
     facts: dict[str, dict[str, dict[str, Any]]] = json.loads(
-        files("connectors.salesforce").joinpath("objects.json").read_text("utf-8")
+        Path(__file__).with_name("objects.json").read_text("utf-8")
     )
     return facts
 
