@@ -67,6 +67,12 @@ AGREES_WITH_ITS_ORDER = (
     "AND h.status IN ('held', 'rejected'))"
 )
 
+# A document that people took back keeps its lane as history, and is never sent.
+_WITHDRAWN = (
+    "EXISTS (SELECT 1 FROM billing_document w WHERE {0}.kind = 'document' AND w.document_id = {0}.entity_id "
+    "AND w.state = 'withdrawn')"
+)
+
 # Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled and
 # one of them exists, whatever it holds: one that refuses what was in doubt is acknowledged no more, but it is there. A deal
 # that was lost before any of its lines was created gets none any more, and its order still goes out of the market.
@@ -89,8 +95,7 @@ CASE l.kind
       WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line' AND c.order_facet = l.order_facet)
       OR EXISTS (SELECT 1 FROM entity e WHERE e.kind = 'order' AND e.id = l.order_id AND e.status = 'cancelled'))
   WHEN 'party' THEN true
-  WHEN 'document' THEN NOT EXISTS (
-    SELECT 1 FROM billing_document b WHERE b.document_id = l.entity_id AND b.state = 'withdrawn')
+  WHEN 'document' THEN NOT {_WITHDRAWN.format("l")}
   WHEN 'line_status' THEN r.vendor_id IS NOT NULL
   ELSE r.vendor_id IS NOT NULL AND (l.wanted_at <= %(patience)s OR NOT EXISTS (
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection <> l.connection
@@ -432,7 +437,8 @@ def dirty(cur: Cursor, connection: str) -> list[Lane]:
     # In the order of the index: putting whole kinds in order here costs less than sorting wide rows there. Binary values
     # spare the payloads their hexadecimal form.
     cur.execute(
-        f"SELECT {_COLUMNS}, l.stage FROM lane l {_JOIN} WHERE l.connection = %s AND l.dirty ORDER BY l.kind, l.order_id, l.id",
+        f"SELECT {_COLUMNS}, l.stage FROM lane l {_JOIN} WHERE l.connection = %s AND l.dirty "
+        f"AND (l.state <> 'parked' OR NOT {_WITHDRAWN.format('l')}) ORDER BY l.kind, l.order_id, l.id",
         (connection,),
         binary=True,
     )
@@ -525,12 +531,16 @@ def outlook(cur: Cursor, connection: str) -> Outlook:
 
 
 def count_states(cur: Cursor, connection: str) -> dict[str, int]:
-    """Lanes by state at one connection; `in_sync` are those whose vendor has what it should, `drifted` those in conflict."""
+    """Lanes by state at one connection; `in_sync` are those whose vendor has what it should, `drifted` those in conflict.
+
+    Those of withdrawn documents are left out: they wait for nobody.
+    """
     cur.execute(
         "SELECT CASE WHEN state = 'ready' AND desired_hash IS NOT DISTINCT FROM acked_hash THEN 'in_sync' "
         "WHEN state = 'ready' AND not_before IS NOT NULL THEN 'retrying' WHEN state = 'ready' THEN 'pending' "
         "WHEN state = 'parked' AND EXISTS (SELECT 1 FROM parked p WHERE p.lane_id = lane.id AND p.resolved_at IS NULL "
-        "AND p.reason = 'conflict') THEN 'drifted' ELSE state END, count(*) FROM lane WHERE connection = %s GROUP BY 1",
+        "AND p.reason = 'conflict') THEN 'drifted' ELSE state END, count(*) FROM lane WHERE connection = %s "
+        f"AND (state <> 'parked' OR NOT {_WITHDRAWN.format('lane')}) GROUP BY 1",
         (connection,),
     )
     return {row[0]: row[1] for row in cur.fetchall()}

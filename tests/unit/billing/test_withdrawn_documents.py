@@ -53,6 +53,9 @@ def test_the_next_close_bills_it_once_in_the_next_open_period(refused: tuple[Off
     assert office.hub.billing.replay(document).equal, "what was withdrawn can still be explained"
     assert office.close().new_documents == 0
     assert office.hub.verify_audit().sound
+    (there,) = [one for one in office.hub.status().connections if one.name == "erp"]
+    assert (dict(there.lanes), there.parked) == ({"in_sync": 2}, 0)
+    assert office.hub.plan("erp").items == []
     posted = office.hub.billing.post()
     assert (posted.waiting, posted.parked) == (0, [])
 
