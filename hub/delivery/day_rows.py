@@ -31,14 +31,16 @@ def order_of(source: str, day: date, frame: pl.DataFrame, keys: Sequence[str], t
 
     Only this is sorted, and rows are taken by it slice by slice: a day's rows stand in memory once.
     """
-    if math.prod(max(1, texts[key].len()) for key in keys) < 2**63:
-        # All of it in one number: sorting by that takes a third of the time of sorting by two columns.
+    height = frame.height
+    if math.prod(max(1, texts[key].len()) for key in keys) * max(1, height) < 2**63:
+        # All of it in one number, and where the row lies: sorting such numbers alone takes a third of the time of sorting rows.
         number = pl.lit(0, pl.UInt64)
         for key in keys:
             number = number * texts[key].len() + pl.col(key).cast(pl.UInt64)
-        numbers = frame.select(number.alias("number"))
-        order = numbers["number"].arg_sort()
-        same = numbers[order].select(pl.col("number") == pl.col("number").shift()).to_series()
+        numbers = frame.select(number * height + pl.int_range(height, dtype=pl.UInt64)).to_series().sort()
+        order = (numbers % height).cast(pl.UInt32)
+        told = numbers // height
+        same = told == told.shift()
     else:
         order = frame.select(pl.arg_sort_by(keys)).to_series()
         inside = pl.all_horizontal(pl.col(key) == pl.col(key).shift() for key in keys)

@@ -15,52 +15,37 @@ from hub.delivery.shape import UNITS
 Before = Callable[[Sequence[str], str], Mapping[str, tuple[int, int]]]
 """By line, for a unit: how many other days with some of it the store has, and the largest of them."""
 
-_EMPTY = {"line": pl.UInt32, "day": pl.Date, "number": pl.Int64}
-
 
 class Peaks:
-    """The three largest days of each line in each unit, so that memory follows the lines and not the days of a report.
+    """The two largest days of each line in each unit, so that memory follows the lines and not the days of a report.
 
     `lines` are the vendor's ids of the places by which the sums name lines.
     """
 
     def __init__(self, lines: pl.Series) -> None:
         self._lines = lines
-        self._largest: dict[str, pl.DataFrame] = {}
+        self._units: dict[str, _Largest] = {}
 
     def add(self, sums: pl.DataFrame) -> None:
-        """Take the sums by line of some days."""
+        """Take the sums of one day, each line at most once."""
         for unit in UNITS:
             if unit not in sums.columns:
                 continue
-            days = sums.filter(pl.col(unit) > 0).select("line", "day", pl.col(unit).cast(pl.Int64).alias("number"))
-            if days.height:
-                self._largest[unit] = (
-                    pl.concat([self._largest.get(unit, pl.DataFrame(schema=_EMPTY)), days])
-                    .sort("number", descending=True)
-                    .group_by("line", maintain_order=True)
-                    .head(ENOUGH + 1)
-                )
+            some = sums.select("line", "day", pl.col(unit).cast(pl.Int64).alias("number")).filter(pl.col("number") > 0)
+            if some.height:
+                self._units.setdefault(unit, _Largest(self._lines.len())).add(some)
 
     def outliers(self, times: int, floor: int, before: Before) -> list[Outlier]:
         """The days over `times` the line's largest other day and not below `floor`, the largest first."""
-        found = [
-            one for unit in self._largest for one in self._of_unit(unit, times, floor // RARER.get(unit, 1), before)
-        ]
+        found = [one for unit in self._units for one in self._of_unit(unit, times, floor // RARER.get(unit, 1), before)]
         return sorted(found, key=lambda one: -one[2])
 
     def _of_unit(self, unit: str, times: int, floor: int, before: Before) -> list[Outlier]:
-        lines = (
-            self._largest[unit]
-            .group_by("line", maintain_order=True)
-            .agg(
-                pl.col("day").first(),
-                pl.col("number").first(),
-                pl.col("number").get(1, null_on_oob=True).fill_null(0).alias("other"),
-                (pl.len() - 1).alias("others"),
-            )
+        suspects = (
+            self._units[unit]
+            .lines()
+            .filter((pl.col("number") >= floor) & ((pl.col("number") - 1) // times >= pl.col("other")))
         )
-        suspects = lines.filter((pl.col("number") >= floor) & (pl.col("number") > pl.col("other") * times))
         if not suspects.height:
             return []
         suspects = suspects.with_columns(self._lines.gather(suspects["line"]).alias("line"))
@@ -72,3 +57,37 @@ class Peaks:
             if others + days >= ENOUGH and usual > 0 and number > usual * times:
                 found.append((str(line), day.isoformat(), int(number), int(usual), unit))
         return found
+
+
+class _Largest:
+    """Of each line by place: its largest number with the day, the largest of its other days, and how many days it has."""
+
+    def __init__(self, lines: int) -> None:
+        self._number, self._other = (pl.repeat(0, lines, dtype=pl.Int64, eager=True) for _ in range(2))
+        self._day = pl.repeat(None, lines, dtype=pl.Date, eager=True)
+        self._days = pl.repeat(0, lines, dtype=pl.UInt32, eager=True)
+
+    def add(self, some: pl.DataFrame) -> None:
+        """One day's numbers by line, none of them zero."""
+        at = some["line"]
+        told = some.with_columns(
+            self._number.gather(at).alias("before"),
+            self._other.gather(at).alias("other"),
+            self._days.gather(at).alias("days"),
+        )
+        higher = told.filter(pl.col("number") > pl.col("before"))
+        now = told.select(
+            pl.max_horizontal("number", "before").alias("number"),
+            pl.max_horizontal("other", pl.min_horizontal("number", "before")).alias("other"),
+            pl.col("days") + 1,
+        )
+        self._number.scatter(at, now["number"])
+        self._other.scatter(at, now["other"])
+        self._days.scatter(at, now["days"])
+        self._day.scatter(higher["line"], higher["day"])
+
+    def lines(self) -> pl.DataFrame:
+        """A row for each line that has a day."""
+        every = pl.DataFrame({"day": self._day, "number": self._number, "other": self._other, "days": self._days})
+        some = every.with_row_index("line").filter(pl.col("days") > 0)
+        return some.select("line", "day", "number", "other", (pl.col("days") - 1).alias("others"))

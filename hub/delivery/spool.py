@@ -17,8 +17,8 @@ import polars as pl
 from hub.delivery import content
 from hub.delivery.names import Names
 
-SPILL_ROWS = 200_000
-"""Rows held before they are written by day: about 6 MB. Fewer would cut many days into crumbs."""
+SPILL_ROWS = 100_000
+"""Rows held before they are written by day: about 3 MB. Fewer would cut many days into crumbs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,12 +153,12 @@ def ahead(pieces: Iterator[_T], depth: int = 4) -> Iterator[_T]:
 
 
 def side_by_side(work: Callable[[_T], _Done], pieces: Iterator[_T], workers: int) -> Iterator[tuple[_T, Future[_Done]]]:
-    """Each piece and what became of it, in order; `workers` threads work on as many pieces, and one more waits."""
+    """Each piece and what became of it, in order; `workers` threads work on as many pieces, and no more are held."""
     under_way: deque[tuple[_T, Future[_Done]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="report-pieces") as pool:
         for piece in pieces:
             under_way.append((piece, pool.submit(work, piece)))
-            if len(under_way) > workers:
+            if len(under_way) >= workers:
                 yield under_way.popleft()
         while under_way:
             yield under_way.popleft()

@@ -6,13 +6,14 @@ import gzip
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.delivery import content, unpacking
+from hub.delivery import content, day_rows, unpacking
 from hub.delivery.names import Names
 from hub.delivery.refusals import ReportRefused
 
@@ -92,6 +93,26 @@ def test_places_sort_as_the_bytes_of_their_texts(batches: list[list[str]]) -> No
     assert names.texts.to_list() == sorted({text for batch in batches for text in batch}, key=str.encode)
     for batch, told in zip(batches, numbers, strict=True):
         assert names.texts.gather(names.places(told)).to_list() == batch
+
+
+@pytest.mark.parametrize("in_one_number", [True, False])
+@given(keys=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=20))
+def test_rows_are_put_in_order_and_the_same_thing_twice_is_refused(
+    in_one_number: bool, keys: list[tuple[int, int]]
+) -> None:
+    frame = pl.DataFrame(keys, schema={"line": pl.UInt32, "ad_unit": pl.UInt32}, orient="row")
+    texts_of = {"line": pl.Series(list("abcd")), "ad_unit": pl.Series(list("vwxyz"))}
+    with pytest.MonkeyPatch.context() as patch:
+        if not in_one_number:
+            patch.setattr(day_rows.math, "prod", lambda _: 2**63)
+        twice = [key for key in sorted(keys) if keys.count(key) > 1]
+        if twice:
+            named = f"of line {texts_of['line'][twice[0][0]]}, ad_unit {texts_of['ad_unit'][twice[0][1]]} twice"
+            with pytest.raises(ReportRefused, match=named):
+                day_rows.order_of("ads", date(2026, 3, 1), frame, ("line", "ad_unit"), texts_of)
+        else:
+            order = day_rows.order_of("ads", date(2026, 3, 1), frame, ("line", "ad_unit"), texts_of)
+            assert [keys[at] for at in order] == sorted(keys)
 
 
 def test_threads_that_ask_at_once_agree_on_every_number_and_what_stands_for_it() -> None:
