@@ -45,7 +45,10 @@ NUMBERERS = 2
 """Pieces of a report whose ids become numbers at once, while others are parsed and written down."""
 
 FOLD_LINES = 50_000
-"""Sums by line and day that are folded into the facts at once."""
+"""Sums by line and day that become first facts at once, while other days are still sorted."""
+
+RESTATED_LINES = 200_000
+"""Sums by line and day that are compared with the facts at once: each time, the store may read all facts of the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +283,7 @@ class _Load:
                 continue
             waiting.append(day)
             held += day.sums.height
-            if held >= FOLD_LINES:
+            if held >= (RESTATED_LINES if day.day in self._known else FOLD_LINES):
                 self._fold(cur, waiting, begun, peaks)
                 waiting, held = [], 0
         if waiting:

@@ -91,6 +91,7 @@ def test_the_quick_way_and_the_plain_way_make_the_same_facts(
     monkeypatch.setattr(csv_report, "CHUNK", 64)  # several chunks, slices and folds, as in a report of millions
     monkeypatch.setattr(day_rows, "SLICE", 3)
     monkeypatch.setattr(loading, "FOLD_LINES", 2)
+    monkeypatch.setattr(loading, "RESTATED_LINES", 2)
     quickly = uses_of_the_quick_way(monkeypatch)
     number = next(_numbers)
     quick, plain = f"quick{number}", f"plain{number}"
