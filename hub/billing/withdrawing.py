@@ -4,7 +4,8 @@ For a document of an accounting period that Finance closed, above all. Nothing o
 the figures stay locked under their approval, and the next export makes a document with an id of its own, dated into the next
 open period (`bill close-accounts`). A withdrawn correction is proposed anew and approved again.
 
-What is withdrawn is certainly not posted: the ERP refused it, no send of it is in doubt, and a look-up finds nothing. One person
+What is withdrawn is certainly not posted: the ERP refused it, no send of it is in doubt, and neither reading back nor a look-up
+finds it. One person
 enters it and another one confirms it, as for everything that people enter.
 """
 
@@ -13,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from connectors.base import PushesRecords, PushItem
+from connectors.base import PushesRecords, PushItem, ReportsBilling
+from hub.billing import reading_back
 from hub.billing.answers import Entered
 from hub.billing.documents import body_of
 from hub.billing.moving import moved
@@ -81,7 +83,15 @@ def refused_as_closed(session: Session, period: BillingPeriod) -> Sequence[str]:
 
 
 def look_up(session: Session, entered: StoredInput) -> None:
-    """Ask the ERP for every document that is to be withdrawn. Raises Refused when it has one, VendorUnavailable."""
+    """Ask the ERP for every document that is to be withdrawn. Raises Refused when it has one, VendorUnavailable.
+
+    It is read back first, because a look-up finds only what is posted as it was billed, and then looked up one by one.
+    """
+    with session.database.transaction() as cur:
+        connections = sorted({one.lane.connection for one in _refused(cur, documents_of(entered))})
+    for name in connections:
+        if isinstance(session.channel(name).connector, ReportsBilling):
+            reading_back.read_back(session, name)
     with session.database.transaction() as cur:
         found = _refused(cur, documents_of(entered))
     for one in found:
@@ -108,6 +118,7 @@ def withdraw(session: Session, cur: Cursor, entered: StoredInput, by: str) -> No
     for one in _refused(cur, documents_of(entered)):
         document = one.document
         billing_documents.set_state(cur, document, DocumentState.WITHDRAWN)
+        _forget_draft(session, cur, document)
         parking.resolve(
             cur, now, f"withdrawn by {entered.entered_by} and {by}: {reason}", subject=lanes.subject(one.lane.id)
         )
@@ -118,6 +129,22 @@ def withdraw(session: Session, cur: Cursor, entered: StoredInput, by: str) -> No
             *(DOCUMENT, document.document_id),
         )
         journal.write(cur, [told], now, session.business.now())
+
+
+def _forget_draft(session: Session, cur: Cursor, document: StoredDocument) -> None:
+    """What a draft there says otherwise is no difference any more; only what is owed all the same would be (`reading_back`)."""
+    if document.mismatch:
+        billing_documents.answered(
+            cur,
+            replace(document, state=DocumentState.WITHDRAWN),
+            state=DocumentState.WITHDRAWN,
+            number=None,
+            vendor_state=document.vendor_state or "",
+            their_total=document.their_total,
+            balance=document.balance,
+            mismatch="",
+            now=session.machine.now(),
+        )
 
 
 def _unbilled(cur: Cursor, document: StoredDocument, said: str) -> list[StoredPeriod]:
@@ -178,8 +205,6 @@ def _not_withdrawn(one: StoredDocument, obstacle: str) -> Refused:
 def _of_document(one: StoredDocument, corrected: set[str | None]) -> str:
     if one.number is not None or one.state in (DocumentState.POSTED, DocumentState.PAID):
         return f"is posted as {one.number or 'a document without number'}"
-    if one.mismatch:
-        return "is shown by the ERP otherwise than it was billed"
     if one.state is not DocumentState.EXPORTED:
         return f"is {one.state}"
     if one.document_id in corrected:
