@@ -14,20 +14,23 @@ import psycopg
 from psycopg import abc
 from psycopg._queries import PostgresQuery
 from psycopg.adapt import Transformer
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, tuple_row
 
 from connectors.base import Capabilities, Operation, RecordCapability
 from connectors.discovery import load
 from hub.errors import StoreUnavailable
 from hub.mapping_files import load_action_table, load_mappings
 from hub.store import tables
+from hub.store.audit import HEAD
 from hub.store.database import Cursor, Database, migrate
 from mappings.actions import Actions
 from mappings.mapping import Mapping
 from mappings.memory import calm_collector
+from simulation.kept_answers import KeptAnswers, Question, Rows, key_of
 from simulation.steps import Point
+from simulation.values import Lists
 
 WORKERS = 3
 _NO_VERBS = RecordCapability(1, frozenset(Operation))
@@ -58,8 +61,18 @@ class _Connection(psycopg.Connection[TupleRow]):
     chain = b" AND CHAIN"
     """Ends a transaction by beginning the next one, which spares a round trip; not after one with settings of its own."""
     named: dict[tuple[bytes, tuple[int, ...]], bytes]
-    converters: dict[tuple[Any, bool], tuple[_Statements, abc.Transformer, PostgresQuery]]
+    kept: KeptAnswers
+    converters: dict[tuple[Any, bool], tuple[Statements, abc.Transformer, PostgresQuery]]
     """By statement, and whether it has no values: who used it last, and what turns values into what libpq takes."""
+
+    def wrote(self, asked: Question, result: PGresult | None = None) -> bool:
+        """Note what a statement did to the open transaction; whether it changed anything."""
+        changed = result is None or not asked.changed_nothing(result)
+        if changed or asked.locking:
+            self.writes = True
+        if changed:
+            self.tables |= asked.written
+        return changed
 
     def statement(self, text: bytes, types: tuple[int, ...]) -> bytes:
         """The name under which the server knows a statement; prepares it when it is new."""
@@ -78,30 +91,8 @@ def _checked(result: PGresult, connection: psycopg.Connection[TupleRow]) -> PGre
 
 
 _GOOD = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY})
-_WRITING = re.compile(
-    rb"\b(insert|update|delete|merge|truncate|lock|share|copy|set|nextval|setval|create|drop|pg_advisory\w*)\b", re.I
-)
-"""Words of a statement that must be committed. A name that looks like one costs a needless COMMIT and nothing else."""
-
-
-_WRITTEN = re.compile(r"\b(?:insert\s+into|update|delete\s+from|copy|merge\s+into)\s+(\w+)", re.I)
-"""Tables that a statement writes to. A word too many (`DO UPDATE SET`) names no table and costs nothing."""
 _READ = re.compile(r"\b(?:from|join)\s+(\w+)", re.I)
 _VIEWS = {"delivery_fact": ("delivery_day", "delivery_superseded")}
-
-
-def _text(query: bytes | str) -> str:
-    return query if isinstance(query, str) else query.decode()
-
-
-@functools.cache
-def _writing(query: bytes | str) -> bool:
-    return _WRITING.search(_text(query).encode()) is not None
-
-
-@functools.cache
-def _written(query: bytes | str) -> frozenset[str]:
-    return frozenset(_WRITTEN.findall(_text(query)))
 
 
 @functools.cache
@@ -111,7 +102,7 @@ def tables_read(query: str) -> frozenset[str]:
     return found - _VIEWS.keys() | {table for view in found & _VIEWS.keys() for table in _VIEWS[view]}
 
 
-class _Statements(psycopg.Cursor[TupleRow]):
+class Statements(psycopg.Cursor[TupleRow]):
     """A cursor that lets another worker run before each statement while several run together.
 
     Statements go straight to libpq, each prepared once per connection: psycopg's own way of finding out whether to prepare
@@ -119,32 +110,88 @@ class _Statements(psycopg.Cursor[TupleRow]):
     """
 
     before: Callable[[], None] | None = None
+    _told: Rows | None = None
+    """The rows of an answer that was kept."""
+    _sent: tuple[bytes, int]
+    """The name of the statement that was run last, and how many values it takes."""
 
-    def execute(self, query: Any, params: Any = None, **more: Any) -> _Statements:
-        if _Statements.before is not None:
-            _Statements.before()
+    def __init__(self, connection: psycopg.Connection[TupleRow], *, row_factory: object = None) -> None:
+        # As psycopg's own, but with the connection's adapters themselves: nobody registers others for one cursor.
+        self._conn, self._pgconn, self._adapters = connection, connection.pgconn, connection.adapters
+        self.format, self.arraysize, self._closed, self._last_query = Format.TEXT, 1, False, None
+        self._row_factory, self._make_row = tuple_row, tuple
+        self._reset()
+
+    def execute(self, query: Any, params: Any = None, **more: Any) -> Statements:
         connection = cast(_Connection, self._conn)
-        if query[:4] in {b"SET ", "SET "}:
+        kept, together = connection.kept, Statements.before
+        asked = kept.question(query)
+        if together is not None:
+            together()
+        if asked.setting:
             connection.pgconn.exec_(b"ROLLBACK")  # a transaction left open by a reader; nothing in it can get lost
             connection.pgconn.exec_(b"BEGIN")
             connection.chain = b""
-        if _writing(query):
-            connection.writes = True
-            connection.tables |= _written(query)
-        return self.run(query, params)
+        if together is None and not asked.hopeless and connection.chain:
+            return self._ask(connection, kept, asked, query, params)
+        self.run(query, params)
+        if asked.writing:
+            connection.wrote(asked, self._results[0])
+        return self
 
-    def run(self, query: Any, params: Any = None) -> _Statements:
+    def _ask(self, connection: _Connection, kept: KeptAnswers, asked: Question, query: Any, params: Any) -> Statements:
+        """Run a statement unless its answer is known."""
+        values = key_of(params)
+        known = kept.find(asked, values, connection.tables)
+        if known is not None:
+            self._told, self.pgresult, self._rowcount, self._pos = known.rows, known.result, known.count, 0
+            return self
+        self.run(query, params)
+        result = self._results[0]
+        if asked.tables is None:
+            kept.learn(asked, connection.pgconn, *self._sent)
+        if asked.writing and connection.wrote(asked, result):
+            return self
+        if result.status == ExecStatus.TUPLES_OK:
+            self._told = self._tx.load_rows(0, result.ntuples, tuple)
+        kept.keep(asked, values, connection.tables, self._told, result)
+        return self
+
+    def run(self, query: Any, params: Any = None) -> Statements:
         """Run one statement here and now."""
         connection = cast(_Connection, self._conn)
-        self._reset()
-        self._last_query = query
         wanted = self._converted(connection, query, params)
-        name = connection.statement(wanted.query, tuple(wanted.types))
+        self._sent = name, _ = connection.statement(wanted.query, tuple(wanted.types)), len(wanted.types)
         values = cast("Sequence[bytes] | None", wanted.params)  # None among them is NULL; only the stub does not know
-        result = connection.pgconn.exec_prepared(name, values, wanted.formats, self.format)
-        self._results[:] = [_checked(result, connection)]
-        self._select_current_result(0)
+        result = _checked(connection.pgconn.exec_prepared(name, values, wanted.formats, Format.TEXT), connection)
+        self._told, self._pos, self._results, self.pgresult = None, 0, [result], result
+        if result.status == ExecStatus.TUPLES_OK:
+            self._tx.set_pgresult(result)
+            self._rowcount = result.ntuples
+        else:
+            count = result.command_tuples
+            self._rowcount = -1 if count is None else count
         return self
+
+    def fetchone(self) -> TupleRow | None:
+        if self._told is None:
+            return super().fetchone()
+        if self._pos == len(self._told):
+            return None
+        self._pos += 1
+        return self._told[self._pos - 1]
+
+    def fetchall(self) -> list[TupleRow]:
+        if self._told is None:
+            return super().fetchall()
+        rows, self._pos = self._told[self._pos :], len(self._told)
+        return rows
+
+    def __next__(self) -> TupleRow:
+        row = self.fetchone()
+        if row is None:
+            raise StopIteration
+        return row
 
     def _converted(self, connection: _Connection, query: Any, params: Any) -> PostgresQuery:
         """The statement with its values, through the converter that knows it; another one while a reader is at it."""
@@ -161,21 +208,20 @@ class _Statements(psycopg.Cursor[TupleRow]):
 
     def executemany(self, query: Any, params_seq: Any, **more: Any) -> None:
         connection = cast(_Connection, self._conn)
-        connection.writes = True
-        connection.tables |= _written(query)
+        connection.wrote(connection.kept.question(query))
         super().executemany(query, params_seq, **more)
 
     def copy(self, statement: Any, params: Any = None, **more: Any) -> Any:
         connection = cast(_Connection, self._conn)
-        connection.writes = True
-        connection.tables |= _written(statement)
+        connection.wrote(connection.kept.question(statement))
         return super().copy(statement, params, **more)
 
 
-def _connect(url: str, options: str) -> _Connection:
+def _connect(url: str, options: str, kept: KeptAnswers) -> _Connection:
     connection = _Connection.connect(url, autocommit=True, options=options)
-    connection.named, connection.converters, connection.tables = {}, {}, set()
-    connection.cursor_factory = _Statements
+    connection.named, connection.converters, connection.tables, connection.kept = {}, {}, set(), kept
+    connection.cursor_factory = Statements
+    connection.adapters.register_dumper(list, Lists)
     connection.prepare_threshold = None  # psycopg would deallocate the statements prepared here with its own
     return connection
 
@@ -185,8 +231,9 @@ class SimulatedDatabase(Database):
 
     _connection: _Connection | None
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, kept: KeptAnswers) -> None:
         super().__init__(url)
+        self._kept = kept
         self.reach: Callable[[Point], None] = _pass
         self.watching = False
         self.changed: set[str] = set()
@@ -196,7 +243,7 @@ class SimulatedDatabase(Database):
 
     def _connected(self) -> _Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = _connect(self._url, _OPTIONS + _LOCK_TIMEOUT)
+            self._connection = _connect(self._url, _OPTIONS + _LOCK_TIMEOUT, self._kept)
         return self._connection
 
     @contextmanager
@@ -220,7 +267,7 @@ class SimulatedDatabase(Database):
             connection.pgconn.exec_(b"BEGIN")
         self._appended = None
         try:
-            with connection.cursor() as cur, self.noting(cur):
+            with Statements(connection) as cur, self.noting(cur):
                 before = _counts(cur) if self.watching else {}
                 yield cur
                 if self.watching:
@@ -236,7 +283,13 @@ class SimulatedDatabase(Database):
             self.committed(connection.tables)
         if self._appended is not None:
             self.head, self._appended = self._appended, None
+            self._kept.tell(HEAD, [(self.head.sequence, self.head.hash)])
         self.reach(Point.COMMITTED)
+
+    @property
+    def inside(self) -> bool:
+        """Whether a transaction is open that may have written or locked something."""
+        return bool(self._open)
 
     def rest(self) -> None:
         """End what a reader left open: it still holds its tables against a truncation."""
@@ -256,7 +309,7 @@ def _pass(what: object) -> None:
 
 def interleave(before: Callable[[], None] | None) -> None:
     """Call `before` ahead of every statement of every worker, or stop doing so."""
-    _Statements.before = before
+    Statements.before = before
 
 
 class Arena:
@@ -267,10 +320,11 @@ class Arena:
         calm_collector()
         logging.getLogger("orderhub").setLevel(logging.CRITICAL)  # faults are the point; the event log has them
         migrate(url)
-        self.databases = [SimulatedDatabase(url) for _ in range(WORKERS)]
+        self.kept = KeptAnswers()
+        self.databases = [SimulatedDatabase(url, self.kept) for _ in range(WORKERS)]
         for database in self.databases:
             database.committed = self._forget
-        self.checker = _connect(url, _OPTIONS + _WITHOUT_TRIGGERS)
+        self.checker = _connect(url, _OPTIONS + _WITHOUT_TRIGGERS, self.kept)
         self.used = 0
         self._answers: dict[str, list[tuple[Any, ...]]] = {}
         self._compiled: dict[str, tuple[dict[tuple[str, str], Mapping], Actions]] = {}
@@ -291,13 +345,14 @@ class Arena:
         """What the store answers a checker, as committed. Without values an answer is kept until one of its tables is written."""
         known = None if values else self._answers.get(statement)
         if known is None:
-            with self.checker.cursor() as cur:
-                known = cast(_Statements, cur).run(statement.encode(), values or None).fetchall()
+            with Statements(self.checker) as cur:
+                known = cur.run(statement.encode(), values or None).fetchall()
             if not values:
                 self._answers[statement] = known
         return known
 
     def _forget(self, written: Set[str]) -> None:
+        self.kept.committed(written)
         for statement in [each for each in self._answers if tables_read(each) & written]:
             del self._answers[statement]
 
@@ -316,6 +371,7 @@ class Arena:
     def clean(self) -> None:
         """An empty store whose numbers begin at one again."""
         self._answers.clear()
+        self.kept.forget()
         for database in self.databases:
             database.rest()
             database.reach, database.watching, database.head = _pass, False, None

@@ -37,26 +37,20 @@ from simulation.world import World
 
 def after_verb(world: World) -> None:
     """Everything that must hold between any two steps. Raises InvariantBroken."""
-    references, unproven, same, missing, changes, lanes, silent, refused, facts, stale, documents, held, undated = (
-        answers(world.arena, questions.AFTER_VERB)
-    )
+    references, lanes, versions, changes, facts, stale, documents, undated = answers(world.arena, questions.AFTER_VERB)
     _references(world, references)
-    for lane_id, kind, entity_id, version in unproven:
-        world.broken("I10", f"lane {lane_id} ({kind} {entity_id}) claims version {version} without evidence")
-    for kind, entity_id, version in same:
-        world.broken("I11", f"version {version} of {kind} {entity_id} holds nothing new")
-    for kind, entity_id in missing:
-        world.broken("I11", f"{kind} {entity_id} lacks a version")
-    for (change_id,) in changes:
-        world.broken("I18", f"change {change_id} has no verdict")
-    for (lane_id,) in lanes:
-        world.broken("I18", f"lane {lane_id} is in no known state")
-    for (lane_id,) in silent:
-        world.broken("I18", f"lane {lane_id} is parked and nobody is told")
-    for (change_id,) in refused:
-        world.broken("I3", f"change {change_id} was refused and nobody is told")
-    for change_id, waits_for in held:
-        world.broken("I3", f"change {change_id} waits for {waits_for}, which is there")
+    for lane_id, kind, entity_id, version, unproven, stateless, _ in lanes:
+        if unproven:
+            world.broken("I10", f"lane {lane_id} ({kind} {entity_id}) claims version {version} without evidence")
+        world.broken("I18", f"lane {lane_id} is {'in no known state' if stateless else 'parked and nobody is told'}")
+    for kind, entity_id, version in versions:
+        lacks = "lacks a version" if version is None else f"holds nothing new in version {version}"
+        world.broken("I11", f"{kind} {entity_id} {lacks}")
+    for change_id, waits_for, unjudged, refused, _ in changes:
+        if unjudged:
+            world.broken("I18", f"change {change_id} has no verdict")
+        told = "was refused and nobody is told" if refused else f"waits for {waits_for}, which is there"
+        world.broken("I3", f"change {change_id} {told}")
     _facts(world, facts)
     for line_id, day in stale:
         world.broken("I15", f"the current number of {line_id} on {day} is not its newest fact")

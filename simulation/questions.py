@@ -20,33 +20,36 @@ def answers(arena: Arena, statements: Sequence[str], values: Sequence[Any] = ())
 AFTER_VERB = _each("""
 SELECT kind, entity_id, facet, record, vendor_id FROM reference
  WHERE connection = 'ads' AND superseded_at IS NULL ORDER BY vendor_id;
-SELECT l.id, l.kind, l.entity_id, l.acked_version FROM lane l WHERE l.acked_payload IS NOT NULL AND NOT EXISTS (
+SELECT * FROM (SELECT l.id, l.kind, l.entity_id, l.acked_version,
+ l.acked_payload IS NOT NULL AND l.kind NOT IN ('order_status', 'line_status') AND NOT EXISTS (
  SELECT 1 FROM attempt a WHERE a.lane_id = l.id AND a.outcome IN ('created', 'updated', 'unchanged')
- AND a.payload = l.acked_payload) AND l.kind NOT IN ('order_status', 'line_status');
+ AND a.payload = l.acked_payload) AS unproven,
+ l.state NOT IN ('ready', 'in_flight', 'in_doubt', 'parked') AS stateless,
+ l.state = 'parked' AND NOT EXISTS (
+ SELECT 1 FROM parked p WHERE p.lane_id = l.id AND p.resolved_at IS NULL) AS silent
+ FROM lane l OFFSET 0) w WHERE unproven OR stateless OR silent ORDER BY id;
 SELECT v.kind, v.id, v.version FROM entity_version v JOIN entity_version p ON p.kind = v.kind AND p.id = v.id
- AND p.version = v.version - 1 WHERE p.content_hash = v.content_hash;
-SELECT e.kind, e.id FROM entity e WHERE e.version <> (
- SELECT count(*) FROM entity_version v WHERE v.kind = e.kind AND v.id = e.id);
-SELECT id FROM change WHERE status NOT IN ('accepted', 'unchanged', 'rejected', 'held', 'superseded');
-SELECT id FROM lane WHERE state NOT IN ('ready', 'in_flight', 'in_doubt', 'parked');
-SELECT id FROM lane l WHERE state = 'parked' AND NOT EXISTS (
- SELECT 1 FROM parked p WHERE p.lane_id = l.id AND p.resolved_at IS NULL);
-SELECT id FROM change c WHERE status = 'rejected' AND NOT EXISTS (
- SELECT 1 FROM parked p WHERE p.resolved_at IS NULL
- AND p.subject = 'change:' || c.connection || ':' || c.stream || ':' || c.native_id);
+ AND p.version = v.version - 1 WHERE p.content_hash = v.content_hash UNION ALL
+SELECT e.kind, e.id, NULL FROM entity e WHERE e.version <> (
+ SELECT count(*) FROM entity_version v WHERE v.kind = e.kind AND v.id = e.id) ORDER BY 1, 2, 3;
+SELECT * FROM (SELECT c.id, c.waits_for,
+ c.status NOT IN ('accepted', 'unchanged', 'rejected', 'held', 'superseded') AS unjudged,
+ c.status = 'rejected' AND NOT EXISTS (SELECT 1 FROM parked p WHERE p.resolved_at IS NULL
+ AND p.subject = 'change:' || c.connection || ':' || c.stream || ':' || c.native_id) AS refused,
+ c.status = 'held' AND EXISTS (SELECT 1 FROM entity e WHERE e.id = c.waits_for) AS held
+ FROM change c OFFSET 0) w WHERE unjudged OR refused OR held ORDER BY id;
 SELECT source, line_id, day, as_of, impressions, clicks FROM delivery_fact ORDER BY 1, 2, 3, 4;
 SELECT d.line_id, d.day FROM delivery_day d LEFT JOIN LATERAL (
  SELECT f.as_of, f.impressions, f.clicks FROM delivery_fact f WHERE f.source = d.source AND f.line_id = d.line_id
  AND f.day = d.day ORDER BY f.as_of DESC LIMIT 1) f ON true
  WHERE (f.as_of, f.impressions, f.clicks) IS DISTINCT FROM (d.as_of, d.impressions, d.clicks);
 SELECT document_id, record, payload FROM document ORDER BY 1;
-SELECT c.id, c.waits_for FROM change c JOIN entity e ON e.id = c.waits_for WHERE c.status = 'held' ORDER BY 1;
 SELECT f.line_id, f.day, f.as_of FROM delivery_fact f WHERE NOT EXISTS (
  SELECT 1 FROM delivery_job j WHERE j.connection = f.source AND j.as_of = f.as_of) ORDER BY 1, 2, 3
 """)
-"""References · acknowledged without evidence · versions without news · versions missing · changes without a verdict ·
-lanes in no state · lanes and changes parked in silence · facts · current numbers that are not the newest · documents ·
-changes that wait for what is there · facts of no report."""
+"""References · lanes acknowledged without evidence, in no state, parked in silence · versions without news, or missing (no
+number) · changes without a verdict, refused in silence, waiting for what is there · facts · current numbers that are not the
+newest · documents · facts of no report."""
 
 PENDING = _each("""
 SELECT connection, state, count(*), min(not_before), min(lease_until) FROM lane

@@ -121,6 +121,7 @@ class Worker:
     def _stall(self, crash: Crash) -> None:
         """The others go on while this worker stands still."""
         world = self.world
+        assert not world.arena.databases[self.slot].inside, "an answer that was kept holds no locks against the others"
         clock, limit = world.clock, world.clock.limit
         if crash.point is Point.SEND or (crash.point is Point.COMMITTED and self._about_to_send()):
             world.clock.advance(0)

@@ -152,16 +152,18 @@ def _copy(cur: Cursor, links: Sequence[Link]) -> None:
     cur.execute("UPDATE audit_head SET sequence = %s, hash = %s", (links[-1].sequence, links[-1].hash))
 
 
+HEAD = "SELECT sequence, hash FROM audit_head FOR UPDATE"
+
+
 def _lock_head(cur: Cursor) -> tuple[int, bytes]:
     """The end of the chain, locked until this transaction ends; an empty chain gets its head here."""
-    statement = "SELECT sequence, hash FROM audit_head FOR UPDATE"
-    cur.execute(statement)
+    cur.execute(HEAD)
     row = cur.fetchone()
     if row is None:
         cur.execute(
             "INSERT INTO audit_head (one, sequence, hash) VALUES (true, 0, %s) ON CONFLICT DO NOTHING", (GENESIS,)
         )
-        cur.execute(statement)
+        cur.execute(HEAD)
         row = cur.fetchone()
         assert row is not None
     return int(row[0]), bytes(row[1])
