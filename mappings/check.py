@@ -294,7 +294,7 @@ class _Checker:
                     )
                     return None
                 resolving.append(functions)
-                ops.append(Apply(call.name, functions.forward, found.absent, True, functions.shared))
+                ops.append(Apply(call.name, functions.forward, found.absent, True, functions.shared, functions.quick))
                 broken = broken or f"{call.name} has no inverse"
                 known = None
             else:

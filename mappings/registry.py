@@ -73,6 +73,7 @@ class Resolving:
     losses: Callable[..., tuple[Loss, ...]] | None = None
     asked: Callable[..., int] | None = None
     shared: Callable[[Any, Context], Any] | None = None
+    quick: Quick | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ _JOINERS = frozenset("\u200c\u200d")  # Persian and Indic spelling needs them be
 _LARGEST = 2**63
 _ONE_DIGIT = 2**30  # of Python's own integers, which it compares at once
 _LARGEST_AMOUNT = Decimal(_LARGEST - 1).scaleb(-6)
+_ORDINARY_POWERS = 12
+"""Powers of ten below those of the largest amount."""
 _MOST_POWERS = 20
 """Powers of ten beyond every amount; 1E+999999 as an integer would fill the memory."""
 _PARTS = re.compile(r"(?:[^,()]|\([^()]*\))+")
@@ -136,8 +138,13 @@ def micros(negative: str = "refuse") -> Pair:
                 return whole
         raise _not_micros(value, lowest)
 
-    whole_amount = f"{{0}} * {MICROS} if type({{0}}) is int and 0 <= {{0}} < {_LARGEST // MICROS} else {{call}}"
-    return Pair(forward, lambda value: Decimal(value).scaleb(-6), quick=Quick(whole_amount))
+    # An amount that is no whole number of micros fails here, and is told by the call.
+    of_decimal = "int({settle}({multiply}({0}, {micros})))"
+    ordinary = f"type({{0}}) is {{decimal}} and {{0}}.adjusted() < {_ORDINARY_POWERS} and not {{0}}.is_signed()"
+    of_integer = f"{{0}} * {MICROS} if type({{0}}) is int and 0 <= {{0}} < {_LARGEST // MICROS}"
+    names = {"settle": settle, "multiply": multiply, "micros": _MICROS, "decimal": Decimal}
+    quick = Quick(f"{of_decimal} if {ordinary} else {of_integer} else {{call}}", names)
+    return Pair(forward, lambda value: Decimal(value).scaleb(-6), quick=quick)
 
 
 def _times_micros(number: Decimal | int) -> Decimal | None:

@@ -59,8 +59,13 @@ class Targeting(Canonical):
         """One criterion per dimension and operator. Not an after-validator: a validated targeting that becomes part of a line
         would go through it again."""
         criteria = self.__dict__["criteria"]
-        # Out of the criteria's dictionaries: an attribute of a model takes four times as long, and there are many.
-        if len({_about(criterion.__dict__) for criterion in criteria}) < len(criteria):
+        # Out of the criteria's dictionaries: an attribute of a model takes four times as long, and there are many. Most
+        # name each dimension once.
+        many = len(criteria)
+        if (
+            len({criterion.__dict__["dimension"] for criterion in criteria}) < many
+            and len({_about(criterion.__dict__) for criterion in criteria}) < many
+        ):
             counts = Counter((c.dimension, c.operator) for c in self.criteria)
             twice = ", ".join(f"{operator} {dimension}" for (dimension, operator), n in counts.items() if n > 1)
             raise ValueError(f"a line has one criterion per dimension and operator; these come twice: {twice}")

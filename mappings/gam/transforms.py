@@ -186,7 +186,9 @@ def gam_notes(geo: Mapping[str, str], custom: Mapping[str, str]) -> Resolving:
     def lookups(notes: str | None, brand: str | None, criteria: Sequence[Criterion] | None) -> frozenset[Lookup]:
         return expression.lookups(criteria)
 
-    return Resolving(forward, lookups, shared=expression.shared)
+    return Resolving(
+        forward, lookups, shared=expression.shared, quick=Quick("{call} if {0} or {1} or {2}.listed else None")
+    )
 
 
 def _expression(geo: Mapping[str, str], custom: Mapping[str, str]) -> Expression:

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mappings.codegen import _call, _Source
-from mappings.gam.transforms import gam_commitment, gam_datetime, gam_goal_units
+from mappings.gam.targeting import Expressed
+from mappings.gam.transforms import gam_commitment, gam_datetime, gam_goal_units, gam_notes
 from mappings.mapping import Mapping as CompiledMapping
 from mappings.plan import Apply
-from mappings.registry import Pair, Quick
+from mappings.registry import Pair, Quick, Resolving
 from mappings.salesforce.transforms import salesforce_utc_time
 from mappings.transforms import inclusive_end, is_absent, micros, presence, visible_text, whole_number
 from oms_schema.line import Commitment, GoalMeasure
@@ -28,7 +29,13 @@ AMOUNTS = (
     | st.sampled_from([2**30, 2**63, 2**63 - 1, -(2**63), 2**63 // 10**6, 2**63 // 10**6 - 1, 2**63 // 10**6 + 1])
     | st.booleans()
     | st.floats()
-    | st.sampled_from([Decimal("1.234567"), Decimal("1.2345678"), "1"])
+    | st.sampled_from(
+        [
+            Decimal(each)
+            for each in ("1.234567", "1.2345678", "-1.5", "-0", "9e11", "1e12", "9223372036854.775807", "sNaN")
+        ]
+        + ["1"]
+    )
 )
 WIRE = (
     TIMES.map(lambda time: f"{time:%Y-%m-%dT%H:%M:%S}.000+0000".rjust(28, "0"))
@@ -68,12 +75,15 @@ def answer(function: Callable[..., Any], values: tuple[Any, ...]) -> str:
     return f"{type(found).__name__} {found!r} {getattr(found, 'fold', 0)}"
 
 
-def quick(pair: Pair, count: int) -> Callable[..., Any]:
-    """A function of so many values that holds the expression as generated code does."""
+def quick(transform: Pair | Resolving, count: int) -> Callable[..., Any]:
+    """A function of so many values, and a context, that holds the expression as generated code does."""
     out, values = _Source(), [f"a{n}" for n in range(count)]
-    assert pair.quick is not None
-    out.add(0, f"return {_call(out, Apply('it', pair.forward, quick=pair.quick), values)}")
-    function, _ = out.build("asked", ", ".join(values), "test")
+    assert transform.quick is not None
+    asks = isinstance(transform, Resolving)
+    out.add(
+        0, f"return {_call(out, Apply('it', transform.forward, takes_context=asks, quick=transform.quick), values)}"
+    )
+    function, _ = out.build("asked", ", ".join([*values, "context=None"]), "test")
     return function
 
 
@@ -83,6 +93,16 @@ def test_a_quick_answer_is_that_of_the_call(name: str, data: st.DataObject) -> N
     pair, values = TRANSFORMS[name]
     asked = data.draw(values)
     assert answer(quick(pair, len(asked)), asked) == answer(pair.forward, asked)
+
+
+@given(
+    notes=st.sampled_from([None, "", "n"]), brand=st.sampled_from([None, "", "b"]), listed=st.sampled_from(["", "l"])
+)
+def test_quick_notes_are_those_of_the_call(notes: str | None, brand: str | None, listed: str) -> None:
+    transform, expressed = gam_notes({}, {}), Expressed({}, None, [], listed)
+    assert answer(quick(transform, 3), (notes, brand, expressed)) == answer(
+        transform.forward, (notes, brand, expressed, None)
+    )
 
 
 def test_a_wrong_quick_answer_is_found() -> None:
@@ -98,4 +118,4 @@ def test_every_quick_answer_of_the_shipped_mappings_is_compared(shipped: Mapping
         for op in move.ops
         if isinstance(op, Apply) and op.quick is not None
     }
-    assert used <= set(TRANSFORMS)
+    assert used <= {*TRANSFORMS, "gam_notes"}
