@@ -181,7 +181,8 @@ def test_a_write_without_a_whole_answer_is_in_doubt_and_sent_once(
         connector.fetch("Opportunity", ["Name"], [vendor_id(1)])
     connector.close()
     assert sum(b"PATCH" in request for request in server.requests) == 1
-    assert sum(b"/query/" in request for request in server.requests) == 1
+    # A read that meets the closing of the write's connection may never arrive; it is not sent twice by itself either.
+    assert sum(b"/query/" in request for request in server.requests) <= 1
 
 
 @pytest.mark.parametrize("encoding", ["length", "chunked"])
