@@ -275,19 +275,25 @@ class _Load:
         days = self._with_emptied(cur, days)
         peaks = Peaks(self._texts["line"]) if self._texts else None
         waiting: list[_Day] = []
-        held = 0
+        held, fresh = 0, False
         for day in self._built(days, rows_of):
             if not day.changed:
                 if day.final:
                     self._counts.finals.append(day.day)
                 continue
+            if peaks is not None:
+                peaks.add(day.sums)
+            first = begun.untouched and day.day not in self._known
+            if waiting and (first != fresh or held >= (FOLD_LINES if fresh else RESTATED_LINES)):
+                self._fold(cur, waiting, begun, fresh=fresh)
+                waiting, held = [], 0
+            fresh = first
+            if not fresh:
+                self._stage(cur, day.sums)  # at once, while other days are still sorted
             waiting.append(day)
             held += day.sums.height
-            if held >= (RESTATED_LINES if day.day in self._known else FOLD_LINES):
-                self._fold(cur, waiting, begun, peaks)
-                waiting, held = [], 0
         if waiting:
-            self._fold(cur, waiting, begun, peaks)
+            self._fold(cur, waiting, begun, fresh=fresh)
         if peaks is not None:
             self._hold_outliers(cur, peaks)
         claimed = report_facts.claim(cur, self._source)
@@ -396,18 +402,19 @@ class _Load:
         kinds = dict.fromkeys(texts, pl.UInt32) | dict.fromkeys(self._shape.metrics, pl.Int64)
         return pl.DataFrame(schema=kinds)
 
-    def _fold(self, cur: Cursor, days: Sequence[_Day], begun: Begun, peaks: Peaks | None) -> None:
-        frame = pl.concat([day.sums for day in days])
-        if peaks is not None:
-            for day in days:
-                peaks.add(day.sums)
-        known = [one for day in days if (one := self._known.get(day.day)) is not None]
-        fresh = begun.untouched and not known
-        added = 0
-        if fresh and begun.paired:
-            added, frame = self._added_first(cur, frame)
+    def _stage(self, cur: Cursor, sums: pl.DataFrame) -> None:
         columns = {"line": "line_vendor_id", "order": "order_vendor_id"}
-        report_facts.stage(cur, [columns.get(name, name) for name in frame.columns], csv(frame, self._texts))
+        report_facts.stage(cur, [columns.get(name, name) for name in sums.columns], csv(sums, self._texts))
+
+    def _fold(self, cur: Cursor, days: Sequence[_Day], begun: Begun, *, fresh: bool) -> None:
+        """Make facts of some days: `fresh` ones, of which nothing was ever loaded, or ones that are staged."""
+        known = [one for day in days if (one := self._known.get(day.day)) is not None]
+        added = 0
+        if fresh:
+            frame = pl.concat([day.sums for day in days])
+            if begun.paired:
+                added, frame = self._added_first(cur, frame)
+            self._stage(cur, frame)
         new, restated, quarantined = report_facts.fold(
             cur,
             self._source,

@@ -68,6 +68,8 @@ def begin(cur: Cursor, source: str, line_ids: str) -> Begun:
         cur.execute(
             "CREATE TEMP TABLE known_line ON COMMIT DROP AS SELECT id AS vendor_id, id AS entity_id FROM entity WHERE kind = 'line'"
         )
+    # A tenth of the usual sample says well enough how these tables join, in a tenth of the time.
+    cur.execute("SET LOCAL default_statistics_target = 10")
     cur.execute("ANALYZE known_line")
     cur.execute(
         f"CREATE TEMP TABLE staged (line_vendor_id text NOT NULL, order_vendor_id text NOT NULL DEFAULT '', day date NOT NULL, {_NUMBERS}) "
