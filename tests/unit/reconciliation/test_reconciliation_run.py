@@ -9,7 +9,7 @@ import pytest
 from hub.billing import reconciling
 from hub.errors import Refused
 from hub.reports import report
-from hub.store import reconciliation
+from hub.store import billing_contracts, reconciliation
 from hub.store.database import Database
 
 
@@ -155,3 +155,22 @@ def test_only_the_newest_runs_of_each_month_keep_their_lines(office: Any) -> Non
     sums = office.rows("SELECT run, line_months, digest FROM reconciliation_run ORDER BY 1")
     assert [row[0] for row in sums] == [one.run.run for one in february] + [march.run.run, *newest]
     assert sums[0][1:] == (2, february[0].run.digest)
+
+
+def test_ranges_of_lines_from_a_sample_of_pages_leave_none_out(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = office.order()
+    lines = [office.line(order, f"Line {number}") for number in range(40)]
+    office.report({line: {"10": 1_000 + number} for number, line in enumerate(lines)})
+    exact = run(office, sessions=3)
+    monkeypatch.setattr(billing_contracts, "_FEW", 2)
+    for _ in range(3):
+        sampled = run(office, sessions=3)
+        assert (sampled.run.lines, sampled.run.digest) == (40, exact.run.digest)
+
+
+def test_more_than_sixty_months_are_left_to_postgresql(office: Any) -> None:
+    two_lines(office)
+    longer = office.hub.reconcile("2021-01", "2026-02", by="Ada")
+    five_years = office.hub.reconcile("2021-03", "2026-02", by="Ada")
+    assert (longer.way, five_years.way) == ("statement", "columns")
+    assert longer.run.digest == five_years.run.digest

@@ -314,6 +314,8 @@ def test_the_run_equals_the_library_on_a_grid_of_edges(book: Book) -> None:
     found = book.compare()
     assert (found.run.lines, found.run.by_library) == (24, 0)
     assert {"", "VARIANCE"} <= set(found.codes)
+    assert book.compare("2025-01", "2025-12").run.digest == found.run.digest
+    book.compare("2025-03", "2025-03")
 
 
 @pytest.mark.parametrize(
