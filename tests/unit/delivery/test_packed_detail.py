@@ -54,6 +54,17 @@ def test_any_text_comes_back_as_it_was(world: Any) -> None:
     assert sorted(tuple(row) for row in lines) == sorted((text + "x", number) for number, text in enumerate(ODD))
 
 
+def test_a_day_waits_for_no_vacuum_when_it_is_put_in_place_and_plans_know_its_size(world: Any) -> None:
+    world.load("ads", HEAD + "".join(f"2026-03-01,{line},a,5,1\n" for line in range(40)))
+    ((options, rows, index),) = world.session.database.rows(
+        "SELECT c.reloptions, c.reltuples, pg_get_indexdef(i.indexrelid) FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid "
+        "WHERE c.relname LIKE 'delivery_detail_%%' AND c.relkind = 'r'"
+    )
+    assert "autovacuum_enabled=false" in options
+    assert rows == 40
+    assert "USING brin (line_vendor_id)" in index
+
+
 def test_rows_stored_before_are_packed_and_can_be_unpacked_again(database_url: str) -> None:
     config = database._alembic(database_url)
     command.upgrade(config, "0010")
