@@ -71,7 +71,7 @@ def build(connection: ClockedConnection) -> DAG:
                 asked = context["params"]
                 days = {which: date.fromisoformat(asked[which]) for which in ("since", "until") if asked.get(which)}
                 with patient(context, LONGEST_WAIT), opened_hub() as hub:
-                    return in_sum([hub.fetch_report(name, **days)])
+                    return in_sum([hub.fetch_report(name, days.get("since"), days.get("until"))])
 
             fetch(connection.name)
     return dag
