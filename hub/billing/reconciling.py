@@ -1,9 +1,9 @@
 """Reconcile a book: every line-month of a range of periods, what each source counted, what may be billed of it and what may not.
 
 A run calculates as if nothing had been billed before, writes no bill and moves no status. Contracts and counts are brought into
-columns first, what changed since the last run and no more; then PostgreSQL calculates, one session for each range of lines, all
-of them on one and the same state of the store. What the columns cannot say goes through the billing library in the same run.
-`hub.store.reconciliation` says which rules those are, and what is kept.
+columns first, what changed since the last run and no more; then ranges of lines are calculated, in columns here or by a
+statement in PostgreSQL, in several sessions at once and all of them on one and the same state of the store. What the columns
+cannot say goes through the billing library in the same run. `hub.store.reconciliation` says what the rules are and what is kept.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
+from queue import SimpleQueue
 from typing import Any
 
 from hub.billing.preparing import BILLABLE_ORDERS, month, named
@@ -37,6 +38,8 @@ from oms_schema.ids import EntityKind
 
 SESSIONS = 4
 MOST_SESSIONS = 32
+LINES_AT_ONCE = 12_500
+"""Lines that a session takes into memory at a time. With 50,000 four sessions need 530 MB, with these 250."""
 _COMPILED_AT_ONCE = 1_000
 _READ_ANEW = 10_000
 """Rows brought up to date from which PostgreSQL is told to look at them again."""
@@ -128,15 +131,14 @@ def reconcile(session: Session, since: str, until: str, by: str | None, *, sessi
                 snapshot = reconciliation.share_snapshot(cur)
                 changes = billing_contracts.touched(cur)
                 numbers, touched = delivery_life.touched(cur)
-                shards = billing_contracts.bounds(cur, sessions)
+                shards = billing_contracts.bounds(cur, sessions, LINES_AT_ONCE)
                 as_of = session.business.now()
                 with session.database.transaction() as mine:
                     run = reconciliation.begin(
                         mine, first.start, last.start, as_of, CURRENT.version, actor, session.machine.now()
                     )
                 task = _Task(snapshot, run, first, last, bool(changes), touched, as_of, way)
-                with ThreadPoolExecutor(max_workers=max(1, len(shards))) as pool:
-                    done = list(pool.map(lambda shard: _shard(session, task, shard), shards))
+                done = _all(session, task, shards, sessions)
             # Before another may begin: it would drop what has not been finished.
             return _finished(session, run, actor, changes, numbers, done, way)
     finally:
@@ -189,24 +191,42 @@ def _finished(
     )
 
 
-def _shard(asked: Session, task: _Task, shard: Shard) -> _Done:
-    """One range of lines in a database session of its own; all or nothing."""
-    database = Database(asked.database.url)
+def _all(session: Session, task: _Task, shards: Sequence[Shard], sessions: int) -> list[_Done]:
+    """All ranges of lines, as many at once as there are sessions."""
+    free: SimpleQueue[Database] = SimpleQueue()
+    opened = [Database(session.database.url) for _ in range(min(sessions, len(shards)))]
+    for database in opened:
+        free.put(database)
+
+    def one(shard: Shard) -> _Done:
+        mine = free.get()
+        try:
+            return _shard(session, mine, task, shard)
+        finally:
+            free.put(mine)
+
+    try:
+        with ThreadPoolExecutor(max_workers=max(1, len(opened))) as pool:
+            return list(pool.map(one, shards))
+    finally:
+        for database in opened:
+            database.close()
+
+
+def _shard(asked: Session, database: Database, task: _Task, shard: Shard) -> _Done:
+    """One range of lines in a transaction of its own; all or nothing."""
     session = replace(asked, database=database, business=_Moment(task.as_of))
     since, until = month_number(task.since), month_number(task.until)
     statuses = [str(status) for status in BILLABLE_ORDERS]
-    try:
-        with database.transaction() as cur:
-            reconciliation.see(cur, task.snapshot)
-            reconciliation.prepare(cur)
-            contracts = _compile(cur, shard) if task.changed else 0
-            counts = sum(delivery_life.refresh(cur, shard, changed) for changed in task.touched)
-            if apart := task.way(session, cur, task.run, Asked(shard, since, until, statuses)):
-                found = library_months(session, cur, apart, task.since, task.until)
-                reconciliation.keep(cur, task.run, list(found))
-            return _Done(contracts, counts, reconciliation.totals(cur, task.run, shard))
-    finally:
-        database.close()
+    with database.transaction() as cur:
+        reconciliation.see(cur, task.snapshot)
+        reconciliation.prepare(cur)
+        contracts = _compile(cur, shard) if task.changed else 0
+        counts = sum(delivery_life.refresh(cur, shard, changed) for changed in task.touched)
+        if apart := task.way(session, cur, task.run, Asked(shard, since, until, statuses)):
+            found = library_months(session, cur, apart, task.since, task.until)
+            reconciliation.keep(cur, task.run, list(found))
+        return _Done(contracts, counts, reconciliation.totals(cur, task.run, shard))
 
 
 def way_of(since: BillingPeriod, until: BillingPeriod) -> Way:

@@ -73,26 +73,31 @@ _RANGE = "{0} >= %(lo)s AND (%(hi)s::text IS NULL OR {0} < %(hi)s)"
 
 _FEW = 20_000
 """Lines that are divided exactly; of more, every fiftieth page is looked at."""
+_SAMPLED = 50
 
 
-def bounds(cur: Cursor, shards: int) -> list[Shard]:
-    """The lines in ranges of about one size, in order; fewer where there are fewer lines."""
-    lines = "SELECT id, ntile(%s) OVER (ORDER BY id) AS part FROM entity {} WHERE kind = 'line'"
-    starts: list[str] = []
+def bounds(cur: Cursor, shards: int, most: int) -> list[Shard]:
+    """The lines in ranges of about one size, in order: `shards`, or a multiple of it where one would hold more than `most` lines.
+
+    Fewer where there are fewer lines.
+    """
+    lines = "SELECT id FROM entity {} WHERE kind = 'line' ORDER BY 1"
     cur.execute("SELECT count(*) FROM (SELECT 1 FROM entity WHERE kind = 'line' LIMIT %s) found", (_FEW,))
     row = cur.fetchone()
     assert row is not None
-    if shards == 1:
-        return [Shard()] if row[0] else []
-    for sample in ("TABLESAMPLE SYSTEM (2)", "") if row[0] == _FEW else ("",):
-        cur.execute(f"SELECT min(id) FROM ({lines.format(sample)}) p GROUP BY part ORDER BY 1", (shards,))
-        starts = [row[0] for row in cur.fetchall()]
-        if len(starts) == shards:
-            break
-    if not starts:
+    ids: list[str] = []
+    each = _SAMPLED
+    if row[0] == _FEW:
+        cur.execute(lines.format(f"TABLESAMPLE SYSTEM ({100 // _SAMPLED})"))
+        ids = [one for (one,) in cur.fetchall()]
+    if len(ids) < _SAMPLED:
+        cur.execute(lines.format(""))
+        ids, each = [one for (one,) in cur.fetchall()], 1
+    if not ids:
         return []
-    ends: list[str | None] = [*starts[1:], None]
-    return [Shard(since, until) for since, until in zip(["", *starts[1:]], ends, strict=True)]
+    number = min(len(ids), shards * max(1, -(-len(ids) * each // (most * shards))))
+    starts = [ids[len(ids) * place // number] for place in range(1, number)]
+    return [Shard(since, until) for since, until in zip(["", *starts], [*starts, None], strict=True)]
 
 
 def touched(cur: Cursor) -> list[int]:

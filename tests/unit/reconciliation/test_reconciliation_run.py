@@ -163,9 +163,25 @@ def test_ranges_of_lines_from_a_sample_of_pages_leave_none_out(office: Any, monk
     office.report({line: {"10": 1_000 + number} for number, line in enumerate(lines)})
     exact = run(office, sessions=3)
     monkeypatch.setattr(billing_contracts, "_FEW", 2)
-    for _ in range(3):
+    for least in (1, 100):
+        monkeypatch.setattr(billing_contracts, "_SAMPLED", least)
         sampled = run(office, sessions=3)
         assert (sampled.run.lines, sampled.run.digest) == (40, exact.run.digest)
+
+
+@pytest.mark.parametrize("way", ["columns", "statement"])
+def test_more_ranges_than_sessions_are_done_one_after_the_other(
+    office: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    order = office.order()
+    lines = [office.line(order, f"Line {number}") for number in range(11)]
+    office.report({line: {"10": 1_000 + number} for number, line in enumerate(lines)})
+    whole = run(office, sessions=1)
+    if way == "statement":
+        monkeypatch.setattr(reconciling, "find_spec", lambda name: None)
+    monkeypatch.setattr(reconciling, "LINES_AT_ONCE", 2)
+    parts = run(office, sessions=2)
+    assert (parts.way, parts.run.lines, parts.run.digest) == (way, 11, whole.run.digest)
 
 
 def test_more_than_sixty_months_are_left_to_postgresql(office: Any) -> None:
