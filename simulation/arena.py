@@ -132,7 +132,7 @@ class Statements(psycopg.Cursor[TupleRow]):
             connection.pgconn.exec_(b"ROLLBACK")  # a transaction left open by a reader; nothing in it can get lost
             connection.pgconn.exec_(b"BEGIN")
             connection.chain = b""
-        if together is None and not asked.hopeless and connection.chain:
+        if together is None and not asked.hopeless and connection.chain and not kept.disturbed:
             return self._ask(connection, kept, asked, query, params)
         self.run(query, params)
         if asked.writing:
@@ -288,7 +288,7 @@ class SimulatedDatabase(Database):
 
     @property
     def inside(self) -> bool:
-        """Whether a transaction is open that may have written or locked something."""
+        """Whether a transaction is open."""
         return bool(self._open)
 
     def rest(self) -> None:

@@ -6,7 +6,9 @@ transaction that wrote to one of its tables has committed, or its own one has wr
 to change is an answer, too. Which tables a statement looks at is asked of PostgreSQL's plan of it; where that names something
 else (a temporary table, a partition, what triggers write), or answers seldom stand, everything is sent.
 
-While several workers run together nothing is answered from here: then it matters who holds which rows.
+While several workers run together, or one stands still in the middle of a transaction, nothing is answered from here: then it
+matters who holds which rows. For the same reason rows that a statement locks are never kept; the head of the audit chain alone
+is told by who moved it, because it is read as the last act of a transaction.
 """
 
 from __future__ import annotations
@@ -107,6 +109,8 @@ class KeptAnswers:
 
     def __init__(self) -> None:
         self.given = 0
+        self.disturbed = False
+        """Whether a worker stands still in the middle of a transaction: then it matters which rows it holds."""
         self._writes = 0
         self._changed: dict[str, int] = {}
         self._questions: dict[bytes | str, Question] = {}
@@ -153,6 +157,8 @@ class KeptAnswers:
         """Remember what the store has just said."""
         if asked.tables is None or not uncommitted.isdisjoint(asked.tables):
             return
+        if asked.locking and rows:
+            return  # who is given these rows must hold them, too
         if any(isinstance(value, list | dict) for row in rows or () for value in row):
             asked.hopeless = True  # whoever gets it may change it
             return

@@ -121,18 +121,19 @@ class Worker:
     def _stall(self, crash: Crash) -> None:
         """The others go on while this worker stands still."""
         world = self.world
-        assert not world.arena.databases[self.slot].inside, "an answer that was kept holds no locks against the others"
         clock, limit = world.clock, world.clock.limit
+        kept, disturbed = world.arena.kept, world.arena.kept.disturbed
         if crash.point is Point.SEND or (crash.point is Point.COMMITTED and self._about_to_send()):
             world.clock.advance(0)
             shortest = min(world.terms.max_in_flight, world.terms.crm_in_flight) * STALL_BEFORE_SEND
             until = world.after(shortest)
             clock.limit = until if limit is None else min(limit, until)
+        kept.disturbed = disturbed or world.arena.databases[self.slot].inside
         try:
             for step in crash.inner:
                 world.perform(step, inside=self)
         finally:
-            clock.limit = limit
+            clock.limit, kept.disturbed = limit, disturbed
 
 
 class Baton:

@@ -104,6 +104,10 @@ def test_an_answer_stands_until_one_of_its_tables_is_written() -> None:
     assert kept.find(asked, None, set()) is None
     kept.keep(asked, None, {"lane"}, [(2,)], result)  # type: ignore[arg-type]
     assert kept.find(asked, None, set()) is None, "what may be rolled back is not kept"
+    holding = kept.question("SELECT id FROM lane FOR UPDATE")
+    holding.tables = frozenset({"lane"})
+    kept.keep(holding, None, set(), [(1,)], result)  # type: ignore[arg-type]
+    assert kept.find(holding, None, set()) is None, "who is given rows must hold them"
 
 
 class StandIn:
