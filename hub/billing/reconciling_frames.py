@@ -55,7 +55,7 @@ def book(session: Session, cur: Cursor, asked: Asked) -> Book:
 
 
 def _frame(body: bytes, names: Sequence[str], texts: int, totals: Sequence[str]) -> pl.DataFrame:
-    """The rows that COPY gave. Behind the last total stands a separator, and a row without totals is shorter."""
+    """The rows of a text. Behind the last total stands a separator; a longer row is an error."""
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         name: pl.String if place < texts else _I64 for place, name in enumerate(names)
     }
@@ -68,8 +68,6 @@ def _frame(body: bytes, names: Sequence[str], texts: int, totals: Sequence[str])
         separator="\t",
         quote_char=None,
         schema=schema,
-        truncate_ragged_lines=True,
-        missing_columns="insert",
     )
     return frame.drop("rest").with_columns(pl.col(pl.String).fill_null(""), pl.col(totals).fill_null(0)).rechunk()
 

@@ -77,12 +77,12 @@ class Asked:
 
 
 def _window(array: str, first: str, months: str) -> str:
-    """The running totals that are asked for, each with a separator behind it."""
+    """The running totals that are asked for, each with a separator behind it; only those where there is no array."""
     ahead, behind = f"({first} - %(since)s + 1)", f"(%(until)s + 1 - {first} - {months})"
     last = f"CASE WHEN {behind} > 0 THEN repeat({array}[{months}] || '\t', least({behind}, %(size)s)) ELSE '' END"
     part = f"{array}[greatest(1, 1 - {ahead}):{months} + least(0, {behind})]"
     return (
-        f"CASE WHEN {ahead} >= 0 AND {behind} >= 0 "
+        f"CASE WHEN {array} IS NULL THEN repeat('\t', %(size)s) WHEN {ahead} >= 0 AND {behind} >= 0 "
         f"THEN repeat('0\t', {ahead}) || array_to_string({array}, '\t') || '\t' || {last} "
         f"ELSE repeat('0\t', least(greatest({ahead}, 0), %(size)s)) "
         f"|| coalesce(nullif(array_to_string({part}, '\t'), '') || '\t', '') || {last} END"
