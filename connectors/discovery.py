@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import entry_points
 
 from connectors.base import Connector
@@ -15,8 +16,12 @@ def installed() -> tuple[str, ...]:
     return tuple(sorted(point.name for point in entry_points(group=GROUP)))
 
 
+@cache
 def load(name: str) -> type[Connector]:
-    """The connector class registered under `name`; raises Misconfigured when there is none or it cannot be imported."""
+    """The connector class registered under `name`; raises Misconfigured when there is none or it cannot be imported.
+
+    What was found stays: the packages of a process do not change.
+    """
     found = [point for point in entry_points(group=GROUP) if point.name == name]
     if not found:
         raise Misconfigured(

@@ -149,11 +149,15 @@ def _hold_outliers(cur: Cursor, channel: Channel, name: str, job_id: str) -> Non
     shape, usual = channel.settings.report, ReportShape.model_fields
     times = usual["outlier_times"].default if shape is None else shape.outlier_times
     floor = usual["outlier_floor"].default if shape is None else shape.outlier_floor
+    floors = {unit: floor // RARER.get(unit, 1) for unit in UNITS}
     suspects = [
         (*one, unit)
-        for unit in UNITS
-        for one in facts.unusual(cur, name, unit, times, floor // RARER.get(unit, 1), ENOUGH)
+        for unit, most in zip(UNITS, facts.largest_staged(cur), strict=True)
+        if most >= floors[unit]  # else no day can be one, and the facts are not searched
+        for one in facts.unusual(cur, name, unit, times, floors[unit], ENOUGH)
     ]
+    if not suspects:
+        return
     booked = facts.booked(cur, name, [(line, day) for line, day, *_ in suspects])
     found = [one for one, (shown, line) in zip(suspects, booked, strict=True) if _is_absurd(one, shown, line)]
     if found:

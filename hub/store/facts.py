@@ -108,6 +108,16 @@ def stage(cur: Cursor, rows: Iterable[tuple[str, str, date, int, int, int, int]]
     return count
 
 
+def largest_staged(cur: Cursor) -> Units:
+    """The largest count of any line on any staged day, by unit."""
+    sums = ", ".join(f"sum({unit}) AS {unit}" for unit in UNITS.split(", "))
+    most = ", ".join(f"coalesce(max({unit}), 0)::bigint" for unit in UNITS.split(", "))
+    cur.execute(f"SELECT {most} FROM (SELECT {sums} FROM staged GROUP BY line_vendor_id, day) s")
+    row = cur.fetchone()
+    assert row is not None
+    return row[0], row[1], row[2], row[3]
+
+
 def unusual(
     cur: Cursor, connection: str, unit: str, times: int, floor: int, others: int
 ) -> list[tuple[str, str, int, int]]:
