@@ -28,6 +28,7 @@ from hub.store.database import Cursor, Database, migrate
 from mappings.actions import Actions
 from mappings.mapping import Mapping
 from mappings.memory import calm_collector
+from simulation.cores import bring_here
 from simulation.kept_answers import KeptAnswers, Question, Rows, key_of
 from simulation.steps import Point
 from simulation.values import Lists
@@ -219,6 +220,7 @@ class Statements(psycopg.Cursor[TupleRow]):
 
 def _connect(url: str, options: str, kept: KeptAnswers) -> _Connection:
     connection = _Connection.connect(url, autocommit=True, options=options)
+    bring_here(connection.info.backend_pid)
     connection.named, connection.converters, connection.tables, connection.kept = {}, {}, set(), kept
     connection.cursor_factory = Statements
     connection.adapters.register_dumper(list, Lists)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from cli.demo.embedded_postgres import EmbeddedPostgres
 from simulation import exhaustive, timing
 from simulation.arena import Arena
+from simulation.cores import settle_on_one
 from simulation.errors import Violation
 from simulation.schedule import Report, generate, run
 
@@ -120,7 +121,9 @@ def arena(postgres: EmbeddedPostgres, name: str = "simulation") -> Iterator[Aren
 
 def _begin(urls: Any) -> None:
     global _arena
-    _arena = Arena(urls.get())
+    number, url = urls.get()
+    settle_on_one(number)
+    _arena = Arena(url)
 
 
 def in_arena(work: Callable[[Arena, T], Any], argument: T) -> Any:
@@ -131,11 +134,11 @@ def in_arena(work: Callable[[Arena, T], Any], argument: T) -> Any:
 
 @contextmanager
 def processes(postgres: EmbeddedPostgres, jobs: int) -> Iterator[Any]:
-    """A pool of processes, each with a database of its own."""
+    """A pool of processes, each with a database and a core of its own."""
     context = multiprocessing.get_context("spawn")
     urls = context.SimpleQueue()
     for number in range(jobs):
-        urls.put(postgres.create_database(f"simulation_{number}"))
+        urls.put((number, postgres.create_database(f"simulation_{number}")))
     with context.Pool(jobs, _begin, (urls,)) as pool:
         yield pool
         pool.close()
