@@ -22,7 +22,7 @@ from hub import log
 from hub.errors import ConnectionBroken, ConnectorStumbled, StoreContended, VendorUnavailable
 from hub.results import PushSummary
 from hub.session import Channel, Session
-from hub.store import breakers, lanes, parking, recoveries, seen_plans
+from hub.store import breakers, journal, lanes, parking, recoveries, seen_plans
 from hub.store.lanes import Lane
 from hub.store.seen_plans import SeenPlan
 from hub.sync import breaker, guard, jobs, native_keys, projection
@@ -300,6 +300,8 @@ def _prepared(
                 tally.outcomes[Outcome.UNCHANGED] += 1
             else:
                 send.append(item)
+        # No answer of a vendor will tell of what is left alone, and the CRM still shows it under way.
+        journal.mark_stale(cur, [item.lane.order_id for item in prepared if item.left_alone])
         for lane, due in later:
             lanes.release(cur, [lane], due)
         for item in stale:

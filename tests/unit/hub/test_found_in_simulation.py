@@ -52,6 +52,32 @@ def test_a_deal_that_is_lost_before_it_was_sent_claims_no_lines_and_leaves_no_dr
     assert world.crm.mirror["00k006A0000"]["Hub_Status__c"] == "Not sent"
 
 
+def test_a_parked_line_of_a_lost_deal_is_shown_as_not_sent_once_it_is_replayed(world: World) -> None:
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+
+    def refused(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult] | None:
+        if record != "LineItem" or operation is not Operation.CREATE:
+            world.ads.misbehave.append(refused)
+            return None
+        first, *rest = items
+        no = PushResult(first.key, Outcome.REJECTED, code="X", message="no", reason="vendor_state")
+        return [no, *(world.ads.apply(record, operation, item) for item in rest)]
+
+    world.ads.misbehave.append(refused)
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 1
+    world.crm.put("Opportunity", "006A", StageName="Closed Lost", IsWon=False)
+    world.travel()
+    (item,) = world.hub.parked()
+    assert world.hub.replay(subject=item.entity_id) == 1
+    world.hub.push("sfdc")
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 1
+    shown = sorted(str(world.crm.mirror[f"00k006A000{number}"]["Hub_Status__c"]) for number in range(2))
+    assert "Not sent" in shown, shown
+
+
 def test_a_lost_deal_that_is_sent_anew_is_not_said_to_hold_what_nobody_wrote(world: World) -> None:
     world.book(lines=1)
     world.travel()
