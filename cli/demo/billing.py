@@ -39,8 +39,6 @@ from oms_schema.document import DocumentKind
 PREPARER, APPROVER = "Ada", "Grace"
 PATIENCE = 1_800.0
 """Seconds that one month may wait for the ERP."""
-LOOK_AGAIN, LONGEST_LOOK = 2.0, 120.0
-"""Seconds between two closes that ask for balances, and of all of them."""
 TIME_OUT = 120.0
 """Seconds for one answer of Tryton: an invoice of hundreds of lines takes it ten."""
 DEFAULT_MONTHS = "1"
@@ -131,7 +129,6 @@ def bill(
         with hub.open_hub(machinery.configuration) as opened:
             closed = [_close(opened, month) for month in months]
             again = [_close(opened, month) for month in months]
-            more = _until_all_is_told(opened, months, again)
             ours = [document for month in months for document in opened.billing.documents(month)]
             # An earlier demo of this folder may have closed others, which the CRM shows as well.
             every = [document for month in busiest_months(book, None) for document in opened.billing.documents(month)]
@@ -144,8 +141,7 @@ def bill(
         return Billed(billing=f"not finished: {error}", billing_seconds=_since(began), checks=[failed])
     unlike = differences(ours, theirs)
     otherwise = shown_otherwise([one for one in every if one.state in _SENT], shown)
-    later = sum(one.new_documents + one.second_close_documents for one in (*again, *more))
-    again = more[-len(months) :] or again
+    later = sum(one.new_documents + one.second_close_documents for one in again)
     billed = Billed(
         invoices=sum(one.invoices for one in again),
         credits=sum(one.credits for one in again),
@@ -194,20 +190,6 @@ def start_ledger(machinery: Machinery, state: Path) -> TrytonServer:
 
 def _close(opened: Hub, month: str) -> CloseSummary:
     return opened.billing.close(month, prepared_by=PREPARER, approved_by=APPROVER, connection=LEDGER, patience=PATIENCE)
-
-
-def _until_all_is_told(opened: Hub, months: Sequence[str], last: Sequence[CloseSummary]) -> list[CloseSummary]:
-    """Close again while a balance is not known: Airflow has the new connection too by then, and its workers take part.
-
-    Every close that this took, in order.
-    """
-    closed: list[CloseSummary] = []
-    until = time.monotonic() + LONGEST_LOOK
-    while any(sums.balance is None for one in last for sums in one.sums.values()) and time.monotonic() < until:
-        time.sleep(LOOK_AGAIN)
-        last = [_close(opened, month) for month in months]
-        closed += last
-    return closed
 
 
 # ---------------------------------------------------------------- what came of it

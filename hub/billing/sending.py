@@ -8,7 +8,7 @@ from hub.billing.answers import PostSummary
 from hub.errors import VendorUnavailable
 from hub.ops import pauses, retry
 from hub.session import Session
-from hub.store import billing_documents, parking
+from hub.store import billing_documents, lanes, parking
 from hub.store.lanes import DOCUMENT
 from hub.store.parking import Selection
 from hub.sync import push, recovery, settle
@@ -16,11 +16,15 @@ from hub.sync import push, recovery, settle
 LONGEST_NAP = 5.0
 """Seconds between two looks at work that is not due yet."""
 
+OTHERS_NAP = timedelta(seconds=1)
+"""Between two looks at what another worker has in hand."""
+
 
 def until_at_rest(session: Session, connection: str, wanted: int, patience: float) -> PostSummary:
     """Post what is due at a connection; what waits for a settle time, a quota or a vendor is waited for, parked work is not.
 
-    `patience` is in seconds of machine time. Raises ConnectionPaused, ConnectionBroken.
+    Waited for is also what another worker is sending: who reads the ledger afterwards must find it there. `patience` is in
+    seconds of machine time. Raises ConnectionPaused, ConnectionBroken.
     """
     until = session.machine.now() + timedelta(seconds=patience)
     while True:
@@ -28,6 +32,8 @@ def until_at_rest(session: Session, connection: str, wanted: int, patience: floa
         now = session.machine.now()
         if moved and now < until:
             continue
+        if due is None and _in_hand_elsewhere(session, connection):
+            due = now + OTHERS_NAP
         if due is None or max(due, now) >= until:
             break
         session.sleep(min(LONGEST_NAP, max(0.05, (due - now).total_seconds())))
@@ -36,6 +42,11 @@ def until_at_rest(session: Session, connection: str, wanted: int, patience: floa
         items = parking.items(cur, Selection(connection=connection))
     parked = [f"{item.entity_id}: {item.sentence}" for item in items if item.entity_kind == DOCUMENT]
     return PostSummary(connection, wanted=wanted, posted=posted, waiting=waiting - len(parked), parked=parked)
+
+
+def _in_hand_elsewhere(session: Session, connection: str) -> bool:
+    with session.database.transaction() as cur:
+        return lanes.in_flight(cur, connection) > 0
 
 
 def _round(session: Session, connection: str) -> tuple[bool, datetime | None]:

@@ -486,6 +486,7 @@ class _Load:
             shape.outlier_times,
             shape.outlier_floor,
             lambda lines, unit: report_facts.largest_days(cur, self._source, lines, days, unit),
+            lambda them, unit: report_facts.stood(cur, self._source, them, unit, self._report.as_of),
         )
         if found:
             raise ReportHeld(self._source, found, shape.outlier_times)

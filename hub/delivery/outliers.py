@@ -15,6 +15,9 @@ from hub.delivery.shape import UNITS
 Before = Callable[[Sequence[str], str], Mapping[str, tuple[int, int]]]
 """By line, for a unit: how many other days with some of it the store has, and the largest of them."""
 
+Stood = Callable[[Sequence[tuple[str, str]], str], Mapping[tuple[str, str], int]]
+"""By line and day, for a unit: how many the day had before this report."""
+
 
 class Peaks:
     """The two largest days of each line in each unit, so that memory follows the lines and not the days of a report.
@@ -35,9 +38,16 @@ class Peaks:
             if some.height:
                 self._units.setdefault(unit, _Largest(self._lines.len())).add(some)
 
-    def outliers(self, times: int, floor: int, before: Before) -> list[Outlier]:
-        """The days over `times` the line's largest other day and not below `floor`, the largest first."""
-        found = [one for unit in self._units for one in self._of_unit(unit, times, floor // RARER.get(unit, 1), before)]
+    def outliers(self, times: int, floor: int, before: Before, stood: Stood) -> list[Outlier]:
+        """The days over `times` the line's largest other day and not below `floor`, the largest first.
+
+        A day that had as much before (somebody accepted it, or nobody minded) is none.
+        """
+        found = []
+        for unit in self._units:
+            ours = self._of_unit(unit, times, floor // RARER.get(unit, 1), before)
+            known = stood([(line, day) for line, day, *_ in ours], unit) if ours else {}
+            found += [one for one in ours if one[2] > known.get((one[0], one[1]), 0)]
         return sorted(found, key=lambda one: -one[2])
 
     def _of_unit(self, unit: str, times: int, floor: int, before: Before) -> list[Outlier]:

@@ -162,11 +162,8 @@ def _hold_outliers(cur: Cursor, channel: Channel, name: str, job_id: str) -> Non
     found = [one for one, (shown, line) in zip(suspects, booked, strict=True) if _is_absurd(one, shown, line)]
     if found:
         found.sort(key=lambda one: -one[2])
-        held = ReportHeld(name, found, times)
-        raise ConnectionBroken(
-            name,
-            f"{held} The report waits: `orderhub delivery accept --source {name} {job_id} --by NAME` loads it as it is.",
-        )
+        way = f"has it loaded as it is with `orderhub delivery accept --source {name} {job_id} --by NAME`, for which it waits"
+        raise ConnectionBroken(name, str(ReportHeld(name, found, times, way)))
 
 
 def _is_absurd(suspect: Outlier, impressions: int, canonical: bytes | None) -> bool:

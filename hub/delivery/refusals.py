@@ -31,9 +31,11 @@ Outlier = tuple[str, str, int, int, str]
 
 
 class ReportHeld(ReportRefused):
-    """Numbers far beyond what these lines ever had."""
+    """Numbers far beyond what these lines ever had. `way` is how somebody who looked at them has the report loaded."""
 
-    def __init__(self, source: str, outliers: Sequence[Outlier], times: int) -> None:
+    def __init__(
+        self, source: str, outliers: Sequence[Outlier], times: int, way: str = "loads it again with --accept-outliers"
+    ) -> None:
         self.outliers = tuple(outliers)
         line, day, number, usual, unit = self.outliers[0]
         what = f"{number:,} {unit.replace('_', ' ')} on {day}"
@@ -42,5 +44,5 @@ class ReportHeld(ReportRefused):
             source,
             "outlier",
             f"Line {line} has {what}, over {times} times its largest other day of {usual:,}{more}.",
-            "Somebody looks at it and loads it again with --accept-outliers, or asks the source for a corrected report.",
+            f"Somebody looks at it and {way}, or asks the source for a corrected report.",
         )

@@ -124,7 +124,7 @@ def unusual(
     """(vendor id, day, number, largest other day) of staged days over `times` the line's largest other day and the floor.
 
     Days that a line has staged or stored count, staged ones first; a line with fewer than `others` others is not judged.
-    ValueError for a unit that facts do not have.
+    A day that stands here with as much (somebody accepted it, or nobody minded) is no news. ValueError for a unit that facts do not have.
     """
     if unit not in UNITS.split(", "):
         raise ValueError(f"facts have no {unit}")
@@ -137,8 +137,12 @@ def unusual(
         "WHERE NOT EXISTS (SELECT 1 FROM told t WHERE t.line_vendor_id = r.vendor_id AND t.day = d.day)), "
         "ranked AS (SELECT *, lead(number) OVER w AS other, count(*) OVER (PARTITION BY line_vendor_id) - 1 AS others, "
         "row_number() OVER w AS place FROM days WINDOW w AS (PARTITION BY line_vendor_id ORDER BY number DESC, day)) "
-        "SELECT line_vendor_id, day::text, number, other FROM ranked WHERE place = 1 AND staged AND others >= %(o)s "
-        "AND number >= %(f)s AND number > other::numeric * %(t)s ORDER BY number DESC",
+        "SELECT line_vendor_id, day::text, number, other FROM ranked k WHERE place = 1 AND staged AND others >= %(o)s "
+        "AND number >= %(f)s AND number > other::numeric * %(t)s AND NOT EXISTS ("
+        "  SELECT 1 FROM reference r JOIN delivery_day d ON d.line_id = r.entity_id AND d.source = %(c)s AND d.day = k.day "
+        f"  WHERE r.connection = %(c)s AND r.kind = 'line' AND r.vendor_id = k.line_vendor_id AND k.number <= d.{unit}) "
+        "AND NOT EXISTS (SELECT 1 FROM delivery_quarantine q WHERE q.connection = %(c)s AND q.line_vendor_id = k.line_vendor_id "
+        f"  AND q.day = k.day AND k.number <= q.{unit}) ORDER BY number DESC",
         {"c": connection, "f": floor, "o": others, "t": times},
     )
     return [(row[0], row[1], int(row[2]), int(row[3])) for row in cur.fetchall()]

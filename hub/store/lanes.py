@@ -530,6 +530,14 @@ def outlook(cur: Cursor, connection: str) -> Outlook:
     return Outlook(row[0], row[1], row[2])
 
 
+def in_flight(cur: Cursor, connection: str) -> int:
+    """How many lanes some worker is sending at a connection, or was when it died: those are due again when their lease ends."""
+    cur.execute("SELECT count(*) FROM lane WHERE connection = %s AND state = 'in_flight'", (connection,))
+    row = cur.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def count_states(cur: Cursor, connection: str) -> dict[str, int]:
     """Lanes by state at one connection; `in_sync` are those whose vendor has what it should, `drifted` those in conflict.
 

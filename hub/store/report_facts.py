@@ -259,6 +259,26 @@ def largest_days(
     return {row[0]: (row[1], row[2]) for row in cur.fetchall()}
 
 
+def stood(
+    cur: Cursor, source: str, days: Sequence[tuple[str, str]], unit: str, as_of: datetime
+) -> Mapping[tuple[str, str], int]:
+    """By (vendor id of a line, day): how many of a unit it had there before the load of `as_of`. After `fold`.
+
+    A day that this load did not change stands as it is; of one that it restated the version before counts.
+    ValueError for a unit that facts do not have.
+    """
+    if unit not in UNITS.split(", "):
+        raise ValueError(f"facts have no {unit}")
+    cur.execute(
+        "SELECT w.id, w.day, max(t.number)::bigint FROM unnest(%(v)s::text[], %(d)s::date[]) AS w(id, day) "
+        f"JOIN known_line k ON k.vendor_id = w.id JOIN LATERAL (SELECT f.{unit} AS number FROM delivery_fact f "
+        "  WHERE f.line_id = k.entity_id AND f.source = %(c)s AND f.day = w.day AND f.as_of < %(a)s ORDER BY f.as_of DESC LIMIT 1) t "
+        "ON true GROUP BY 1, 2",
+        {"c": source, "v": [line for line, _ in days], "d": [day for _, day in days], "a": as_of},
+    )
+    return {(row[0], row[1].isoformat()): row[2] for row in cur.fetchall()}
+
+
 def counted_before(
     cur: Cursor, source: str, vendor_ids: Sequence[str], day: date
 ) -> Mapping[str, tuple[tuple[int, int, int, int], date]]:

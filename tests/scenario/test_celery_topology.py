@@ -75,7 +75,8 @@ def celery_environment(airflow: AirflowEnvironment, store_url: str, redis_url: s
 
 
 def create_admin(supervisor: Supervisor, airflow: AirflowEnvironment) -> None:
-    command = ["users", "create", "--role", "Admin", "--username", "admin", "--password", airflow.passwords["admin"]]
+    # One word with its `=`: one password in 64 begins with a dash.
+    command = ["users", "create", "--role", "Admin", "--username", "admin", f"--password={airflow.passwords['admin']}"]
     command += ["--firstname", "Orderhub", "--lastname", "Admin", "--email", "admin@localhost"]
     supervisor.run(airflow.program("airflow-users", *command), 180)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from connectors.base import PushItem
 from hub.errors import NotFound, PlanMoved, Refused
 from oms_schema.status import CommercialStatus
 
@@ -324,3 +325,38 @@ def test_another_spelling_of_the_preparers_name_approves_nothing(office: Office,
     with pytest.raises(Refused, match="entered number"):
         office.hub.billing.confirm(entered.number, by=spelling)
     assert office.status(line) == "in_review"
+
+
+def test_a_close_waits_for_what_another_worker_is_sending(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = office.line(office.order())
+    office.delivered(line, 1_000_000)
+    prepared = office.hub.billing.prepare("2026-02", by="Ada")
+    office.hub.billing.approve("2026-02", prepared.review_hash, by="Grace")
+    office.hub.billing.export("2026-02", by="Ada")
+    sending, answer = threading.Event(), threading.Event()
+
+    def slow(_: PushItem) -> None:
+        sending.set()
+        assert answer.wait(30)
+
+    def post() -> None:
+        with office.second_worker() as hub:
+            hub.billing.post()
+
+    office.erp.misbehave.append(slow)
+    worker = threading.Thread(target=post)
+    worker.start()
+    assert sending.wait(30)
+
+    def nap(_: float) -> None:
+        answer.set()
+        worker.join(30)
+
+    monkeypatch.setattr(office.hub.session, "sleep", nap)
+    try:
+        closed = office.close()
+    finally:
+        nap(0)
+    assert closed.complete, closed.sentence
+    assert closed.sums["USD"].balance == Decimal("12000.00"), "the ledger was read after the other worker had posted"
+    assert len(office.erp.documents) == 1

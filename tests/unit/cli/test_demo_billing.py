@@ -309,17 +309,3 @@ def test_the_ledger_joins_the_configuration_without_its_password(
     assert connections["erp"]["settings"]["password"] == f"file:{kept}"
     assert kept.read_text("utf-8") == "the secret"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-
-
-def test_the_demo_closes_again_while_a_balance_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(balance: str | None) -> CloseSummary:
-        sums = CurrencySums(Decimal(5), Decimal(0), None if balance is None else Decimal(balance))
-        return cast(CloseSummary, SimpleNamespace(sums={"EUR": sums}))
-
-    answers = [told(None), told("5")]
-    monkeypatch.setattr(billing, "LOOK_AGAIN", 0.0)
-    monkeypatch.setattr(billing, "_close", lambda opened, month: answers.pop(0))
-    nobody = cast(Any, None)
-    assert billing._until_all_is_told(nobody, ["2020-03"], [told("5")]) == []
-    assert len(billing._until_all_is_told(nobody, ["2020-03"], [told(None)])) == 2
-    assert answers == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -165,3 +166,18 @@ def test_the_lock_holds_what_the_services_need() -> None:
     from airflow.providers.celery.executors.celery_executor import CeleryExecutor
 
     assert CeleryExecutor.__name__ == "CeleryExecutor"
+
+
+def test_any_password_and_name_of_the_administrator_will_do() -> None:
+    from airflow.cli.cli_parser import get_parser  # a slow import
+
+    def words(variables: dict[str, str]) -> list[str]:
+        lines = services()["airflow-init"]["command"][-1].replace("\\\n", " ").replace("$$", "$").splitlines()
+        (create,) = [line for line in lines if line.startswith("airflow users create")]
+        run = ["bash", "-euc", create.replace("airflow ", "printf '%s\\0' ", 1)]
+        done = subprocess.run(run, env={**os.environ, **variables}, capture_output=True, text=True, check=True)
+        return done.stdout.split("\0")[:-1]
+
+    for password in ("plain", "-x1", "--role", "two words", "a'b\"$c"):
+        given = get_parser().parse_args(words({"ADMIN_NAME": "-admin", "ADMIN_PASSWORD": password}))
+        assert (given.username, given.password, given.role) == ("-admin", password, "Admin")

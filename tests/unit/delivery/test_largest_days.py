@@ -24,7 +24,16 @@ days_ = st.lists(
 stored_ = st.dictionaries(st.sampled_from(LINES), st.tuples(st.integers(1, 3), numbers), max_size=3)
 
 
-def all_at_once(days: Sequence[Told], times: int, floor: int, stored: Mapping[str, tuple[int, int]]) -> set[Outlier]:
+stood_ = st.dictionaries(st.tuples(st.sampled_from(LINES), st.integers(0, 5)), numbers)
+
+
+def all_at_once(
+    days: Sequence[Told],
+    times: int,
+    floor: int,
+    stored: Mapping[str, tuple[int, int]],
+    stood: Mapping[tuple[str, str], int],
+) -> set[Outlier]:
     """Every number of a line beside every other."""
     found = set()
     for unit in UNITS:
@@ -42,15 +51,21 @@ def all_at_once(days: Sequence[Told], times: int, floor: int, stored: Mapping[st
                     number >= floor // RARER.get(unit, 1)
                     and len(others) + more >= ENOUGH
                     and number > usual * times > 0
+                    and number > stood.get((line, day), 0)
                 ):
                     found.add((line, day, number, usual, unit))
     return found
 
 
-@given(days_, st.integers(2, 10), st.sampled_from([1, 100]), stored_)
+@given(days_, st.integers(2, 10), st.sampled_from([1, 100]), stored_, stood_)
 def test_the_largest_day_is_found_whatever_came_before_it(
-    days: list[Told], times: int, floor: int, stored: dict[str, tuple[int, int]]
+    days: list[Told],
+    times: int,
+    floor: int,
+    stored: dict[str, tuple[int, int]],
+    earlier: dict[tuple[str, int], int],
 ) -> None:
+    stood = {(line, (FIRST + timedelta(days=number)).isoformat()): many for (line, number), many in earlier.items()}
     peaks = Peaks(pl.Series(LINES))
     for number, told in enumerate(days):
         rows = [
@@ -62,6 +77,11 @@ def test_the_largest_day_is_found_whatever_came_before_it(
                 rows, schema={"line": pl.UInt32, "day": pl.Date, **dict.fromkeys(UNITS, pl.Int64)}, orient="row"
             )
         )
-    found = peaks.outliers(times, floor, lambda lines, _: {line: stored[line] for line in lines if line in stored})
-    assert set(found) == all_at_once(days, times, floor, stored)
+    found = peaks.outliers(
+        times,
+        floor,
+        lambda lines, _: {line: stored[line] for line in lines if line in stored},
+        lambda them, _: {one: stood[one] for one in them if one in stood},
+    )
+    assert set(found) == all_at_once(days, times, floor, stored, stood)
     assert [one[2] for one in found] == sorted((one[2] for one in found), reverse=True)

@@ -133,6 +133,18 @@ def test_a_tenfold_day_is_held_until_a_person_accepts_it(world: Any) -> None:
     assert world.newest("ads")["lin_11", "2026-03-04"] == (20500, 0)
 
 
+def test_a_tenfold_day_that_was_accepted_is_not_held_again(world: Any) -> None:
+    world.load("ads", GOOD)
+    tenfold = HEAD + "2026-03-04,11,a,20500,0\n2026-03-04,12,a,5,0\n"
+    world.load("ads", tenfold, accept_outliers=True)
+    assert world.load("ads", tenfold.replace(",12,a,5,", ",12,a,6,")).days_changed == 1, "another line was restated"
+    with pytest.raises(ReportHeld, match="20,501 impressions on 2026-03-04"):
+        world.load("ads", tenfold.replace("20500", "20501"))
+    world.load("ads", tenfold.replace("20500", "2000"))
+    with pytest.raises(ReportHeld):
+        world.load("ads", tenfold)  # it was taken back meanwhile
+
+
 def test_a_tenfold_day_is_seen_within_one_report_too(world: Any) -> None:
     rows = HEAD + "2026-03-01,11,a,2000,0\n2026-03-02,11,a,30000,0\n2026-03-03,11,a,1000,0\n"
     with pytest.raises(ReportHeld, match="30,000 impressions on 2026-03-02"):

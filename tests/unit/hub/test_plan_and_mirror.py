@@ -152,10 +152,16 @@ def test_a_pulled_report_with_a_tenfold_day_of_clicks_waits_until_somebody_accep
     job = world.hub.start_delivery("gam-main").job
     world.hub.poll_delivery("gam-main", job)
     for _ in range(2):
-        with pytest.raises(ConnectionBroken, match=f"4,000,000 clicks on 2026-02-04.*delivery accept.*{job}"):
+        with pytest.raises(ConnectionBroken, match=f"4,000,000 clicks on 2026-02-04.*delivery accept.*{job}") as held:
             world.hub.load_delivery("gam-main", job)
+        assert "--accept-outliers" not in str(held.value), "there is one way to accept a pulled report"
     assert world.hub.session.database.rows("SELECT 1 FROM delivery_day") == []
     assert world.hub.load_delivery("gam-main", job, accept_outliers_by="Ada").facts_new == 4
+    world.business.advance(86_400)
+    world.ads.report[0] = DeliveryRow(date(2026, 2, 1), vendor_id, "1", 50_001, 100)
+    job = world.hub.start_delivery("gam-main").job
+    world.hub.poll_delivery("gam-main", job)
+    assert world.hub.load_delivery("gam-main", job).facts_restated == 1, "what somebody accepted is not held again"
 
 
 def test_a_pulled_day_of_ten_times_the_others_is_usual_and_one_beyond_twice_the_goal_is_not(world: World) -> None:
