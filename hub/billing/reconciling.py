@@ -21,7 +21,7 @@ from typing import Any
 
 from hub.billing.preparing import BILLABLE_ORDERS, month, named
 from hub.billing.reconciling_contracts import compiled, month_number
-from hub.billing.reconciling_coverage import Reports, todays
+from hub.billing.reconciling_coverage import Sources, todays
 from hub.billing.reconciling_library import library_months
 from hub.billing.review import amount
 from hub.billing.rules import CURRENT
@@ -38,14 +38,14 @@ from oms_schema.ids import EntityKind
 
 SESSIONS = 4
 MOST_SESSIONS = 32
-LINES_AT_ONCE = 12_500
-"""Lines that a session takes into memory at a time. With 50,000 four sessions need 530 MB, with these 250."""
+LINES_AT_ONCE = 6_250
+"""Lines that a session takes into memory at a time. With 25,000 four sessions need 440 MB, with these 230, in the same time."""
 _COMPILED_AT_ONCE = 1_000
 _READ_ANEW = 10_000
 """Rows brought up to date from which PostgreSQL is told to look at them again."""
 
 
-Way = Callable[[Session, Cursor, int, Asked], dict[str, str]]
+Way = Callable[[Session, Cursor, int, Asked, Sources], dict[str, str]]
 """Reconciles a shard for a run and returns the lines that only the library calculates, each with the reason."""
 
 
@@ -93,6 +93,7 @@ class _Task:
     changed: bool
     touched: Sequence[Touched]
     as_of: datetime
+    sources: Sources
     way: Way
 
 
@@ -137,7 +138,8 @@ def reconcile(session: Session, since: str, until: str, by: str | None, *, sessi
                     run = reconciliation.begin(
                         mine, first.start, last.start, as_of, CURRENT.version, actor, session.machine.now()
                     )
-                task = _Task(snapshot, run, first, last, bool(changes), touched, as_of, way)
+                sources = Sources(replace(session, business=_Moment(as_of)), cur)
+                task = _Task(snapshot, run, first, last, bool(changes), touched, as_of, sources, way)
                 done = _all(session, task, shards, sessions)
             # Before another may begin: it would drop what has not been finished.
             return _finished(session, run, actor, changes, numbers, done, way)
@@ -223,43 +225,49 @@ def _shard(asked: Session, database: Database, task: _Task, shard: Shard) -> _Do
         reconciliation.prepare(cur)
         contracts = _compile(cur, shard) if task.changed else 0
         counts = sum(delivery_life.refresh(cur, shard, changed) for changed in task.touched)
-        if apart := task.way(session, cur, task.run, Asked(shard, since, until, statuses)):
+        if apart := task.way(session, cur, task.run, Asked(shard, since, until, statuses), task.sources):
             found = library_months(session, cur, apart, task.since, task.until)
             reconciliation.keep(cur, task.run, list(found))
         return _Done(contracts, counts, reconciliation.totals(cur, task.run, shard))
 
 
 def way_of(since: BillingPeriod, until: BillingPeriod) -> Way:
-    """In columns where polars is installed (`orderhub[facts]`) and the months fit, else in PostgreSQL, which takes longer."""
-    if find_spec("polars") is None or month_number(until) - month_number(since) >= MOST_MONTHS:
+    """In columns where polars and NumPy are installed (`orderhub[facts]`) and the months fit, else in PostgreSQL, which takes
+    longer."""
+    if (
+        any(find_spec(name) is None for name in ("polars", "numpy"))
+        or month_number(until) - month_number(since) >= MOST_MONTHS
+    ):
         return in_statement
     # Threads that import one module at once may see half of it.
-    import_module("hub.billing.reconciling_frames")
+    import_module("hub.billing.reconciling_lines")
     import_module("hub.billing.reconciling_columns")
     return in_columns
 
 
-def in_columns(session: Session, cur: Cursor, run: int, asked: Asked) -> dict[str, str]:
+def in_columns(session: Session, cur: Cursor, run: int, asked: Asked, sources: Sources) -> dict[str, str]:
     """A shard read into columns, calculated here and kept by COPY; returns the lines set apart, each with the reason."""
     from hub.billing.reconciling_columns import evaluate
-    from hub.billing.reconciling_frames import book
+    from hub.billing.reconciling_lines import book
 
-    found = book(session, cur, asked)
-    evaluated = evaluate(found.lines, asked.since, asked.until)
-    reconciliation_columns.keep_lines(cur, evaluated.line_rows(run))
-    reconciliation_columns.keep_exceptions(cur, evaluated.exception_rows(run))
+    found, odd = book(session, cur, asked, sources), []
+    if found.lines is not None:
+        evaluated = evaluate(found.lines, asked.since, asked.until)
+        reconciliation_columns.keep_lines(cur, evaluated.line_rows(run))
+        reconciliation_columns.keep_exceptions(cur, evaluated.exception_rows(run))
+        odd = evaluated.odd
     if found.valued:
         reconciliation.prepare_statement(cur)
         reconciliation.tell(cur, [], [], todays(found.valued, session.business.now()))
         reconciliation.told_apart(cur, found.apart)
         reconciliation.reconcile_values(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
-    return found.apart | dict.fromkeys(evaluated.odd, IN_STATEMENT)
+    return found.apart | dict.fromkeys(odd, IN_STATEMENT)
 
 
-def in_statement(session: Session, cur: Cursor, run: int, asked: Asked) -> dict[str, str]:
+def in_statement(session: Session, cur: Cursor, run: int, asked: Asked, sources: Sources) -> dict[str, str]:
     """The same inside PostgreSQL."""
     reconciliation.prepare_statement(cur)
-    _tell(session, cur, asked.shard)
+    _tell(session, cur, asked.shard, sources)
     reconciliation.set_apart(cur, asked.shard, asked.since, asked.until, asked.statuses)
     reconciliation.reconcile(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
     return reconciliation.apart(cur)
@@ -274,14 +282,14 @@ def _compile(cur: Cursor, shard: Shard) -> int:
     return len(stale)
 
 
-def _tell(session: Session, cur: Cursor, shard: Shard) -> None:
+def _tell(session: Session, cur: Cursor, shard: Shard, sources: Sources) -> None:
     closings = billing_contracts.closings(cur, shard)
     if not closings:
         reconciliation.tell(cur, [], [], [])
         return
     first, last = min(row[1] for row in closings), max(row[2] for row in closings)
     names = [row[0] for row in closings]
-    reports = [Reports(session, cur, source, first, last) for source in delivery_life.sources(cur)]
+    reports = sources.reports(cur, first, last)
     parts = billing_contracts.edges(cur, shard)
     reconciliation.tell(
         cur,

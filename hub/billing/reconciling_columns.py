@@ -1,21 +1,21 @@
-"""The billing rules over a shard's lines in columns of integers, one month after the other: every line-month, then sums by line.
+"""The billing rules over a shard's lines in columns of integers, all months at once: every line-month, then sums by line.
 
 The same rules in the same order as `hub.store.reconciliation` states them in SQL and `hub.billing.rules` for one line-month;
-tests compare all three. Columns are 64-bit integers and wrap silently where a line's figures leave them:
-`hub.billing.reconciling_frames` marks such lines as odd, and what is calculated of them here is thrown away. Every literal is
-64 bits wide, too: 32-bit ones made 801,132 of 2.4 million rows of a prototype wrong.
+tests compare all three. Arrays are of months × lines, 64-bit integers, and wrap silently where a line's figures leave them:
+`hub.billing.reconciling_lines` marks such lines as odd, and what is calculated of them here is thrown away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
+from hub.billing.reconciling_lines import Lines, Side
+from hub.billing.reconciling_totals import Bools, Ints
 from hub.store.reconciliation import CODES, ODD, TOLERANCES, digest_keys
 
-_I64 = pl.Int64
 _NOTHING = 2**62
 """A cap that cuts nothing."""
 
@@ -45,229 +45,160 @@ class Evaluated:
 def _csv(frame: pl.DataFrame, run: int) -> bytes:
     if frame.is_empty():
         return b""
-    numbered = frame.select(pl.lit(run, dtype=_I64).alias("run"), pl.all())
+    numbered = frame.select(pl.lit(run, dtype=pl.Int64).alias("run"), pl.all())
     return numbered.write_csv(include_header=False, quote_style="necessary").encode()
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """One side's counts of one month: the month's own, the line's up to it, whether reports tell of it."""
+    """One side's counts: each month's own, the line's up to it, whether reports tell of it."""
 
-    own: pl.Series
-    life: pl.Series
-    told: pl.Series
-
-
-@dataclass(slots=True)
-class _Sums:
-    """What adds up over a line's months."""
-
-    billable_months: pl.Series
-    exceptions: pl.Series
-    seller: pl.Series
-    other: pl.Series
-    units: pl.Series
-    capped: pl.Series
-    gross: pl.Series
-    commission: pl.Series
-    digest: pl.Series
+    own: Ints
+    life: Ints
+    told: Bools
 
 
-def _either(mask: pl.Series, yes: pl.Series, no: pl.Series) -> pl.Series:
-    return yes.zip_with(mask, no)
-
-
-def _lesser(one: pl.Series, other: pl.Series) -> pl.Series:
-    return one.zip_with(one < other, other)
+def _lesser(one: Ints, other: Ints) -> Ints:
+    return np.minimum(one, other)
 
 
 class _Months:
-    """The months of lines, asked one after the other. Bits and places of months count from the first month asked for."""
+    """The months of lines. Bits and places of months count from the first month asked for."""
 
-    def __init__(self, lines: pl.DataFrame) -> None:
-        self._lines = lines
-        self._third = lines["third_party"] == 1
-        self._zero = pl.repeat(0, lines.height, dtype=_I64, eager=True)
-        cap, base = lines["cap"], lines["variance_base"]
+    def __init__(self, lines: Lines) -> None:
+        self._lines, self._terms = lines, lines.terms
+        self._places = np.arange(lines.asked, dtype=np.int64)[:, None]
+        self._third = lines.terms["third_party"] == 1
+        cap, base = lines.terms["cap"], lines.terms["variance_base"]
         self._by_goals = (cap == 2) | (cap == 3)
         self._by_cycle = cap == 2
-        self._capped = cap != 0
-        self._no_cap = self._zero + _NOTHING
         self._of_seller, self._of_other = base == 0, base == 1
-        self._net = (lines["net_rate"] == 1) & (lines["commission_ppm"] > 0)
-        self._some_net = bool(self._net.any())
-        self._total = _either(cap == 1, lines["total"], self._no_cap)
-
-    def _column(self, name: str) -> pl.Series:
-        return self._lines[name]
-
-    def _bit(self, name: str, place: int) -> pl.Series:
-        return (self._lines[name] & (1 << place)) != 0
-
-    def counts(self, side: str, place: int) -> _Counts:
-        """One side's counts of a month."""
-        total = self._column(f"{side}_{place + 1}")
-        return _Counts(
-            total - self._column(f"{side}_{place}"),
-            total - self._column(f"{side}_base"),
-            self._bit(f"{side}_told", place),
+        self._total = np.where(cap == 1, lines.terms["total"], _NOTHING)
+        self.active = (lines.begins <= self._places) & (lines.ends > self._places)
+        self.seller, self.other = self._counts(lines.seller), self._counts(lines.other)
+        self.chosen = _Counts(
+            np.where(self._third, self.other.own, self.seller.own),
+            np.where(self._third, self.other.life, self.seller.life),
+            np.where(self._third, self.other.told, self.seller.told),
         )
 
-    def active(self, place: int) -> pl.Series:
-        """Whether the line has that month."""
-        return (self._column("begins") <= place) & (self._column("ends") > place)
+    def _bits(self, bits: Ints) -> Bools:
+        found: Bools = (bits >> self._places & 1) == 1
+        return found
 
-    def tolerance(self, seller: _Counts, other: _Counts, place: int) -> pl.Series:
+    def _counts(self, side: Side) -> _Counts:
+        return _Counts(side.totals[1:] - side.totals[:-1], side.totals[1:] - side.base, self._bits(side.told))
+
+    def tolerance(self) -> Ints:
         """How the two counts compare, by number."""
-        compared = seller.told & other.told & self._bit("both_final", place)
-        found = _either(self._within(seller.life, other.life), self._zero + _OVER_LIFE, self._zero + _OUTSIDE)
-        found = _either(self._within(seller.own, other.own), self._zero + _WITHIN, found)
-        return _either(compared, found, self._zero)
+        compared = self.seller.told & self.other.told & self._bits(self._lines.both_final)
+        over_life = np.where(self._within(self.seller.life, self.other.life), _OVER_LIFE, _OUTSIDE)
+        found = np.where(self._within(self.seller.own, self.other.own), _WITHIN, over_life)
+        return np.where(compared, found, 0)
 
-    def _within(self, ours: pl.Series, theirs: pl.Series) -> pl.Series:
-        larger = _either(ours > theirs, ours, theirs)
-        base = _either(self._of_seller, ours, _either(self._of_other, theirs, larger))
-        return (larger - _lesser(ours, theirs)) * 1_000_000 <= base * self._column("tolerance_ppm")
+    def _within(self, ours: Ints, theirs: Ints) -> Bools:
+        larger = np.maximum(ours, theirs)
+        base = np.where(self._of_seller, ours, np.where(self._of_other, theirs, larger))
+        within: Bools = (larger - _lesser(ours, theirs)) * 1_000_000 <= base * self._terms["tolerance_ppm"]
+        return within
 
-    def chosen(self, seller: _Counts, other: _Counts) -> _Counts:
-        """The side that the terms bill by."""
-        return _Counts(
-            _either(self._third, other.own, seller.own),
-            _either(self._third, other.life, seller.life),
-            _either(self._third, other.told, seller.told),
+    def entitled(self) -> Ints:
+        """What the cap leaves of each month's count."""
+        goal, before = self._lines.goals[1:], self._lines.goals[:-1]
+        upper = np.where(self._by_cycle, goal - before, np.where(self._by_goals, goal, self._total))
+        lower = np.where(self._by_cycle, 0, np.where(self._by_goals, before, self._total))
+        life = np.where(self._by_cycle, self.chosen.own, self.chosen.life)
+        return _lesser(life, upper) - _lesser(life - self.chosen.own, lower)
+
+    def status(self, tolerance: Ints) -> Ints:
+        """What blocks each month, by number; what comes first here comes before what comes later."""
+        lines, chosen, places = self._lines, self.chosen, self._places
+        falls_back = lines.fallback_until > places
+        silent = (chosen.own == 0) & ((self.seller.own == 0) | ~self.seller.told) & self._bits(lines.live)
+        blocks = (
+            ((self.seller.own < 0) | (self.other.own < 0), ODD),
+            (lines.open_from <= places, _OPEN),
+            (~chosen.told & falls_back, ODD),
+            (~chosen.told, _NO_REPORT),
+            (~self._bits(lines.chosen_final) & falls_back, ODD),
+            (~self._bits(lines.chosen_final), _NOT_FINAL),
+            (silent, _SILENT),
+            (tolerance == _OUTSIDE, _VARIANCE),
+            (lines.gap_from <= places, _EARLIER),
         )
+        found = np.zeros(self.active.shape, dtype=np.int64)
+        for block, number in reversed(blocks):
+            np.copyto(found, number, where=block)
+        return found
 
-    def entitled(self, chosen: _Counts, place: int) -> pl.Series:
-        """What the cap leaves of the month's count."""
-        goal, before = self._column(f"goal_{place + 1}"), self._column(f"goal_{place}")
-        upper = _either(self._by_cycle, goal - before, _either(self._by_goals, goal, self._total))
-        lower = _either(self._by_cycle, self._zero, _either(self._by_goals, before, self._total))
-        life = _either(self._by_cycle, chosen.own, chosen.life)
-        return _lesser(life, upper) - _lesser(life - chosen.own, lower)
-
-    def status(self, seller: _Counts, other: _Counts, chosen: _Counts, tolerance: pl.Series, place: int) -> pl.Series:
-        """What blocks the month, by number; later ones come before earlier ones."""
-        number = self._zero
-        found = _either(self._column("gap_from") <= place, number + _EARLIER, number)
-        found = _either(tolerance == _OUTSIDE, number + _VARIANCE, found)
-        silent = (chosen.own == 0) & ((seller.own == 0) | ~seller.told) & self._bit("live", place)
-        found = _either(silent, number + _SILENT, found)
-        falls_back = self._column("fallback_until") > place
-        final = self._bit("chosen_final", place)
-        found = _either(final, found, _either(falls_back, number + ODD, number + _NOT_FINAL))
-        found = _either(chosen.told, found, _either(falls_back, number + ODD, number + _NO_REPORT))
-        found = _either(self._column("open_from") <= place, number + _OPEN, found)
-        return _either((seller.own < 0) | (other.own < 0), number + ODD, found)
-
-    def priced(self, quantity: pl.Series) -> tuple[pl.Series, pl.Series]:
-        """Gross in minor units, rounded half up once, and commission in micros."""
-        column = self._column
-        gross = (column("rate2_up") * quantity + column("bought_up")) // column("bought2_up")
-        commission = (gross * 2 * column("commission_ppm") + 1_000_000) // 2_000_000
-        if self._some_net:
-            plain = (column("rate2") * quantity + column("bought")) // column("bought2")
-            commission = _either(self._net, gross - plain, commission)
-        return gross, commission * column("minor")
+    def priced(self, quantity: Ints) -> tuple[Ints, Ints]:
+        """Gross and commission in micros; the gross is rounded half up to minor units, once."""
+        of = self._terms
+        gross = (of["rate2_up"] * quantity + of["bought_up"]) // of["bought2_up"]
+        commission = (gross * (2 * of["commission_ppm"]) + 1_000_000) // 2_000_000
+        (net,) = np.nonzero((of["net_rate"] == 1) & (of["commission_ppm"] > 0))
+        if net.size:
+            rate2, bought, bought2 = (of[name][net] for name in ("rate2", "bought", "bought2"))
+            commission[:, net] = gross[:, net] - (rate2 * quantity[:, net] + bought) // bought2
+        return gross * of["minor"], commission * of["minor"]
 
 
-def evaluate(lines: pl.DataFrame, since: int, until: int) -> Evaluated:
-    """Every month from `since` to `until` (since year 0, both included) of lines as `lines_of` gives them."""
-    if lines.is_empty():
-        return Evaluated(lines, lines, [])
-    months, zero = _Months(lines), pl.repeat(0, lines.height, dtype=_I64, eager=True)
-    sums = _Sums(*[zero] * 9)
-    odd = lines["odd"]
-    found: list[pl.DataFrame] = []
-    for place in range(until - since + 1):
-        active = months.active(place)
-        seller, other = months.counts("s", place), months.counts("o", place)
-        tolerance = months.tolerance(seller, other, place)
-        chosen = months.chosen(seller, other)
-        status = months.status(seller, other, chosen, tolerance, place)
-        billable = active & (status == 0)
-        quantity = _either(billable, months.entitled(chosen, place), zero)
-        gross, commission = months.priced(quantity)
-        gross = gross * lines["minor"]
-        cut = active & (quantity < chosen.own)
-        capped = _either(cut & billable, chosen.own - quantity, zero)
-        told = active & ((status != 0) | (tolerance == _OVER_LIFE) | cut)
-        odd = odd | (active & (status == ODD))
-        sums.billable_months = sums.billable_months + billable
-        sums.exceptions = sums.exceptions + told
-        sums.seller = sums.seller + _either(active, seller.own, zero)
-        sums.other = sums.other + _either(active, other.own, zero)
-        sums.units = sums.units + quantity
-        sums.capped = sums.capped + capped
-        sums.gross = sums.gross + gross
-        sums.commission = sums.commission + commission
-        sums.digest = sums.digest + _digest(
-            gross, commission, _either(active, quantity * 32 + status + 1, zero), since + place
-        )
-        if told.any():
-            columns = (status, tolerance, seller.own, other.own, chosen.own, quantity, capped, gross, commission)
-            found.append(_told(lines, told, (seller, other, chosen), columns, since + place))
-    return _evaluated(lines, sums, odd, found)
-
-
-def _digest(gross: pl.Series, commission: pl.Series, rest: pl.Series, month: int) -> pl.Series:
-    keys = digest_keys(month)
-    return gross * keys[0] + commission * keys[1] + rest * keys[2]
-
-
-def _told(
-    lines: pl.DataFrame,
-    told: pl.Series,
-    counts: tuple[_Counts, _Counts, _Counts],
-    columns: Sequence[pl.Series],
-    month: int,
-) -> pl.DataFrame:
-    """The exceptions of one month, by the places of their lines."""
-    places = told.arg_true()
-    names = ("code", "tolerance", "seller", "other", "chosen", "quantity", "capped", "gross", "commission")
-    frame = pl.DataFrame({name: column.gather(places) for name, column in zip(names, columns, strict=True)})
-    known = {name: one.told.gather(places) for name, one in zip(names[2:5], counts, strict=True)}
-    return frame.with_columns(
-        places.alias("place"),
-        lines["line_id"].gather(places).alias("line_id"),
-        pl.lit(month, dtype=_I64).alias("month"),
-        *(pl.when(pl.lit(mask)).then(pl.col(name)).alias(name) for name, mask in known.items()),
+def evaluate(lines: Lines, since: int, until: int) -> Evaluated:
+    """Every month from `since` to `until` (since year 0, both included)."""
+    months = _Months(lines)
+    active = months.active
+    tolerance = months.tolerance()
+    status = months.status(tolerance)
+    billable = active & (status == 0)
+    quantity = np.where(billable, months.entitled(), 0)
+    gross, commission = months.priced(quantity)
+    cut = active & (quantity < months.chosen.own)
+    capped = np.where(cut & billable, months.chosen.own - quantity, 0)
+    told = active & ((status != 0) | (tolerance == _OVER_LIFE) | cut)
+    odd = lines.odd | (active & (status == ODD)).any(axis=0)
+    keys = np.array([digest_keys(month) for month in range(since, until + 1)], dtype=np.int64)[:, :, None]
+    rest = np.where(active, quantity * 32 + status + 1, 0)
+    digest = (gross * keys[:, 0] + commission * keys[:, 1] + rest * keys[:, 2]).sum(axis=0)
+    length = np.minimum(lines.ends, lines.asked) - np.maximum(lines.begins, 0)
+    whole = lines.texts.with_columns(
+        pl.Series("line_months", length),
+        pl.Series("billable_months", billable.sum(axis=0)),
+        pl.Series("exceptions", told.sum(axis=0)),
+        pl.lit("").alias("by_library"),
+        pl.Series("seller_units", np.where(active, months.seller.own, 0).sum(axis=0)),
+        pl.Series("other_units", np.where(active, months.other.own, 0).sum(axis=0)),
+        *(
+            pl.Series(name, figures.sum(axis=0))
+            for name, figures in (
+                ("billable_units", quantity),
+                ("capped_units", capped),
+                ("gross", gross),
+                ("commission", commission),
+            )
+        ),
+        pl.Series("digest", digest),
     )
-
-
-def _evaluated(lines: pl.DataFrame, sums: _Sums, odd: pl.Series, found: list[pl.DataFrame]) -> Evaluated:
-    begins, ends = lines["begins"], lines["ends"]
-    length = pl.repeat(lines["asked"][0], lines.height, dtype=_I64, eager=True)
-    whole = (
-        pl.DataFrame(
-            {
-                "line_id": lines["line_id"],
-                "order_id": lines["order_id"],
-                "currency": lines["currency"],
-                "line_months": _lesser(ends, length) - begins.clip(lower_bound=0),
-                "billable_months": sums.billable_months,
-                "exceptions": sums.exceptions,
-                "by_library": pl.repeat("", lines.height, eager=True),
-                "seller_units": sums.seller,
-                "other_units": sums.other,
-                "billable_units": sums.units,
-                "capped_units": sums.capped,
-                "gross": sums.gross,
-                "commission": sums.commission,
-                "digest": sums.digest,
-            }
-        )
-        .filter(~odd)
-        .sort("line_id")
+    place, line = np.nonzero(told & ~odd)
+    counts = (("seller", months.seller), ("other", months.other), ("chosen", months.chosen))
+    figures = (("quantity", quantity), ("capped", capped), ("gross", gross), ("commission", commission))
+    exceptions = pl.DataFrame(
+        {
+            "line_id": lines.texts["line_id"].gather(line),
+            "month": place + since,
+            "code": status[place, line],
+            "tolerance": tolerance[place, line],
+            **{name: one.own[place, line] for name, one in counts},
+            **{f"{name}_told": one.told[place, line] for name, one in counts},
+            **{name: one[place, line] for name, one in figures},
+        }
     )
-    if not found:
-        return Evaluated(whole, pl.DataFrame(), lines["line_id"].filter(odd).to_list())
-    words = pl.Series(CODES), pl.Series(TOLERANCES)
-    told = pl.concat(found).filter(~odd.gather(pl.concat(found)["place"]))
-    told = told.sort("line_id", "month").select(
+    exceptions = exceptions.sort("line_id", "month").select(
         "line_id",
         pl.date(pl.col("month") // 12, pl.col("month") % 12 + 1, 1).alias("period_start"),
-        pl.lit(words[0]).gather(pl.col("code")).alias("code"),
-        pl.lit(words[1]).gather(pl.col("tolerance")).alias("tolerance"),
-        *("seller", "other", "chosen", "quantity", "capped", "gross", "commission"),
+        pl.lit(pl.Series(CODES)).gather(pl.col("code")).alias("code"),
+        pl.lit(pl.Series(TOLERANCES)).gather(pl.col("tolerance")).alias("tolerance"),
+        *(pl.when(f"{name}_told").then(name).alias(name) for name, _ in counts),
+        *(name for name, _ in figures),
     )
-    return Evaluated(whole, told, lines["line_id"].filter(odd).to_list())
+    kept = pl.Series(~odd)
+    return Evaluated(whole.filter(kept).sort("line_id"), exceptions, lines.texts["line_id"].filter(~kept).to_list())

@@ -15,7 +15,7 @@ from hub.billing.counts import FARTHEST
 from hub.billing.rules.window import day_of
 from hub.delivery.finality import closes_at
 from hub.session import Session
-from hub.store import partitions
+from hub.store import delivery_life, partitions, reconciliation_columns
 from hub.store.database import Cursor
 from hub.store.delivery_life import MOST_MONTHS
 from hub.store.reconciliation import Coverage, Edge, Today
@@ -157,6 +157,29 @@ class Reports:
     def _all(self, sums: Sequence[int], first: date, last: date) -> bool:
         start, end = self._place(first), self._place(last) + 1
         return sums[end] - sums[start] == end - start
+
+
+class Sources:
+    """The sources that ever loaded a report, by place, and what is asked of each once for a whole run.
+
+    Whoever works on a range of lines asks here: most ranges have the same months.
+    """
+
+    def __init__(self, session: Session, cur: Cursor) -> None:
+        self.names = delivery_life.sources(cur)
+        self.knowing = [place for place, one in enumerate(self.names) if reconciliation_columns.knows_lines(cur, one)]
+        self._session = session
+        self._reports: dict[tuple[str, int, int], Reports] = {}
+
+    def reports(self, cur: Cursor, first: int, last: int) -> list[Reports]:
+        """What each source covered from the first to the last of these months."""
+        found = []
+        for name in self.names:
+            key = name, first, last
+            if key not in self._reports:
+                self._reports[key] = Reports(self._session, cur, name, first, last)
+            found.append(self._reports[key])
+        return found
 
 
 def _sums(each: Iterable[bool]) -> list[int]:
