@@ -45,7 +45,7 @@ class _Moment:
 def hub(url: str) -> dict[str, object]:
     """The product's own verb; Python's modules are loaded before, as those of the loop are."""
     from hub.billing.preparing import month
-    from hub.billing.reconciling import reconcile, way_of
+    from hub.billing.reconciling.run import reconcile, way_of
     from hub.clock import SystemClock
     from hub.config import Configuration, HubSettings, StoreSettings
     from hub.session import Session

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from hub.store.billing_contracts import Shard
 from hub.store.database import Cursor
-from hub.store.reconciliation import _EXCEPTION, _LINE, NO_END
+from hub.store.reconciliation import EXCEPTION_COLUMNS, LINE_COLUMNS, NO_END
 
 CONTRACT = (
     *("line_id", "order_id", "currency", "closing", "apart"),
@@ -164,12 +164,12 @@ def known_of(cur: Cursor, source: str, line_ids: Sequence[str]) -> list[str]:
 
 def keep_lines(cur: Cursor, rows: bytes) -> None:
     """What was found of whole lines: CSV in the columns of `reconciliation_line`."""
-    _keep(cur, "reconciliation_line", _LINE, rows)
+    _keep(cur, "reconciliation_line", LINE_COLUMNS, rows)
 
 
 def keep_exceptions(cur: Cursor, rows: bytes) -> None:
     """The line-months that stand out: CSV in the columns of `reconciliation_exception`."""
-    _keep(cur, "reconciliation_exception", _EXCEPTION, rows)
+    _keep(cur, "reconciliation_exception", EXCEPTION_COLUMNS, rows)
 
 
 def _keep(cur: Cursor, table: str, columns: str, rows: bytes) -> None:

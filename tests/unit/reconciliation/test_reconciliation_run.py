@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hub.billing import reconciling
+from hub.billing.reconciling import run as reconciling
 from hub.errors import Refused
 from hub.reports import report
 from hub.store import billing_contracts, reconciliation

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hub.billing import reconciling, reconciling_columns
-from hub.billing.reconciling import reconcile
-from hub.billing.reconciling_library import library_months
-from hub.store import reconciliation
+from hub.billing.reconciling import columns, reconcile
+from hub.billing.reconciling import run as reconciling
+from hub.billing.reconciling.library import library_months
+from hub.store import reconciliation, reconciliation_statement
 from hub.store.facts import UNITS
 from oms_schema.billing_terms import BillingSource, BillingTerms, CapMode, Finality, VarianceBase
 from oms_schema.delivery import BillingPeriod
@@ -354,9 +354,9 @@ def test_half_a_cent_is_rounded_upward_and_commission_once(book: Book) -> None:
     ],
 )
 def test_a_wrong_statement_is_found_out(book: Book, monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
-    statement = reconciliation._RECONCILE
+    statement = reconciliation_statement._RECONCILE
     assert right in statement
-    monkeypatch.setattr(reconciliation, "_RECONCILE", statement.replace(right, wrong))
+    monkeypatch.setattr(reconciliation_statement, "_RECONCILE", statement.replace(right, wrong))
     _a_line_that_shows_it(book)
 
 
@@ -371,7 +371,7 @@ def test_a_wrong_statement_is_found_out(book: Book, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_wrong_columns_are_found_out(book: Book, monkeypatch: pytest.MonkeyPatch, name: str, wrong: Any) -> None:
-    monkeypatch.setattr(reconciling_columns, name, wrong)
+    monkeypatch.setattr(columns, name, wrong)
     _a_line_that_shows_it(book)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.billing.reconciling_totals import Totals
+from hub.billing.reconciling.totals import Totals
 
 Row = tuple[int, list[int] | None]
 numbers = st.integers(-(2**63), 2**63 - 1)

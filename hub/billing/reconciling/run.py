@@ -20,14 +20,21 @@ from queue import SimpleQueue
 from typing import Any
 
 from hub.billing.preparing import BILLABLE_ORDERS, month, named
-from hub.billing.reconciling_contracts import compiled, month_number
-from hub.billing.reconciling_coverage import Sources, todays
-from hub.billing.reconciling_library import library_months
+from hub.billing.reconciling.contracts import compiled, month_number
+from hub.billing.reconciling.coverage import Sources, todays
+from hub.billing.reconciling.library import library_months
 from hub.billing.review import amount
 from hub.billing.rules import CURRENT
 from hub.errors import Refused
 from hub.session import Session
-from hub.store import billing_contracts, delivery_life, entities, reconciliation, reconciliation_columns
+from hub.store import (
+    billing_contracts,
+    delivery_life,
+    entities,
+    reconciliation,
+    reconciliation_columns,
+    reconciliation_statement,
+)
 from hub.store.billing_contracts import Shard
 from hub.store.database import Cursor, Database
 from hub.store.delivery_life import MOST_MONTHS, Touched
@@ -240,15 +247,15 @@ def way_of(since: BillingPeriod, until: BillingPeriod) -> Way:
     ):
         return in_statement
     # Threads that import one module at once may see half of it.
-    import_module("hub.billing.reconciling_lines")
-    import_module("hub.billing.reconciling_columns")
+    import_module("hub.billing.reconciling.lines")
+    import_module("hub.billing.reconciling.columns")
     return in_columns
 
 
 def in_columns(session: Session, cur: Cursor, run: int, asked: Asked, sources: Sources) -> dict[str, str]:
     """A shard read into columns, calculated here and kept by COPY; returns the lines set apart, each with the reason."""
-    from hub.billing.reconciling_columns import evaluate
-    from hub.billing.reconciling_lines import book
+    from hub.billing.reconciling.columns import evaluate
+    from hub.billing.reconciling.lines import book
 
     found, odd = book(session, cur, asked, sources), []
     if found.lines is not None:
@@ -257,20 +264,20 @@ def in_columns(session: Session, cur: Cursor, run: int, asked: Asked, sources: S
         reconciliation_columns.keep_exceptions(cur, evaluated.exception_rows(run))
         odd = evaluated.odd
     if found.valued:
-        reconciliation.prepare_statement(cur)
-        reconciliation.tell(cur, [], [], todays(found.valued, session.business.now()))
-        reconciliation.told_apart(cur, found.apart)
-        reconciliation.reconcile_values(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
+        reconciliation_statement.prepare_statement(cur)
+        reconciliation_statement.tell(cur, [], [], todays(found.valued, session.business.now()))
+        reconciliation_statement.told_apart(cur, found.apart)
+        reconciliation_statement.reconcile_values(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
     return found.apart | dict.fromkeys(odd, IN_STATEMENT)
 
 
 def in_statement(session: Session, cur: Cursor, run: int, asked: Asked, sources: Sources) -> dict[str, str]:
     """The same inside PostgreSQL."""
-    reconciliation.prepare_statement(cur)
+    reconciliation_statement.prepare_statement(cur)
     _tell(session, cur, asked.shard, sources)
-    reconciliation.set_apart(cur, asked.shard, asked.since, asked.until, asked.statuses)
-    reconciliation.reconcile(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
-    return reconciliation.apart(cur)
+    reconciliation_statement.set_apart(cur, asked.shard, asked.since, asked.until, asked.statuses)
+    reconciliation_statement.reconcile(cur, run, asked.shard, asked.since, asked.until, asked.statuses)
+    return reconciliation_statement.apart(cur)
 
 
 def _compile(cur: Cursor, shard: Shard) -> int:
@@ -285,13 +292,13 @@ def _compile(cur: Cursor, shard: Shard) -> int:
 def _tell(session: Session, cur: Cursor, shard: Shard, sources: Sources) -> None:
     closings = billing_contracts.closings(cur, shard)
     if not closings:
-        reconciliation.tell(cur, [], [], [])
+        reconciliation_statement.tell(cur, [], [], [])
         return
     first, last = min(row[1] for row in closings), max(row[2] for row in closings)
     names = [row[0] for row in closings]
     reports = sources.reports(cur, first, last)
     parts = billing_contracts.edges(cur, shard)
-    reconciliation.tell(
+    reconciliation_statement.tell(
         cur,
         (told for one in reports for name in names for told in one.months(name)),
         (one.edge(name, since, until) for one in reports for name, since, until in parts),

@@ -8,7 +8,7 @@ from hub.billing import cases
 from hub.billing.cases import LineFile
 from hub.billing.counts import LineCycles, counts_of
 from hub.billing.preparing import CHUNK, CONTRADICTION, never_ran
-from hub.billing.reconciling_contracts import month_number
+from hub.billing.reconciling.contracts import month_number
 from hub.billing.rules import Billable, LinePeriodCase, OtherPeriod, SourceCount, calculate
 from hub.billing.rules.cost import counted
 from hub.billing.rules.source import contracted_count, measured

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hub.billing.reconciling_coverage import Reports, Sources, todays
-from hub.billing.reconciling_totals import Bools, Ints, Totals
+from hub.billing.reconciling.coverage import Reports, Sources, todays
+from hub.billing.reconciling.totals import Bools, Ints, Totals
 from hub.session import Session
 from hub.store import reconciliation_columns as columns
 from hub.store.database import Cursor

@@ -18,7 +18,7 @@ from hub.session import Session
 from hub.store import delivery_life, partitions, reconciliation_columns
 from hub.store.database import Cursor
 from hub.store.delivery_life import MOST_MONTHS
-from hub.store.reconciliation import Coverage, Edge, Today
+from hub.store.reconciliation_statement import Coverage, Edge, Today
 from oms_schema.billing_terms import Finality
 from oms_schema.delivery import BillingPeriod
 

@@ -2,7 +2,7 @@
 
 The same rules in the same order as `hub.store.reconciliation` states them in SQL and `hub.billing.rules` for one line-month;
 tests compare all three. Arrays are of months × lines, 64-bit integers, and wrap silently where a line's figures leave them:
-`hub.billing.reconciling_lines` marks such lines as odd, and what is calculated of them here is thrown away.
+`hub.billing.reconciling.lines` marks such lines as odd, and what is calculated of them here is thrown away.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from hub.billing.reconciling_lines import Lines, Side
-from hub.billing.reconciling_totals import Bools, Ints
+from hub.billing.reconciling.lines import Lines, Side
+from hub.billing.reconciling.totals import Bools, Ints
 from hub.store.reconciliation import CODES, ODD, TOLERANCES, digest_keys
 
 _NOTHING = 2**62
