@@ -33,6 +33,8 @@ INSTALL_SECONDS = 600.0
 RUN_SECONDS = 600.0
 VARIABLES = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 """Loopback is never reached through a proxy, on either side."""
+_UNKEPT = "PYTHONDONTWRITEBYTECODE"
+"""Where it is set, each start would compile the hub's own modules anew, while those of installed packages lie compiled."""
 
 
 class InstallationError(Exception):
@@ -50,27 +52,23 @@ class Ran:
 
 
 def run(*, rounds: int, full: bool) -> list[Measurement | NotRun]:
-    """Lines as the hub's connector reads them, opportunities with eight ordinary lines in one record (the study's shape),
-    and with any lines of the book, those of thousands of postal codes included."""
+    """Lines as the hub's connector reads them; opportunities with eight lines in one record, in the study's size (few fields
+    asked for), with all fields of ordinary lines, and of any lines of the book, those of thousands of postal codes included."""
     name = "mapping against Airbyte's CDK"
     try:
         python = installed()
     except InstallationError as why:
         return [NotRun(name, str(why))]
     lines, opportunities = (20_000, 20_000) if full else (10_000, 2_000)
+    shapes = {
+        "lines": ("lines", lines, 1),
+        f"opportunities with {LINES} lines of few fields": ("brief", opportunities, 1 + LINES),
+        f"opportunities with {LINES} ordinary lines": ("ordinary", opportunities, 1 + LINES),
+        f"opportunities with {LINES} lines of any length": ("opportunities", opportunities, 1 + LINES),
+    }
     return [
-        compared(f"{name}: lines", python, "lines", lines, rounds, 1),
-        compared(
-            f"{name}: opportunities with {LINES} ordinary lines", python, "ordinary", opportunities, rounds, 1 + LINES
-        ),
-        compared(
-            f"{name}: opportunities with {LINES} lines of any length",
-            python,
-            "opportunities",
-            opportunities,
-            rounds,
-            1 + LINES,
-        ),
+        compared(f"{name}: {words}", python, shape, count, rounds, per_record)
+        for words, (shape, count, per_record) in shapes.items()
     ]
 
 
@@ -79,7 +77,7 @@ def compared(name: str, python: Path, shape: str, count: int, rounds: int, per_r
     with tempfile.TemporaryDirectory() as scratch, served(shape, count) as (url, size):
         folder = Path(scratch)
         peer = peer_command(python, folder, url)
-        ours = [sys.executable, "-m", "bench.hub_process", f"{url}/records"]
+        ours = [sys.executable, "-m", "bench.hub_start", f"{url}/records"]
         pairs: list[tuple[float, float]] = []
         seen: list[tuple[Ran, Ran]] = []
         for number in range(rounds + 1):
@@ -155,9 +153,10 @@ def ran(command: Sequence[str], out: Path, counted: bytes) -> Ran:
     Raises AssertionError when it fails.
     """
     complaints = out.with_suffix(".err")
+    variables = {name: value for name, value in os.environ.items() if name != _UNKEPT} | VARIABLES
     with out.open("wb") as file, complaints.open("wb") as errors:
         begin = time.perf_counter()
-        process = subprocess.Popen(command, stdout=file, stderr=errors, cwd=ROOT, env={**os.environ, **VARIABLES})
+        process = subprocess.Popen(command, stdout=file, stderr=errors, cwd=ROOT, env=variables)
         _, status, used = os.wait4(process.pid, 0)  # the only call that tells one child's memory
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -7,6 +7,7 @@ loaded: the other side has none.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -51,11 +52,6 @@ class Way:
             load_mapping(folder / "gam" / f"{entity}.v1.yaml", ad_server_schemas()[target]),
         )
 
-    def through(self, native: dict[str, Any], answers: Answers) -> bytes:
-        """One record all the way, as a line of JSON."""
-        payload = self.writes.to_vendor(self.reads.to_canonical(native, "sfdc"), answers)
-        return orjson.dumps(payload, option=orjson.OPT_APPEND_NEWLINE)
-
 
 def line_way() -> Way:
     """An opportunity's line, to a line item."""
@@ -87,26 +83,26 @@ def pages(url: str) -> Iterator[list[dict[str, Any]]]:
 def written(page: list[dict[str, Any]], line: Way, order: Way, out: IO[bytes]) -> None:
     """A page of records, each all the way: of an opportunity the order, then its lines."""
     answers = Answers(EveryName(), facet="1")
+    line_in, line_out = line.reads.to_canonical, line.writes.to_vendor
+    order_in, order_out = order.reads.to_canonical, order.writes.to_vendor
+    dumps, whole_line, write = orjson.dumps, orjson.OPT_APPEND_NEWLINE, out.write
     for record in page:
         children = record.pop("OpportunityLineItems", None)
         if children is None:
-            out.write(line.through(record, answers))
+            write(dumps(line_out(line_in(record, "sfdc"), answers), None, whole_line))
             continue
-        out.write(order.through(record, answers))
+        write(dumps(order_out(order_in(record, "sfdc"), answers), None, whole_line))
         for child in children["records"]:
-            out.write(line.through(child, answers))
+            write(dumps(line_out(line_in(child, "sfdc"), answers), None, whole_line))
 
 
 def main() -> int:
-    """`python -m bench.hub_process URL`: everything behind the URL to standard output."""
+    """Everything behind the URL that is the first argument to standard output; see `bench.hub_start`."""
     line, order = line_way(), order_way()
     calm_collector()  # as whoever opens the hub does
+    gc.enable()
     with open(sys.stdout.fileno(), "wb", WRITTEN_AT_ONCE, closefd=False) as out:
         for page in pages(sys.argv[1]):
             written(page, line, order, out)
             del page  # it is gone before the next one is made
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

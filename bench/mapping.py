@@ -14,7 +14,15 @@ from typing import Any
 import orjson
 
 from bench.answers import Answers
-from bench.crm_records import LINES, ORDINARY, book_lines, book_orders, opportunities, ordinary
+from bench.crm_records import (
+    LINES,
+    ORDINARY,
+    book_lines,
+    book_orders,
+    brief_opportunities,
+    opportunities,
+    ordinary,
+)
 from bench.hub_process import Way, line_way, order_way
 from bench.result import Measurement, interleaved, measured
 from cli.demo.generated_book import DEFAULT_ORDERS, generated_book
@@ -61,11 +69,30 @@ def book(full: bool) -> OrderBook:
 
 
 def reference_records(source: OrderBook, order: Way, line: Way) -> Load:
-    """One body for each opportunity with eight ordinary lines inside, as a nested query answers: the shape of the study's
-    record."""
+    """One body for each opportunity with eight ordinary lines inside, as a nested query answers."""
     given = ordinary(source)
     count = sum(1 for _ in book_lines(given, line.reads)) // LINES
     bodies = [_bytes(row) for row in opportunities(given, order.reads, line.reads, count)]
+    words = (
+        f"One Opportunity with {LINES} lines inside a body, every mapped field named and null where there is nothing, as REST "
+        f"answers; lines of an order book with at most {ORDINARY} characters of targeting."
+    )
+    return _nested("reference_records", words, bodies, order, line)
+
+
+def brief_records(source: OrderBook, order: Way, line: Way) -> Load:
+    """The same of a query for few fields, in the size of the study's record."""
+    count = sum(1 for _ in book_lines(source, line.reads)) // LINES
+    bodies = [_bytes(row) for row in brief_opportunities(source, order.reads, line.reads, count)]
+    words = (
+        f"One Opportunity with {LINES} lines inside a body, of each only flight, price, goal and country asked for; every line "
+        "of an order book."
+    )
+    return _nested("brief_records", words, bodies, order, line)
+
+
+def _nested(name: str, words: str, bodies: Sequence[bytes], order: Way, line: Way) -> Load:
+    """Opportunities with their lines inside."""
     together = BATCH // (LINES + 1)
 
     def records() -> Iterator[tuple[Way, dict[str, Any]]]:
@@ -91,11 +118,7 @@ def reference_records(source: OrderBook, order: Way, line: Way) -> Load:
         for body in bodies:
             dumps(loads(body))
 
-    words = (
-        f"One Opportunity with {LINES} lines inside a body, every mapped field named and null where there is nothing, as REST "
-        f"answers; lines of an order book with at most {ORDINARY} characters of targeting."
-    )
-    return Load("reference_records", words, bodies, records, pipeline, alone)
+    return Load(name, words, bodies, records, pipeline, alone)
 
 
 def book_records(source: OrderBook, order: Way, line: Way) -> Load:
@@ -213,7 +236,11 @@ def _measure(load: Load, ways: Sequence[Way], rounds: int) -> Iterator[Measureme
 
 
 def run(rounds: int, full: bool) -> list[Measurement]:
-    """The study's shape of record, and a whole order book."""
+    """Deals with their lines in two sizes, and a whole order book."""
     source, order, line = book(full), order_way(), line_way()
-    loads = (reference_records(source, order, line), book_records(source, order, line))
+    loads = (
+        brief_records(source, order, line),
+        reference_records(source, order, line),
+        book_records(source, order, line),
+    )
     return [measurement for load in loads for measurement in _measure(load, (order, line), rounds)]

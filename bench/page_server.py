@@ -19,11 +19,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
-from bench.crm_records import lines, opportunities, ordinary_opportunities
+from bench.crm_records import brief_opportunities, lines, opportunities, ordinary_opportunities
 from bench.hub_process import PAGE, line_way, order_way
 from cli.demo.run import chosen_book
 
-SHAPES = {"lines": lines, "ordinary": ordinary_opportunities, "opportunities": opportunities}
+SHAPES = {
+    "lines": lines,
+    "brief": brief_opportunities,
+    "ordinary": ordinary_opportunities,
+    "opportunities": opportunities,
+}
 
 
 def pages(records: Iterable[dict[str, Any]]) -> list[bytes]:

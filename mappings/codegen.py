@@ -7,7 +7,7 @@ raise names its field in a comment, so that a traceback leads to the mapping fil
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from operator import itemgetter
 from typing import Any
@@ -96,23 +96,31 @@ class _Source:
         return scope[name], text
 
 
-def reader(plan: Plan) -> tuple[Reader, str, tuple[Part, ...]]:
+def reader(
+    plan: Plan, lacking: Reader | None = None, named: frozenset[str] | None = None
+) -> tuple[Reader, str, tuple[Part, ...]]:
     """`(native, connection) -> nested dictionaries` for the way in, its source text, and the parts that it keeps.
 
     A part of the entity that is made of texts alone (the flight, the targeting) stands in it as a validated model, built
     once for the same texts: the lines of an order share most of them.
+
+    A record of most vendors has all its fields, null where there is nothing; one that has not is given to `lacking`. With
+    `named`, records have these of the plan's fields and no other: nothing is asked about what can only be absent.
+    Without both it reads any record.
     """
     out = _Source()
+    plan = plan if named is None else replace(plan, reads=tuple(m for m in plan.reads if _can_be_there(m, named)))
     groups = _grouped(plan.reads, 0)
     kept = [group for group in groups if _of_texts_alone(plan, group, 1)]
-    raws = _picked(out, plan, _apart(groups, kept))
+    apart = _apart(groups, kept) if named is None else frozenset()
+    raws = _picked(out, plan, apart, lacking, named)
     members: list[_Leaf] = []
     texts: list[str] = []
     parts: list[Part] = []
     for group in groups:
         step = group[0].target.steps[0]
         if group in kept:
-            held = _kept(out, raws, plan, group, 1, parts, texts)
+            held = _kept(out, raws, plan, group, 1, parts, texts, lacking)
             members.append(((step,), held, step.required))
             continue
         for move in group:
@@ -138,26 +146,61 @@ def _apart(groups: Sequence[list[InMove]], kept: Sequence[list[InMove]]) -> froz
     )
 
 
-def _picked(out: _Source, plan: Plan, apart: frozenset[str]) -> dict[str, str]:
-    """Variables for everything at the top of the record that is read, taken out of it at once: a record of most vendors has
-    all its fields, null where there is nothing. One that has not is asked field by field."""
-    paths = dict.fromkeys(p for m in plan.reads for p in m.paths if p not in apart)
-    names = dict.fromkeys(top + _PARENT if below else top for top, _, below in (p.partition(".") for p in paths))
+def top(path: str) -> str:
+    """The field of the record in which a value stands."""
+    return path.partition(".")[0]
+
+
+def _can_be_there(move: InMove, named: frozenset[str]) -> bool:
+    """Whether a move can come to anything in a record that has these fields alone, a refusal included."""
+    return (
+        not move.paths
+        or any(top(path) in named for path in move.paths)
+        or move.default is not None
+        or move.required
+        or _takes_none(move.ops)
+    )
+
+
+def _picked(
+    out: _Source, plan: Plan, apart: frozenset[str], lacking: Reader | None, named: frozenset[str] | None
+) -> dict[str, str]:
+    """Variables for everything at the top of the record that is read, taken out of it at once where it is certain that it
+    is there, else field by field."""
+    every = dict.fromkeys(p for m in plan.reads for p in m.paths)
+    names = dict.fromkeys(
+        top_name + _PARENT if below else top_name
+        for top_name, _, below in (p.partition(".") for p in every if p not in apart)
+    )
+    if lacking is not None and every:
+        fields, call = len({top(path) for path in every}), f"{out.name('lacking_', lacking)}(native, connection)"
+        out.add(0, f"if len(native) < {fields}: return {call}")
     raws = {name: out.fresh("r") for name in names}
-    if not raws:
-        return {}
-    tops = [name.removesuffix(_PARENT) for name in names]
-    variables = ", ".join(raws.values())
-    asked = ", ".join(f"get({top!r})" for top in tops)
-    if len(tops) == 1:
-        out.add(0, f"{variables} = native.get({tops[0]!r})")
-    else:
-        out.add(0, "try:")
-        out.add(1, f"{variables} = {out.name('pick_', itemgetter(*tops))}(native)")
-        out.add(0, "except KeyError:")
-        out.add(1, "get = native.get")
-        out.add(1, f"{variables} = {asked}")
+    tops = {name: name.removesuffix(_PARENT) for name in names}
+    if named is not None:
+        for name in [name for name, field_name in tops.items() if field_name not in named]:
+            out.add(0, f"{raws[name]} = None")
+            raws[f"{name}=''"] = raws[name]
+            del tops[name]
+    if not tops:
+        return raws
+    variables = ", ".join(raws[name] for name in tops)
+    if lacking is None and named is None:
+        out.add(0, "get = native.get")
+        out.add(0, f"{variables} = {', '.join(f'get({each!r})' for each in tops.values())}")
+        return raws
+    _take_out(out, variables, tuple(tops.values()), lacking)
     return raws
+
+
+def _take_out(out: _Source, variables: str, names: tuple[str, ...], lacking: Reader | None) -> None:
+    """Take fields out of the record at once; one of them may be absent only where there is `lacking`."""
+    picked = f"{variables} = {out.name('pick_', itemgetter(*names))}(native)"
+    if lacking is None:
+        out.add(0, picked)
+    else:
+        out.add(0, f"try: {picked}")
+        out.add(0, f"except KeyError: return {out.name('lacking_', lacking)}(native, connection)")
 
 
 def _grouped(moves: Sequence[InMove], depth: int) -> list[list[InMove]]:
@@ -232,6 +275,7 @@ def _kept(
     depth: int,
     parts: list[Part],
     texts: list[str],
+    lacking: Reader | None = None,
 ) -> str:
     """The variable that holds the validated object of a group of moves, made once for the same raw values."""
     paths = tuple(dict.fromkeys(p for m in group for p in m.paths))
@@ -249,8 +293,10 @@ def _kept(
         return held
     if not raw:  # they stand apart
         raw = out.fresh("a")
-        out.add(0, f"try: {raw} = {out.name('pick_', itemgetter(*paths))}(native)")
-        out.add(0, f"except KeyError: {raw} = tuple(map(native.get, {out.name('names_', paths)}))")
+        if lacking is None:
+            out.add(0, f"{raw} = tuple(map(get, {out.name('names_', paths)}))")
+        else:
+            _take_out(out, raw, paths, lacking)
     elif len(paths) > 1:
         raw, values = out.fresh("a"), raw
         out.add(0, f"{raw} = {values}")

@@ -11,8 +11,9 @@ import orjson
 from pydantic import ValidationError
 
 from mappings.check import checked
-from mappings.codegen import accepting_of, reader, writer
+from mappings.codegen import accepting_of, writer
 from mappings.errors import MappingError, MappingErrors
+from mappings.layouts import Layouts
 from mappings.mapping import Mapping
 from mappings.schema_view import SchemaView
 from mappings.spec import Direction, MappingSpec, fault_words
@@ -69,7 +70,7 @@ def _load(base: Node, layers: Sequence[Node], errors: list[MappingError], schema
     plan, wrong = checked(spec, base, schema)
     if plan is None or wrong or errors:
         raise MappingErrors([*errors, *wrong])
-    inward = reader(plan) if spec.direction is not Direction.OUT else None
+    inward = Layouts(plan) if spec.direction is not Direction.OUT else None
     back = writer(plan, plan.restores) if spec.direction is not Direction.OUT else None
     out_moves = (*(plan.restores if spec.direction is Direction.BOTH else ()), *plan.writes)
     outward = writer(plan, out_moves) if spec.direction is not Direction.IN else None
@@ -78,11 +79,11 @@ def _load(base: Node, layers: Sequence[Node], errors: list[MappingError], schema
         plan,
         key[0],
         accepting_of(plan),
-        inward[0] if inward else None,
+        inward,
+        inward.whole if inward else None,
         outward[0] if outward else None,
         back[0] if back else None,
-        inward[2] if inward else (),
-        (inward[1] if inward else "", outward[1] if outward else "", back[1] if back else ""),
+        (inward.text if inward else "", outward[1] if outward else "", back[1] if back else ""),
     )
     with _LOCK:
         return _COMPILED.setdefault(key, mapping)

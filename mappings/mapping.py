@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mappings.codegen import Part, Reader, Writer
+from mappings.codegen import Reader, Writer
 from mappings.context import Context, Lookup
 from mappings.errors import MappingDefect
 from mappings.explain import model_problems
+from mappings.layouts import Layouts
 from mappings.memory import forget_all
 from mappings.plan import Apply, Limit, OutMove, Plan
 from mappings.reference import Faults, piped, read, taken, write
@@ -42,10 +43,10 @@ class Mapping:
     content_hash: str
     """blake2b-128 of the merged file, 32 hex digits: another file content is another mapping."""
     _accept: Callable[[Any], Canonical]
+    _layouts: Layouts | None
     _read: Reader | None
     _write: Writer | None
     _restore: Writer | None
-    _parts: tuple[Part, ...]
     sources: tuple[str, str, str]
     """The generated source of the ways in, out and back, empty where there is none; for people who look."""
 
@@ -126,7 +127,7 @@ class Mapping:
 
     def forget(self) -> None:
         """Drop what was kept of earlier records to read later ones faster; results are the same with it and without."""
-        for part in self._parts:
+        for part in self._layouts.parts if self._layouts is not None else ():
             part.kept.clear()
         forget_all()
 

@@ -13,7 +13,7 @@ import pytest
 from bench import __main__ as bench_main
 from bench import airbyte, demo, latency, page_server
 from bench.answers import EveryName
-from bench.crm_records import LINES, ORDINARY, lines, opportunities, ordinary
+from bench.crm_records import BRIEF_LINE, LINES, ORDINARY, brief_opportunities, lines, opportunities, ordinary
 from bench.hub_process import PAGE, line_way, order_way
 from bench.result import Measurement, NotRun, Verdict, interleaved, measured
 from cli.demo.generated_book import generated_book
@@ -203,6 +203,24 @@ def test_ordinary_lines_are_those_of_a_targeting_that_is_not_long(book: OrderBoo
     kept = ordinary(replace(book, orders=(first, replace(first, lines=(long,)))))
 
     assert [order.lines for order in kept.orders] == [(line,)]
+
+
+def test_a_brief_record_has_the_studys_size_and_every_line_of_it_maps(book: OrderBook) -> None:
+    order, line = order_way(), line_way()
+
+    rows = list(brief_opportunities(book, order.reads, line.reads, 4))
+
+    items = [item for row in rows for item in row["OpportunityLineItems"]["records"]]
+    assert all(set(item) == {"attributes", *BRIEF_LINE} for item in items)
+    assert all(3_500 < len(body) / len(rows) < 4_500 for body in page_server.pages(iter(rows)))
+    assert len({line.reads.to_canonical(item, "sfdc") for item in items}) == LINES * len(rows)
+    assert all(order.reads.to_canonical(row, "sfdc") for row in rows)
+
+
+def test_a_measured_process_keeps_its_compiled_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    airbyte.ran(["sh", "-c", 'test -z "${PYTHONDONTWRITEBYTECODE+set}"'], tmp_path / "out", b"")
 
 
 def test_a_name_keeps_its_id_from_batch_to_batch() -> None:

@@ -1,0 +1,87 @@
+"""A record without some of a mapping's fields is read as one that names them and has nothing there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mappings.layouts import LAYOUTS_KEPT, Layouts
+from mappings.mapping import Mapping as CompiledMapping
+from oms_schema.base import Canonical
+
+READS = ("salesforce.party", "salesforce.order", "salesforce.line", "gam.line_observation", "gam.order_observation")
+
+
+def outcome(mapping: CompiledMapping, layouts: Layouts, native: dict[str, Any], *, known: bool) -> Canonical | None:
+    """The entity, None where the record is refused; read by a function for its layout, or by the one for any."""
+    read = layouts._written(tuple(native))
+    assert (read is layouts._any) is not known
+    try:
+        return mapping.plan.entity.model_validate(read(native, "crm"))
+    except ValidationError:
+        return None
+    except Exception:  # the reference names the reason, see test_mapping_reference
+        return None
+
+
+@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("hostile", [False, True])
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_field_that_is_not_named_is_a_field_without_a_value(
+    name: str, hostile: bool, data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any
+) -> None:
+    mapping = shipped[name]
+    native = data.draw(records(mapping, hostile=hostile))
+    named = data.draw(st.sets(st.sampled_from(sorted(native)))) if native and data.draw(st.booleans()) else set(native)
+    lacking = {field: value for field, value in native.items() if field in named}
+    layouts, any_layout = Layouts(mapping.plan), Layouts(mapping.plan)
+    any_layout._readers = {(str(n),): any_layout.whole for n in range(LAYOUTS_KEPT)}
+    every = dict.fromkeys((path.partition(".")[0] for path in mapping.native_fields), None)
+
+    with_all = outcome(mapping, layouts, {**every, **lacking}, known=True)
+
+    assert outcome(mapping, layouts, lacking, known=True) == with_all
+    assert outcome(mapping, any_layout, lacking, known=False) == with_all
+
+
+def test_functions_are_written_for_a_few_layouts_and_any_other_is_read_too(
+    shipped: Mapping[str, CompiledMapping],
+) -> None:
+    """A source that names other fields in each record costs neither time nor memory without end."""
+    mapping = shipped["salesforce.order"]
+    native = {"Id": "1", "Name": "n", "IsClosed": True, "IsWon": True, "CurrencyIsoCode": "USD", "AccountId": "2"}
+    layouts = Layouts(mapping.plan)
+
+    found = [layouts({name: native[name] for name in names}, "crm") for names in permutations(native)]
+
+    assert all(each == found[0] for each in found)
+    assert len(layouts._readers) == LAYOUTS_KEPT
+
+
+def test_what_readers_of_layouts_keep_is_forgotten_too(shipped: Mapping[str, CompiledMapping]) -> None:
+    mapping = shipped["salesforce.line"]
+    native = {
+        "Id": "1",
+        "OpportunityId": "2",
+        "Name": "n",
+        "Flight_Start__c": "2020-01-01T00:00:00.000+0000",
+        "CPM__c": 1,
+        "CurrencyIsoCode": "USD",
+        "Goal_Impressions__c": 1,
+        "Geo_Countries__c": "canada",
+    }
+    mapping.to_canonical(native, "crm")
+    layouts = mapping._layouts
+    assert layouts is not None
+    assert any(part.kept for part in layouts.parts)
+
+    mapping.forget()
+
+    assert not any(part.kept for part in layouts.parts)
