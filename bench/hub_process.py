@@ -7,7 +7,6 @@ loaded: the other side has none.
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -100,7 +99,6 @@ def main() -> int:
     """Everything behind the URL that is the first argument to standard output; see `bench.hub_start`."""
     line, order = line_way(), order_way()
     calm_collector()  # as whoever opens the hub does
-    gc.enable()
     with open(sys.stdout.fileno(), "wb", WRITTEN_AT_ONCE, closefd=False) as out:
         for page in pages(sys.argv[1]):
             written(page, line, order, out)

@@ -1,8 +1,4 @@
-"""Starts the hub's side of a comparison of whole processes: `python -m bench.hub_start URL`.
-
-Of what is imported nothing is garbage, and looking for it takes a tenth of the start: Python's collector begins its work
-with the first page.
-"""
+"""Starts the hub's side of a comparison of whole processes: `python -m bench.hub_start URL`; as `cli.start` starts the hub's."""
 
 from __future__ import annotations
 
@@ -12,6 +8,8 @@ import sys
 gc.disable()
 
 from bench.hub_process import main  # noqa: E402 - the collector rests meanwhile
+
+gc.enable()
 
 if __name__ == "__main__":
     sys.exit(main())
