@@ -4,6 +4,7 @@ and of time, so that a byte a second cannot hold a worker."""
 from __future__ import annotations
 
 import time
+from io import BytesIO
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -24,13 +25,13 @@ def bounded_body(response: requests.Response, most_bytes: int, until: float) -> 
 
     Raises ReplyTooLarge, ReplyTooSlow and requests' own errors; the response is closed then.
     """
-    body = bytearray()
+    body, length = BytesIO(), 0  # gives its bytes away without copying them, unlike a bytearray
     try:
         # read1 returns what has come; reading whole pieces would wait for them, and a byte a second keeps a time-out
         # from ever striking.
         while chunk := response.raw.read1(CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > most_bytes:
+            length += body.write(chunk)
+            if length > most_bytes:
                 raise ReplyTooLarge(f"it is longer than {most_bytes} bytes", response=response)
             if time.monotonic() > until:
                 raise ReplyTooSlow("it began but did not end in time", response=response)
@@ -40,4 +41,4 @@ def bounded_body(response: requests.Response, most_bytes: int, until: float) -> 
     except BaseException:
         response.close()
         raise
-    return bytes(body)
+    return body.getvalue()

@@ -41,7 +41,8 @@ class Quick:
     """The answer of a transform as an expression, which generated code holds instead of a call.
 
     `{0}`, `{1}` … are the values, `{call}` is the call itself, for all that the expression does not answer; other names are
-    those of `names`. For a value that `forward` refuses it comes to `{call}`, or fails.
+    those of `names`, and `context` is the context of one that asks it. For a value that `forward` refuses it comes to
+    `{call}`, or fails.
     """
 
     expression: str

@@ -109,7 +109,7 @@ def gam_goal_units() -> Pair:
 @transform("gam_placeholders", takes=[Kind.LIST], gives=Kind.LIST, absent=True)
 def gam_placeholders(default_size: str) -> Resolving:
     """The creative sizes expected; a line that names none gets one of the connection's setting `creative_size`."""
-    _size(default_size)
+    usual = _one_of_size(default_size)
 
     def forward(creatives: Sequence[CreativePlaceholder] | None, context: Context) -> list[dict[str, Any]]:
         if not creatives:
@@ -125,7 +125,8 @@ def gam_placeholders(default_size: str) -> Resolving:
                 ) from None
         return [_placeholder(c.width, c.height, c.count) for c in creatives]
 
-    return Resolving(forward)
+    none_named = "{call} if {0} or context.setting('creative_size') else {usual}"
+    return Resolving(forward, quick=Quick(none_named, {"usual": usual}))
 
 
 def _placeholder(width: int, height: int, count: int) -> dict[str, Any]:
@@ -159,12 +160,14 @@ def gam_targeting(geo: Mapping[str, str], custom: Mapping[str, str]) -> Resolvin
     def losses(criteria: Sequence[Criterion] | None, context: Context) -> tuple[Loss, ...]:
         return expression.express(criteria, context).losses
 
+    below = "{0}.whole if {0}.whole is not None and {0}.root == context.setting('root_ad_unit_id') else {call}"
     return Resolving(
         forward,
         expression.lookups,
         losses,
         lambda criteria: sum(len(c.values) for c in criteria or ()),
         expression.shared,
+        Quick(below),
     )
 
 

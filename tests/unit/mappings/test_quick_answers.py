@@ -13,12 +13,20 @@ from hypothesis import strategies as st
 
 from mappings.codegen import _call, _Source
 from mappings.gam.targeting import Expressed
-from mappings.gam.transforms import gam_commitment, gam_datetime, gam_goal_units, gam_notes
+from mappings.gam.transforms import (
+    gam_commitment,
+    gam_datetime,
+    gam_goal_units,
+    gam_notes,
+    gam_placeholders,
+    gam_targeting,
+)
 from mappings.mapping import Mapping as CompiledMapping
 from mappings.plan import Apply
 from mappings.registry import Pair, Quick, Resolving
 from mappings.salesforce.transforms import salesforce_utc_time
 from mappings.transforms import inclusive_end, is_absent, micros, presence, visible_text, whole_number
+from oms_schema.creative import CreativePlaceholder
 from oms_schema.line import Commitment, GoalMeasure
 
 TIMES = st.datetimes(min_value=datetime.fromisoformat("0001-01-02"), max_value=datetime.fromisoformat("9999-12-30"))
@@ -105,6 +113,32 @@ def test_quick_notes_are_those_of_the_call(notes: str | None, brand: str | None,
     )
 
 
+@given(
+    creatives=st.sampled_from([None, (), (CreativePlaceholder(width=1, height=2),)]),
+    size=st.sampled_from([None, "", "300x250", "wide"]),
+)
+def test_quick_placeholders_are_those_of_the_call(
+    creatives: Any, size: str | None, context: Callable[..., Any]
+) -> None:
+    transform = gam_placeholders("320x480")
+    surroundings = context(settings={} if size is None else {"creative_size": size})
+    assert answer(quick(transform, 1), (creatives, surroundings)) == answer(
+        transform.forward, (creatives, surroundings)
+    )
+
+
+@given(roots=st.lists(st.sampled_from([None, "", "1", "2"]), min_size=1, max_size=4))
+def test_quick_targeting_is_that_of_the_call(roots: list[str | None], context: Callable[..., Any]) -> None:
+    """Below the ad unit of each connection, of which several may share what was worked out."""
+    transform = gam_targeting({}, {})
+    one, other = (Expressed({"targetedLocations": []}, None, [], "") for _ in range(2))
+    for root in roots:
+        surroundings = context(settings={} if root is None else {"root_ad_unit_id": root})
+        asked = answer(transform.forward, (other, surroundings))
+        assert answer(quick(transform, 1), (one, surroundings)) == asked
+        assert answer(quick(transform, 1), (one, surroundings)) == asked
+
+
 def test_a_wrong_quick_answer_is_found() -> None:
     wrong = Pair(lambda value: value + 1, quick=Quick("{0} + 2"))
     assert answer(quick(wrong, 1), (1,)) != answer(wrong.forward, (1,))
@@ -118,4 +152,4 @@ def test_every_quick_answer_of_the_shipped_mappings_is_compared(shipped: Mapping
         for op in move.ops
         if isinstance(op, Apply) and op.quick is not None
     }
-    assert used <= {*TRANSFORMS, "gam_notes"}
+    assert used <= {*TRANSFORMS, "gam_notes", "gam_placeholders", "gam_targeting"}
