@@ -92,6 +92,14 @@ SELECT id FROM entity WHERE kind IN ('order', 'line') AND status = 'cancelled' O
 """)
 """Lanes · what exists at the vendors · the parties of orders · orders and lines that are cancelled."""
 
+CREATED = _each("""
+SELECT l.kind, l.entity_id, a.id, v.canonical FROM attempt a JOIN lane l ON l.id = a.lane_id JOIN entity_version v
+ ON v.kind = l.kind AND v.id = l.entity_id AND v.version = a.version WHERE a.operation = 'create'
+ AND l.kind IN ('order', 'line') AND NOT EXISTS (SELECT 1 FROM entity_version n WHERE n.kind = v.kind AND n.id = v.id
+ AND n.version = v.version + 1 AND n.accepted_at <= a.invoked_at) ORDER BY a.id
+""")
+"""Creates of orders and lines with the content they were sent as, where it was the newest until they were sent."""
+
 PROJECTIONS = _each("""
 SELECT DISTINCT order_id FROM lane WHERE order_id <> '' ORDER BY 1;
 SELECT kind, entity_id, canonical FROM projection ORDER BY 1, 2

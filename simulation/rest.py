@@ -207,11 +207,23 @@ def _lanes(world: World) -> list[int]:
                     or any(row[2] in {"order", "line"} and not row[8] and row[7] != "parked" for row in part)
                 )
             )
+        if excused and (connection, kind.partition("_")[0], entity_id, facet) not in known:
+            excused = not _ends_uncreated(lane_id, rows, cancelled)
         if not excused:
             world.broken(
                 "I19", f"lane {lane_id} ({kind} {entity_id} {facet}) is {state}, not in sync, and nothing hinders it"
             )
     return in_sync
+
+
+def _ends_uncreated(lane_id: int, rows: Sequence[tuple[Any, ...]], cancelled: set[str]) -> bool:
+    """Whether a lane without a record waits for nothing, because what it is for was cancelled before."""
+    (lane,) = (row for row in rows if row[0] == lane_id)
+    _, connection, kind, entity_id, facet, order_id, *_ = lane
+    if kind not in {"order", "line", "order_status", "line_status"} or not {entity_id, order_id} & cancelled:
+        return False
+    base = kind.partition("_")[0]
+    return not any(row[1:5] == (connection, base, entity_id, facet) and row[7] == "parked" for row in rows)
 
 
 def _created(row: tuple[Any, ...], known: set[tuple[Any, ...]]) -> bool:
@@ -242,17 +254,23 @@ def _prepared(world: World, lane_ids: Sequence[int]) -> list[Prepared]:
 def _vendor_state(world: World, in_sync: Sequence[int]) -> None:
     """I1 and I4: what is in sync is there exactly once and holds the newest canonical state in every owned field.
 
-    What is cancelled is not written any more: it holds what was written last.
+    What is cancelled is not written any more: it holds what was written last, and what was not there is not created.
     """
-    *_, gone = answers(world.arena, questions.LANES)
+    rows, _, _, gone = answers(world.arena, questions.LANES)
     cancelled = {row[0] for row in gone}
+    living = {(row[1], row[5], row[6]) for row in rows if row[2] == "line" and row[3] not in cancelled}
+    (created,) = answers(world.arena, questions.CREATED)
+    for kind, entity_id, attempt, canonical in created:
+        if _is_gone(decode(bytes(canonical))):
+            world.broken("I4", f"{kind} {entity_id} was created by attempt {attempt} after it was cancelled")
     census = {record: by_mark(world, record) for record in OWNED}
     for item in _prepared(world, in_sync):
         lane = item.lane
         if lane.connection != ADS:
             continue
         thing = world.ads.thing(item.record, lane.vendor_id)
-        if item.left_alone and not {lane.entity_id, lane.order_id} & cancelled:
+        without_lines = lane.kind in {"order", "order_status"} and (ADS, lane.order_id, lane.order_facet) not in living
+        if item.left_alone and not without_lines and not {lane.entity_id, lane.order_id} & cancelled:
             world.broken("I4", f"{lane.kind} {lane.entity_id} is left alone and not cancelled")
         if thing is None:
             if item.left_alone and lane.vendor_id is None:

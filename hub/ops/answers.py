@@ -12,7 +12,7 @@ from hub.errors import NotFound, Refused
 from hub.ops.people import who, why
 from hub.results import AdoptResult
 from hub.session import Channel, Session
-from hub.store import attempts, documents, entities, journal, lanes, parking
+from hub.store import attempts, documents, entities, journal, lane_moves, lanes, parking
 from hub.store.attempts import Attempt
 from hub.store.audit import note
 from hub.store.database import Cursor
@@ -78,6 +78,7 @@ def adopt(
             attempt_id=None if asked.attempt is None else asked.attempt.id,
             now=now,
         )
+        lane_moves.reopen_status(cur, connection, [asked.lane])
         if asked.attempt is not None:
             attempts.finish(
                 cur,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from hub.store.audit import note
 from hub.store.database import Cursor
-from hub.store.lanes import _COLUMNS, _JOIN, AGREES_WITH_ITS_ORDER, PARKED, Lane, _lane, subject
+from hub.store.lane_conditions import AGREES_WITH_ITS_ORDER
+from hub.store.lanes import _COLUMNS, _JOIN, PARKED, Lane, _lane, subject
 
 
 def hold_back(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
@@ -63,14 +64,19 @@ def lose(cur: Cursor, connection: str, kind: str, entity_id: str, facet: str) ->
     return None if row is None else _lane(row)
 
 
-def reopen_status(cur: Cursor, connection: str, parts: Sequence[tuple[str, str]]) -> None:
-    """A record was created under a (part of an) order whose status was settled before: it has to be brought about anew."""
+def reopen_status(cur: Cursor, connection: str, born: Sequence[Lane]) -> None:
+    """Vendor records have come to stand for these lanes: what was settled before about their status, and about that of the
+    (part of the) order they belong to, has to be brought about anew."""
+    statuses = {(f"{lane.kind}_status", lane.entity_id, lane.facet) for lane in born if lane.kind in {"order", "line"}}
+    statuses |= {("order_status", lane.order_id, lane.order_facet) for lane in born if lane.kind == "line"}
+    if not statuses:
+        return
+    kinds, entity_ids, facets = zip(*sorted(statuses), strict=True)
     cur.execute(
         "UPDATE lane l SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL "
-        "FROM unnest(%s::text[], %s::text[]) AS w(o, f) WHERE l.connection = %s AND l.kind = 'order_status' "
-        "AND l.order_id = w.o AND l.facet = w.f AND l.acked_hash IS NOT NULL AND l.acked_hash = l.desired_hash "
-        "RETURNING l.id, l.state",
-        ([order_id for order_id, _ in parts], [facet for _, facet in parts], connection),
+        "FROM unnest(%s::text[], %s::text[], %s::text[]) AS w(k, e, f) WHERE l.connection = %s AND l.kind = w.k "
+        "AND l.entity_id = w.e AND l.facet = w.f AND l.acked_hash IS NOT NULL RETURNING l.id, l.state",
+        (list(kinds), list(entity_ids), list(facets), connection),
     )
     for lane_id, state in sorted(cur.fetchall()):
         note(cur, subject(lane_id), "lane renewed", state=state)

@@ -13,6 +13,10 @@ from hub.errors import DocumentChanged
 from hub.store import parking
 from hub.store.audit import note
 from hub.store.database import Cursor
+from hub.store.lane_conditions import AWAKE as _AWAKE
+from hub.store.lane_conditions import LOOK_UP_AT as _LOOK_UP_AT
+from hub.store.lane_conditions import READY_TO_SEND as _READY_TO_SEND
+from hub.store.lane_conditions import WITHDRAWN as _WITHDRAWN
 from hub.store.seen_plans import GOES, SeenPlan
 
 MIRROR_PATIENCE = timedelta(seconds=10)
@@ -60,56 +64,6 @@ _JOIN = (
     "WHEN 'order_projection' THEN 'order' WHEN 'line_status' THEN 'line' WHEN 'line_projection' THEN 'line' ELSE l.kind END "
     "LIMIT 1) r ON true"
 )
-
-# A line whose newest change waits for its order contradicts it (another currency): nothing of it is sent until they agree.
-AGREES_WITH_ITS_ORDER = (
-    "NOT EXISTS (SELECT 1 FROM change h WHERE h.waits_for = {0}.order_id AND h.entity_id = {0}.entity_id "
-    "AND h.status IN ('held', 'rejected'))"
-)
-
-# A document that people took back keeps its lane as history, and is never sent.
-_WITHDRAWN = (
-    "EXISTS (SELECT 1 FROM billing_document w WHERE {0}.kind = 'document' AND w.document_id = {0}.entity_id "
-    "AND w.state = 'withdrawn')"
-)
-
-# Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled and
-# one of them exists, whatever it holds: one that refuses what was in doubt is acknowledged no more, but it is there. A deal
-# that was lost before any of its lines was created gets none any more, and its order still goes out of the market.
-# A projection waits until its order is at rest, but not for ever: else every step of one push costs a CRM call.
-_READY_TO_SEND = f"""
-CASE l.kind
-  WHEN 'order' THEN NOT EXISTS (
-    SELECT 1 FROM order_party p WHERE p.order_id = l.entity_id AND p.role IN ('advertiser', 'agency') AND NOT EXISTS (
-      SELECT 1 FROM reference pr WHERE pr.connection = l.connection AND pr.kind = 'party' AND pr.entity_id = p.party_id
-        AND pr.facet = p.role AND pr.superseded_at IS NULL))
-  WHEN 'line' THEN EXISTS (
-    SELECT 1 FROM reference o WHERE o.connection = l.connection AND o.kind = 'order' AND o.entity_id = l.order_id
-      AND o.facet = l.order_facet AND o.superseded_at IS NULL) AND {AGREES_WITH_ITS_ORDER.format("l")}
-  WHEN 'order_status' THEN r.vendor_id IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind IN ('line', 'order')
-      AND c.order_facet = l.order_facet AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state <> 'parked'
-      AND (c.kind <> 'line' OR c.state <> 'ready' OR {AGREES_WITH_ITS_ORDER.format("c")}))
-    AND (EXISTS (SELECT 1 FROM lane c JOIN reference cr ON cr.connection = c.connection AND cr.kind = 'line'
-      AND cr.entity_id = c.entity_id AND cr.facet = c.facet AND cr.superseded_at IS NULL
-      WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line' AND c.order_facet = l.order_facet)
-      OR EXISTS (SELECT 1 FROM entity e WHERE e.kind = 'order' AND e.id = l.order_id AND e.status = 'cancelled'))
-  WHEN 'party' THEN true
-  WHEN 'document' THEN NOT {_WITHDRAWN.format("l")}
-  WHEN 'line_status' THEN r.vendor_id IS NOT NULL
-  ELSE r.vendor_id IS NOT NULL AND (l.wanted_at <= %(patience)s OR NOT EXISTS (
-    SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection <> l.connection
-      AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state IN ('ready', 'in_flight')
-      AND (c.not_before IS NULL OR c.not_before <= %(now)s)))
-END
-"""
-
-# Where a parked lane goes when it is woken: back to work, or, when its last send never got an answer, to be looked up first.
-_AWAKE = (
-    "CASE WHEN EXISTS (SELECT 1 FROM (SELECT a.outcome FROM attempt a WHERE a.lane_id = lane.id ORDER BY a.id DESC LIMIT 1) "
-    "last WHERE last.outcome IS NULL OR last.outcome = 'in_doubt') THEN 'in_doubt' ELSE 'ready' END"
-)
-_LOOK_UP_AT = f"CASE WHEN ({_AWAKE}) = 'in_doubt' THEN %(now)s::timestamptz END"
 
 
 def subject(lane_id: int) -> str:

@@ -367,6 +367,7 @@ def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mappin
             attempt_id=None,
             now=now,
         )
+        lane_moves.reopen_status(cur, channel.name, [lane])
         parking.resolve(cur, now, "adopted", subject=lanes.subject(lane.id))
         entry = Entry(
             channel.name,

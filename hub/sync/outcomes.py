@@ -136,9 +136,8 @@ def conclude(
             park(session, cur, channel, lane, item.name, [rejected(channel, item, result)])
     write_ledger.acknowledge(cur, came.get(Outcome.UPDATED, ()))
     write_ledger.strike(cur, [number for outcome in _NOTHING_WRITTEN for number in came.get(outcome, ())])
-    born = {(item.lane.order_id, item.lane.order_facet) for item in batch if _is_new_line(item)}
-    if born and counts[Outcome.CREATED]:
-        lane_moves.reopen_status(cur, channel.name, sorted(born))
+    if counts[Outcome.CREATED]:
+        lane_moves.reopen_status(cur, channel.name, [item.lane for item in batch if item.operation is Operation.CREATE])
     journal.write(cur, entries, now, session.business.now())
     journal.mark_stale(cur, stale)
     return counts
@@ -146,10 +145,6 @@ def conclude(
 
 _TAKEN = (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
 _NOTHING_WRITTEN = (Outcome.UNCHANGED, Outcome.REJECTED, Outcome.RETRY)
-
-
-def _is_new_line(item: Prepared) -> bool:
-    return item.lane.kind == "line" and item.operation is Operation.CREATE
 
 
 def _record_reference(

@@ -94,7 +94,9 @@ def _planned(channel: Channel, item: Prepared, stuck: frozenset[str], beside: fr
     """`stuck` are the orders that something parked keeps from being created: they wait, and everything below them. `beside`
     are the lines that wait until they agree with their order."""
     action = _ACTIONS[item.operation]
-    if item.unchanged or (item.operation is Operation.ACT and item.action is None):
+    if item.lane.state == lanes.IN_DOUBT and item.never_created:
+        action = "waiting"  # it may be there after all
+    elif item.unchanged or (item.operation is Operation.ACT and item.action is None):
         action = "unchanged"
     elif (
         item.lane.state == lanes.IN_DOUBT
@@ -107,6 +109,8 @@ def _planned(channel: Channel, item: Prepared, stuck: frozenset[str], beside: fr
         differences(before, {} if item.held_by_vendor is None else decode(item.held_by_vendor))
         if item.operation is not Operation.ACT
         else [("do", None, item.action)]
+        if not item.left_alone
+        else []
     )
     return PlanItem(
         connection=channel.name,

@@ -10,7 +10,7 @@ from typing import Any
 from connectors.base import Operation, ResolvesNames
 from hub.encoding import decode, encode
 from hub.session import Channel, Session
-from hub.store import attempts, documents, entities, lookups
+from hub.store import attempts, documents, entities, lookups, never_created
 from hub.store.database import Cursor
 from hub.store.documents import Document
 from hub.store.lanes import DOCUMENT, Lane
@@ -59,13 +59,18 @@ class Prepared:
     losses: tuple[Loss, ...] = ()
     asked: int = 0
     left_alone: bool = False
-    """Whether the record is out of the market, and stays as it was last written."""
+    """Whether the record is out of the market, and stays as it was last written, or is not created any more."""
 
     @property
     def unchanged(self) -> bool:
         """Whether nothing is to be written: the vendor already holds exactly this, or the record is not changed any more."""
         acked = self.lane.acked_payload
         return self.left_alone or (acked is not None and acked == self.payload_bytes)
+
+    @property
+    def never_created(self) -> bool:
+        """Whether it was cancelled before the vendor held it; of a status: what it is the status of."""
+        return self.left_alone and self.operation is not Operation.UPDATE
 
     @property
     def held_by_vendor(self) -> bytes | None:
@@ -197,6 +202,8 @@ def prepare(
     if not claimed:
         return [], []
     with session.database.transaction() as cur:
+        uncertain = [lane.id for lane in claimed if lane.kind in STATUS_KINDS or lane.vendor_id is None]
+        dropped = never_created.not_created(cur, uncertain)
         models = load_entities(cur, claimed)
         references = attempts.references(cur, channel.name, _pointed_to(models.values()))
         parts = _parts(cur, channel.name, claimed)
@@ -205,7 +212,7 @@ def prepare(
     wanted: set[Lookup] = set()
     for lane in claimed:
         mapping, model = channel.mapping(lane.kind, "out"), models.get((lane.kind, lane.entity_id))
-        if mapping is not None and model is not None:
+        if mapping is not None and model is not None and lane.id not in dropped:
             wanted.update(mapping.lookups(model))
     answers = resolve_names(session, channel, wanted, remember=not planning) if wanted else {}
     names = Names.answered((Lookup(table, name, scope), found) for (table, scope, name), found in answers.items())
@@ -216,6 +223,9 @@ def prepare(
             ready.append(_document(lane, stored[lane.entity_id]))
             continue
         model = models.get((lane.kind, lane.entity_id))
+        if lane.id in dropped:
+            ready.append(_never_created(channel, lane, str(getattr(model, "name", lane.entity_id))))
+            continue
         context = StoreContext(
             channel, lane, references, names, parts.get(lane.entity_id, 1), KNOWN_AFTER_APPLY if planning else None
         )
@@ -235,9 +245,10 @@ def _frozen(
 ) -> dict[str, frozenset[Operation]]:
     """What is not done any more to the orders and lines that a verb of this connection takes out of the market.
 
-    A vendor refuses changes of what is archived, and new lines in an archived order; the order itself never comes back.
+    A vendor refuses changes of what is archived; the order itself never comes back. What is not there yet is created at no
+    connection, see `_never_created`.
     """
-    update, all_writes = frozenset({Operation.UPDATE}), frozenset({Operation.UPDATE, Operation.CREATE})
+    update = frozenset({Operation.UPDATE})
     found: dict[str, frozenset[Operation]] = {}
     lines = [model for (kind, _), model in models.items() if kind == "line" and isinstance(model, Line)]
     if CommercialStatus.CANCELLED in channel.actions.line:
@@ -246,8 +257,16 @@ def _frozen(
         orders = {entity_id for (kind, entity_id) in models if kind == "order"} | {line.order_id for line in lines}
         gone = entities.cancelled_orders(cur, orders) if orders else frozenset()
         found.update((order, update) for order in gone)
-        found.update((line.id, all_writes) for line in lines if line.order_id in gone)
+        found.update((line.id, update) for line in lines if line.order_id in gone)
     return found
+
+
+def _never_created(channel: Channel, lane: Lane, name: str) -> Prepared:
+    """Nothing to be sent of what was cancelled before: not even mapped, for nobody needs to mend what is not sent."""
+    mapping = channel.mapping(STATUS_KINDS.get(lane.kind, lane.kind), "out")
+    record = lane.kind if mapping is None else mapping.record
+    operation = Operation.ACT if lane.kind in STATUS_KINDS else Operation.CREATE
+    return Prepared(lane, record, operation, {}, b"", "", name, left_alone=True)
 
 
 def _documents(cur: Cursor, connection: str, lanes: Sequence[Lane]) -> dict[str, Document]:
@@ -299,7 +318,9 @@ def _status(channel: Channel, lane: Lane, model: Canonical, key: str, name: str)
     """The verb that brings a record into its canonical status; a status without a verb needs none."""
     base = STATUS_KINDS[lane.kind]
     table = channel.actions.order if base == "order" else channel.actions.line
-    status = str(model.status) if isinstance(model, Order) else "cancelled"
+    status = (
+        str(model.status) if isinstance(model, Order) else "cancelled" if getattr(model, "cancelled", False) else ""
+    )
     mapping = channel.mapping(base, "out")
     if mapping is None:
         raise Problems([_no_mapping(channel, lane)])

@@ -38,7 +38,7 @@ LABELS: Mapping[str, str] = {
     DeliveryStatus.STOPPED: "Stopped",
     DeliveryStatus.CANCELLED: "Cancelled",
 }
-NEEDS_HUMAN, IN_DOUBT, SENDING = "Needs attention", "In doubt", "Sending"
+NEEDS_HUMAN, IN_DOUBT, SENDING, NOT_SENT = "Needs attention", "In doubt", "Sending", "Not sent"
 
 ORDER_OF_ORDERS = (
     IN_DOUBT,
@@ -56,6 +56,7 @@ ORDER_OF_ORDERS = (
     "Stopped",
     "Expired",
     "Cancelled",
+    NOT_SENT,
     NEEDS_HUMAN,
 )
 """The order shows the first of these that any of its lines is in: what is least settled speaks."""
@@ -103,6 +104,8 @@ class OrderView:
     currency: str = ""
     billed: tuple[BilledDocument, ...] = ()
     """What the ERP holds of its bills, the latest first."""
+    left_alone: bool = False
+    """Whether it is settled that no ad server has, or is to get, anything of it."""
 
 
 def line_label(view: LineView) -> str:
@@ -112,7 +115,7 @@ def line_label(view: LineView) -> str:
     if view.doubtful:
         return IN_DOUBT
     if view.synced is None:
-        return "Not sent"
+        return NOT_SENT
     if view.observed is not None:
         return LABELS.get(view.observed, view.observed)
     return "Sent" if view.synced else SENDING
@@ -169,6 +172,8 @@ def order_sentence(view: OrderView, status: str, labels: Counter[str], delivered
     if status == NEEDS_HUMAN and trouble is not None:
         return trouble.sentence
     where = " and ".join(view.systems)
+    if view.status is CommercialStatus.CANCELLED and view.left_alone:
+        return f"The order was cancelled before it was sent; nothing of it was created in {where}."
     if view.status is not None and view.status not in {CommercialStatus.BOOKED, CommercialStatus.COMPLETED}:
         return f"The order is {view.status.value.replace('_', ' ')}; nothing is sent to {where or 'an ad server'}."
     share = percent_of_goal(delivered, goal)
@@ -219,8 +224,11 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
     synced: dict[str, bool] = {}
     doubtful: set[str] = set()
     systems: dict[str, list[str]] = {}
+    settled: dict[str, bool] = {}
     titles = {channel.name: channel.connector.title for channel in session.channels()}
     for order_id, connection, kind, entity_id, _, state, in_sync, _ in lanes.states_of_orders(cur, order_ids):
+        if kind in {"order", "line"}:
+            settled[order_id] = settled.get(order_id, True) and in_sync and state == lanes.READY
         if kind != "line":
             continue
         title = titles.get(connection, connection)
@@ -281,6 +289,8 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
                 last_change_at=last.get(order_id),
                 currency="" if order is None else order.currency,
                 billed=tuple(bills.get(order_id, ())),
+                left_alone=settled.get(order_id, False)
+                and not any(vendor_ids.get(each) for each in (order_id, *(line.line_id for line in own_lines))),
             )
         )
     return result
@@ -304,7 +314,7 @@ def _line_view(
         name=stored.name,
         goal=line.goal.quantity,
         delivered=delivered.get(stored.id, 0),
-        synced=None if in_sync and not ids else in_sync,  # its order was cancelled before it was ever sent
+        synced=None if in_sync and not ids else in_sync,  # it or its order was cancelled before it was ever sent
         doubtful=stored.id in doubtful,
         observed=observed.get(stored.id),
         vendor_ids=ids,

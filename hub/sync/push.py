@@ -27,6 +27,7 @@ from hub.store.lanes import Lane
 from hub.store.seen_plans import SeenPlan
 from hub.sync import breaker, guard, jobs, native_keys, projection
 from hub.sync.conflicts import before_update
+from hub.sync.left_alone import leave_alone
 from hub.sync.look_ups import count_stumble
 from hub.sync.outcomes import conclude, park, write_attempts
 from hub.sync.ownership import only_ours
@@ -102,6 +103,8 @@ def _may_be_due(kind: str, updates: bool, due: frozenset[tuple[str, bool]], tall
 
     What acts on a record or mirrors one waits until it exists; what was created in this push may have news already.
     """
+    if kind in STATUS_KINDS:
+        return updates or (kind, False) in due  # that of a record that is not created any more ends without one
     if kind not in CREATED_KINDS:
         return updates
     return (kind, updates) in due or (updates and bool(tally.calls) and (kind, False) in due)
@@ -277,7 +280,8 @@ def _prepared(
             moved = _moved(session, claimed)
             prepared = [item for item in prepared if item.lane.id not in moved]
             refused = [item for item in refused if item.lane.id not in moved]
-        prepared, later = as_first_sent(session, channel, prepared)
+        never = [item for item in prepared if item.never_created]
+        prepared, later = as_first_sent(session, channel, [item for item in prepared if not item.never_created])
         old_keys = native_keys.expired(session, channel, prepared)
         stale = [item for item in prepared if item.lane.id in old_keys]
         prepared = [item for item in prepared if item.lane.id not in old_keys]
@@ -288,6 +292,11 @@ def _prepared(
         with session.database.transaction() as cur:
             lanes.release(cur, claimed, None)
         raise
+    if left := leave_alone(session, channel, never):
+        tally.outcomes[Outcome.UNCHANGED] += left
+    # What came back after it was claimed to be left alone may lack what it points to; it is claimed again when that is there.
+    returned = _moved(session, [each.lane for each in refused if each.lane.vendor_id is None])
+    refused = [each for each in refused if each.lane.id not in returned]
     send: list[Prepared] = []
     now = session.machine.now()
     with session.database.transaction() as cur:
@@ -315,6 +324,8 @@ def _prepared(
 
 def _moved(session: Session, claimed: Sequence[Lane]) -> frozenset[int]:
     """Give back what wants something else than it was claimed for: what was loaded may be newer than what a person saw."""
+    if not claimed:
+        return frozenset()
     with session.database.transaction() as cur:
         moved = seen_plans.moved(cur, {lane.id: (lane.desired_version, lane.desired_hash) for lane in claimed})
         if moved:

@@ -11,7 +11,7 @@ from hub.encoding import decode
 from hub.errors import ConnectionBroken, HubError, VendorUnavailable
 from hub.results import SettleSummary
 from hub.session import Channel, Session
-from hub.store import attempts, lane_moves, lanes
+from hub.store import attempts, lane_moves, lanes, never_created
 from hub.store.attempts import Attempt
 from hub.store.database import Cursor
 from hub.store.lanes import Lane
@@ -99,9 +99,12 @@ def _settle_batch(
     with session.database.transaction() as cur:
         first = attempts.first_invoked(cur, [lane.id for lane in claimed])
         open_creates = attempts.doubtful_creates(cur, [lane.id for lane in claimed])
+        dropped = never_created.not_created(cur, [lane.id for lane in claimed if lane.vendor_id is None])
         for lane in claimed:
             attempt = last.get(lane.id)
-            if (older := _under_an_old_key(channel, lane, attempt, open_creates.get(lane.id))) is not None:
+            if lane.id in dropped and lane.id in open_creates:
+                attempt = open_creates[lane.id]
+            elif (older := _under_an_old_key(channel, lane, attempt, open_creates.get(lane.id))) is not None:
                 attempt = older
             if attempt is None or attempt.outcome in {"rejected", "retry", "created", "updated", "unchanged"}:
                 # The worker died before it wrote an attempt, or after the outcome was recorded: nothing is in doubt.
@@ -118,13 +121,19 @@ def _settle_batch(
             capability = channel.capabilities.records.get(attempt.record)
             if attempt.outcome is None:
                 attempts.finish(cur, attempt.id, "in_doubt", session.machine.now(), code="WORKER-DIED")
-            if lane.vendor_id is None and may_resend(channel, attempt, first, session.machine.now()):
+            if (
+                lane.vendor_id is None
+                and lane.id not in dropped
+                and may_resend(channel, attempt, first, session.machine.now())
+            ):
                 # The vendor knows the key and applies it once, however often it comes.
                 lanes.release(cur, [lane], session.machine.now() + retry_wait(lane.tries), tried=True)
                 tell(session, cur, channel, lane, "sent again under its key", attempt.code or "")
                 tally["resent"] += 1
                 continue
-            due = attempt.invoked_at + settle_window(capability, attempt.operation)
+            # Nobody asks the vendor again for what is not created any more: no later refusal tells of a late commit.
+            operation = Operation.UPDATE if lane.id in dropped else attempt.operation
+            due = attempt.invoked_at + settle_window(capability, operation)
             if session.machine.now() < due:
                 lanes.doubt(cur, lane, due)
                 tally["waiting"] += 1
@@ -155,7 +164,9 @@ def _settle_batch(
             doubtful = attempts.doubtful_in_a_row(cur, [lane.id for (lane, _), _ in found])
             for (lane, attempt), hit in found:
                 capability = channel.capabilities.records[record]
-                if hit is None:
+                if hit is None and lane.id in dropped:
+                    _never_there(session, cur, channel, lane, capability, tally)
+                elif hit is None:
                     resends = min(lane.tries, doubtful.get(lane.id, 0) - 1)
                     _absent(session, cur, channel, lane, attempt, capability, tally, resends)
                 else:
@@ -206,6 +217,20 @@ def _absent(
         return
     lanes.count_probe(cur, lane, session.machine.now() + PROBE_PAUSE)
     tally["waiting"] += 1
+
+
+def _never_there(
+    session: Session, cur: Cursor, channel: Channel, lane: Lane, capability: RecordCapability, tally: Counter[str]
+) -> None:
+    """Not found, and not to be created any more. Once nothing can be under way, the next push leaves it alone."""
+    if capability.create is not CreateProtocol.UNIQUE_FIELD and lane.probes + 1 < NEGATIVES_NEEDED:
+        lanes.count_probe(cur, lane, session.machine.now() + PROBE_PAUSE)
+        tally["waiting"] += 1
+        return
+    attempts.finish_doubtful_creates(cur, lane.id, "retry", session.machine.now(), code="PROVEN-ABSENT")
+    lanes.release(cur, [lane], None)
+    tell(session, cur, channel, lane, "proven absent: not sent again", f"look-ups: {lane.probes + 1}")
+    tally["resent"] += 1
 
 
 def _present(
@@ -261,8 +286,7 @@ def _present(
         lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now, why="adopted")
     else:
         lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
-    if lane.kind == "line":
-        lane_moves.reopen_status(cur, channel.name, [(lane.order_id, lane.order_facet)])
+    lane_moves.reopen_status(cur, channel.name, [lane])
     tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
     tally["adopted"] += 1
 

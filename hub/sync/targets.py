@@ -80,8 +80,9 @@ def desired_lanes(
     lines: Sequence[StoredEntity],
     parties: Mapping[str, StoredEntity],
     assigned: Mapping[str, str],
+    archived: frozenset[str] = frozenset(),
 ) -> list[Desired]:
-    """All lanes of one order at one ad server."""
+    """All lanes of one order at one ad server. `archived` are the lines that were wanted out of the market at some time."""
     contract = Order.from_bytes(order.canonical)
     if contract.status not in LIVE or (contract.status is CommercialStatus.CANCELLED and not assigned):
         return []
@@ -98,8 +99,11 @@ def desired_lanes(
     if not parts:
         return []
     names = sorted(set(parts.values()), key=int)
+    # A part without a living line is not created; that it has one again is news, though the order itself is the same.
+    living = {part for line_id, part in parts.items() if line_id not in cancelled}
     for part in names:
-        content = order.canonical + f"|{part}/{len(names)}".encode()
+        empty = "" if part in living else "|no line"
+        content = order.canonical + f"|{part}/{len(names)}{empty}".encode()
         wanted.append(Desired("order", order.id, part, part, order.version, content))
     for line in lines:
         if line.id not in parts:
@@ -107,6 +111,8 @@ def desired_lanes(
         wanted.append(Desired("line", line.id, "1", parts[line.id], line.version, line.canonical))
         if line.id in cancelled:
             wanted.append(Desired("line_status", line.id, "1", parts[line.id], line.version, b"cancelled"))
+        elif line.id in archived:  # it came back; cancelled once more it is news again
+            wanted.append(Desired("line_status", line.id, "1", parts[line.id], line.version, b"active"))
     for part in names:
         # A line that goes does not change the status of the others; a line that comes needs its order approved again.
         members = ",".join(sorted(line_id for line_id, p in parts.items() if p == part))
@@ -132,12 +138,13 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
         for channel in ad_servers:
             wanted = lanes.wanted(cur, channel.name, chunk, sorted(wanted_parties))
             assigned: dict[str, dict[str, str]] = {}
+            archived = frozenset(entity_id for kind, entity_id, _ in wanted if kind == "line_status")
             for (kind, entity_id, _), known in wanted.items():
                 if kind == "line":
                     assigned.setdefault(known.order_id, {})[entity_id] = known.order_facet
             for order_id, order in sorted(orders.items()):
                 parts = assigned.get(order_id, {})
-                for lane in desired_lanes(channel, order, lines.get(order_id, []), parties, parts):
+                for lane in desired_lanes(channel, order, lines.get(order_id, []), parties, parts, archived):
                     desired = fingerprint(lane.content)
                     there = wanted.get((lane.kind, lane.entity_id, lane.facet))
                     if there is not None and there.desired_hash == desired:
