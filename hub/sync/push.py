@@ -33,6 +33,7 @@ from hub.sync.outcomes import conclude, park, write_attempts
 from hub.sync.ownership import only_ours
 from hub.sync.prepare import MODELS, STATUS_KINDS, Prepared, prepare
 from hub.sync.repeat import as_first_sent
+from hub.sync.stumbles import Apart, by_halves
 from hub.sync.targets import STAGES
 from hub.sync.vendor import answered, close_bucket, stop, take_tokens
 
@@ -250,23 +251,30 @@ def _next_batch(
 def _ready(
     session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally, seen: SeenPlan | None
 ) -> list[Prepared]:
-    """What can be sent of these lanes. Where the connector stumbles, halves are tried until the record is found."""
-    try:
-        return _prepared(session, channel, claimed, tally, seen)
-    except ConnectorStumbled:
-        if len(claimed) == 1:
-            tally.parked += count_stumble(session, channel, claimed[0])
-            return []
+    """What can be sent of these lanes. Where the connector stumbles, halves are tried until each such record is found."""
     ready: list[Prepared] = []
-    middle = len(claimed) // 2
-    halves = [claimed[:middle], claimed[middle:]]
-    while halves:
-        half = halves.pop(0)
+    decided: set[int] = set()
+
+    def prepare_some(some: Sequence[Lane]) -> None:
         try:
-            ready += _ready(session, channel, half, tally, seen)
-        except BaseException:
-            _give_back(session, [*(item.lane for item in ready), *(lane for rest in halves for lane in rest)])
+            ready.extend(_prepared(session, channel, some, tally, seen))
+        except ConnectorStumbled:
             raise
+        except BaseException:
+            decided.update(lane.id for lane in some)
+            raise
+        decided.update(lane.id for lane in some)
+
+    try:
+        _, stumbles = by_halves(prepare_some, claimed, Apart(len(claimed)))
+        for (lane,), _ in stumbles:
+            decided.add(lane.id)
+            tally.parked += count_stumble(session, channel, lane)
+    except BaseException:
+        rest = [*(item.lane for item in ready), *(lane for lane in claimed if lane.id not in decided)]
+        if rest:
+            _give_back(session, rest)
+        raise
     return ready
 
 

@@ -1,7 +1,7 @@
 """Stumbles: a defect of a connector that one record meets is told of that record, and the others are worked on all the same.
 
-Halves of what was asked together are tried until the record is found. What is found out here is only shown or left out; what
-a worker has claimed is tried again and at last shown to a person by `hub.sync.push` and `hub.sync.look_ups`.
+Halves of what was asked together are tried until the record is found. What is only looked at is shown or left out; what a
+worker has claimed is tried again and at last shown to a person (`hub.sync.push`, `hub.sync.look_ups`).
 """
 
 from __future__ import annotations
