@@ -45,6 +45,8 @@ class AppliedConnection:
     not_in_plan: int = 0
     plan_moved: int = 0
     paused: bool = False
+    unanswered: str = ""
+    """Why the vendor could not be asked the last time, until it answers."""
 
 
 @dataclass
@@ -146,7 +148,8 @@ def apply(
 
     Ad servers go first, and the CRM's mirror when they have nothing due: it then shows where things stand in one write.
     Work that waits for a settle time, a quota or a vendor that does not answer is waited for; parked work is not.
-    A connection that cannot be used stops its own work only, unless it was named. `heard` is told of every push and settle.
+    A connection that cannot be used stops its own work only, unless it was named; one whose vendor does not answer until the
+    patience is over is told as unusable. `heard` is told of every push and settle.
     """
     named = list(names)
     unusable = {} if named else dict(hub.unusable())
@@ -164,7 +167,7 @@ def apply(
             while sum(_work(hub, info.name, applied, due, heard, named, only) for info in group):
                 moved = True
                 if time.monotonic() > until:
-                    return applied
+                    return _given_up(applied)
         if moved:
             continue
         if not due:
@@ -172,8 +175,16 @@ def apply(
             return applied
         nap = min(max((min(due) - datetime.now(UTC)).total_seconds(), 0.05), LONGEST_NAP)
         if time.monotonic() + nap > until:
-            return applied
+            return _given_up(applied)
         sleep(nap)
+
+
+def _given_up(applied: Applied) -> Applied:
+    """The patience is over: a vendor that did not answer until then counts as one that cannot be used."""
+    for name, each in applied.connections.items():
+        if each.unanswered:
+            applied.unusable.setdefault(name, each.unanswered)
+    return applied
 
 
 def _work(
@@ -208,8 +219,10 @@ def _work(
         applied.unusable[name] = str(broken)
         return False
     except VendorUnavailable as unavailable:
+        tally.unanswered = str(unavailable)
         due.append(datetime.now(UTC) + timedelta(seconds=unavailable.after))
         return False
+    tally.unanswered = ""
     tally.calls += pushed.calls
     tally.records += pushed.records
     for outcome, count in pushed.outcomes.items():

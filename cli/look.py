@@ -48,8 +48,9 @@ def plan(
     `orderhub apply --plan-hash HASH` begins only if this is still what it would show, and writes nothing else.
     """
     with opened(config, as_json) as (desk, hub):
-        unusable = {} if connection else dict(hub.unusable())
+        broken = {} if connection else dict(hub.unusable())
         result = hub.plan(connection)
+        unusable = {**broken, **result.unusable}
         table = tables.planned(result, everything=everything, whole=not unusable)
         desk.answer({**result.as_dict(), "unusable": unusable}, table, *tables.left_out(unusable))
     if unusable:

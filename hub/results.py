@@ -69,7 +69,10 @@ class PlanItem(Result):
 
 @dataclass(frozen=True, slots=True)
 class PlanResult(Result):
-    """All differences and all validation errors at once. `plan_hash` is of all items shown; `apply` may be bound to it."""
+    """All differences and all validation errors at once. `plan_hash` is of all items shown; `apply` may be bound to it.
+
+    `unusable` holds, by connection, the sentence that says why its writes are not shown: its vendor could not be asked.
+    """
 
     items: Sequence[PlanItem]
     plan_hash: str
@@ -77,6 +80,7 @@ class PlanResult(Result):
     values_asked: int
     values_expressed: int
     values_lost: int
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from connectors.base import Operation
 from hub.encoding import decode, encode
+from hub.errors import ConnectionBroken, HubError, VendorUnavailable
 from hub.results import PlanItem, PlanResult
 from hub.session import Channel, Session
 from hub.store import lane_moves, lanes, parking
@@ -24,24 +25,29 @@ _ACTIONS = {Operation.CREATE: "create", Operation.UPDATE: "update", Operation.AC
 def plan(session: Session, name: str | None = None) -> PlanResult:
     """The differences of one connection, or of all, between what vendors should have and what they acknowledged.
 
-    What the connector stumbles over is shown as blocked. Raises NotFound, ConnectionBroken (for a named connection) and
-    VendorUnavailable when names cannot be looked up now.
+    What the connector stumbles over is shown as blocked. A connection that cannot be asked now is left out with a sentence,
+    unless it was named. Raises NotFound, and for a named connection ConnectionBroken and VendorUnavailable.
     """
     channels = session.channels() if name is None else [session.channel(name)]
     items: list[PlanItem] = []
+    unusable: dict[str, str] = {}
     asked = lost = 0
     for channel in channels:
         with session.database.transaction() as cur:
             dirty = lanes.dirty(cur, channel.name)
             stuck = lane_moves.orders_behind_parked(cur, channel.name)
             beside = lane_moves.lines_beside_their_order(cur, channel.name)
-        apart = Apart()
-        for start in range(0, len(dirty), CHUNK):
-            found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK], stuck, beside, apart)
-            items += found
-            asked += values
-            lost += losses
-    items += _parked_changes(session, None if name is None else name)
+        try:
+            found, values, losses = _of_connection(session, channel, dirty, stuck, beside)
+        except (ConnectionBroken, VendorUnavailable) as error:
+            if name is not None:
+                raise
+            unusable[channel.name] = _not_shown(channel, error, len(dirty))
+            continue
+        items += found
+        asked += values
+        lost += losses
+    items += _parked_changes(session, name)
     blocked = sum(item.action == "blocked" for item in items)
     return PlanResult(
         items=items,
@@ -50,7 +56,27 @@ def plan(session: Session, name: str | None = None) -> PlanResult:
         values_asked=asked,
         values_expressed=asked - lost,
         values_lost=lost,
+        unusable=unusable,
     )
+
+
+def _of_connection(
+    session: Session, channel: Channel, dirty: Sequence[Lane], stuck: frozenset[str], beside: frozenset[str]
+) -> tuple[list[PlanItem], int, int]:
+    items: list[PlanItem] = []
+    asked = lost = 0
+    apart = Apart()
+    for start in range(0, len(dirty), CHUNK):
+        found, values, losses = _chunk(session, channel, dirty[start : start + CHUNK], stuck, beside, apart)
+        items += found
+        asked += values
+        lost += losses
+    return items, asked, lost
+
+
+def _not_shown(channel: Channel, error: HubError, due: int) -> str:
+    writes = "1 write that is" if due == 1 else f"{due:,} writes that are"
+    return f"{error} The {writes} due there cannot be shown; `orderhub plan {channel.name}` shows them once it answers."
 
 
 def plan_hash(items: Sequence[PlanItem]) -> str:

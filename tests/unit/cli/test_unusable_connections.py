@@ -66,6 +66,28 @@ def test_a_refused_log_in_leaves_the_work_of_the_others_done(orderhub: Any, scri
     assert scripted.asked.count(("push gam-main",)) == 1, "it is not asked again and again"
 
 
+def test_a_vendor_that_does_not_answer_is_named_beside_the_plan_of_the_others(orderhub: Any, scripted: Any) -> None:
+    scripted.says("plan", PlanResult([], "h0", 0, 0, 0, 0, {"gam-main": str(SILENT)}))
+    shown = orderhub("plan")
+    assert shown.exit_code == 3
+    assert "The ad server does not answer." in shown.stdout
+    assert "every lane" not in shown.stdout
+    told = orderhub("plan", "--json")
+    assert told.exit_code == 3
+    assert json.loads(told.stdout)["unusable"] == {"gam-main": str(SILENT)}
+
+
+def test_a_vendor_that_does_not_answer_while_apply_waits_is_told_and_is_code_3(orderhub: Any, scripted: Any) -> None:
+    scripted.says("push gam-main", SILENT)
+    scripted.says("push sfdc", PushSummary("sfdc", 1, 9, {"updated": 9}), PushSummary("sfdc"))
+    told = orderhub("apply", "--wait", "0", "--json")
+    assert told.exit_code == 3
+    data = json.loads(told.stdout)
+    assert data["unusable"] == {"gam-main": str(SILENT)}
+    assert data["at_rest"] is False
+    assert data["connections"]["sfdc"]["records"] == 9
+
+
 def test_a_refused_log_in_of_a_named_connection_is_its_sentence(orderhub: Any, scripted: Any) -> None:
     scripted.says("push gam-main", REFUSED)
     told = orderhub("apply", "gam-main", "--json")

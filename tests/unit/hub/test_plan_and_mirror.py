@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from connectors.base import DeliveryRow
-from hub.errors import ConnectionBroken, NotFound
+from connectors.errors import AuthFailed, ConnectorError, RetryLater
+from hub.errors import ConnectionBroken, NotFound, VendorUnavailable
 
 if TYPE_CHECKING:
     from conftest import World
@@ -226,3 +227,30 @@ def test_an_order_is_found_by_any_of_its_ids(world: World, name: str) -> None:
 def test_a_trace_of_nothing_says_so(world: World) -> None:
     with pytest.raises(NotFound, match="No order answers"):
         world.hub.trace("nonsense")
+
+
+@pytest.mark.parametrize("trouble", [RetryLater("BUSY", "not now", 30.0), AuthFailed("DENIED", "log in again")])
+def test_a_vendor_that_cannot_be_asked_is_named_and_the_other_connections_are_planned(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: ConnectorError
+) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.crm.line("00k006A0009", "006A", Geo_Countries__c="Nowhere")
+    world.crm.line("00kBAD", "006A", CPM__c=None)
+    world.hub.intake("sfdc")
+
+    def away(*_: object, **__: object) -> dict[str, str]:
+        raise trouble
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ads, "resolve", away)
+        plan = world.hub.plan()
+        with pytest.raises((VendorUnavailable, ConnectionBroken)):
+            world.hub.plan("gam-main")
+    (sentence,) = plan.unusable.values()
+    assert list(plan.unusable) == ["gam-main"]
+    assert str(trouble.code) in sentence
+    assert "The 2 writes that are due there cannot be shown; `orderhub plan gam-main` shows them" in sentence
+    assert {item.connection for item in plan.items} == {"sfdc"}, "half a connection is not shown"
+    assert plan.blocked == 1
+    assert world.hub.plan().unusable == {}
