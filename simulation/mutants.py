@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from connectors.base import Operation, Outcome, PushItem, PushResult
 from connectors.errors import OutcomeUnknown
 from hub.delivery import pull
-from hub.store import attempts, changes, entities, facts, journal, lanes, limits, parking
+from hub.store import attempts, changes, entities, facts, journal, lanes, limits, never_created, parking
 from hub.sync import accept, intake, outcomes, prepare, push, repeat, settle, targets
 from simulation import crm, vendors
 
@@ -155,6 +156,25 @@ def _adopting_strangers() -> Patches:
         return greedy
 
     return [_wrap(settle, "_present", make)]
+
+
+def _cancelled_is_created() -> Patches:
+    """What was cancelled before it was sent is sent all the same."""
+    return [patch.object(never_created, "not_created", lambda *_: frozenset())]
+
+
+def _doubt_is_left_alone() -> Patches:
+    """What was cancelled is left alone though an earlier create of it may still be carried out."""
+
+    def make(leave: Any) -> Any:
+        def hasty(*given: Any) -> Any:
+            with patch.object(attempts, "doubtful_creates", lambda *_: {}):
+                return leave(*given)
+
+        return hasty
+
+    nothing_dropped = SimpleNamespace(not_created=lambda *_: frozenset())
+    return [_wrap(push, "leave_alone", make), patch.object(settle, "never_created", nothing_dropped)]
 
 
 # ---------------------------------------------------------------- claims and acknowledgements
@@ -627,6 +647,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("results by position", "answers that do not fit put the batch in doubt", _results_by_position),
     Mutant("dead workers forgotten", "an open attempt may have been applied", _dead_workers_are_forgotten),
     Mutant("adopting strangers", "a stranger's object is never ours", _adopting_strangers),
+    Mutant("cancelled is created", "what was cancelled before it was sent is created nowhere", _cancelled_is_created),
+    Mutant("doubt is left alone", "what may be there is settled before it is left alone", _doubt_is_left_alone),
     Mutant("claim before send", "only an answer is evidence", _claim_before_send),
     Mutant("acknowledging the newest", "only what was sent is acknowledged", _acknowledging_the_newest),
     Mutant("flag instead of lease", "what a dead worker held comes back", _lock_without_lease),

@@ -256,8 +256,10 @@ def _vendor_state(world: World, in_sync: Sequence[int]) -> None:
 
     What is cancelled is not written any more: it holds what was written last, and what was not there is not created.
     """
-    rows, _, _, gone = answers(world.arena, questions.LANES)
+    rows, references, _, gone = answers(world.arena, questions.LANES)
     cancelled = {row[0] for row in gone}
+    if world.assumptions_hold:
+        _nothing_forgotten(world, rows, references, cancelled)
     living = {(row[1], row[5], row[6]) for row in rows if row[2] == "line" and row[3] not in cancelled}
     (created,) = answers(world.arena, questions.CREATED)
     for kind, entity_id, attempt, canonical in created:
@@ -297,6 +299,21 @@ def _vendor_state(world: World, in_sync: Sequence[int]) -> None:
         for mark, ids in census[item.record].items():
             if thing.id in ids and len(ids) > 1 and world.assumptions_hold:
                 world.broken("I1", f"{item.record} {', '.join(ids)} bear one mark {mark}")
+
+
+def _nothing_forgotten(
+    world: World, rows: Sequence[tuple[Any, ...]], references: Sequence[tuple[Any, ...]], cancelled: set[str]
+) -> None:
+    """I1: what was cancelled while its creation was in doubt is not live without anybody knowing it."""
+    known = {row[4] for row in references if row[0] == ADS}
+    given_up = {
+        tuple(row[2:5])
+        for row in rows
+        if row[1] == ADS and row[7] == "ready" and row[8] and {row[3], row[5]} & cancelled
+    }
+    for thing in world.ads.live():
+        if thing.id not in known and thing.address in given_up:
+            world.broken("I1", f"{thing.record} {thing.id} is live, its deal was cancelled, and nothing refers to it")
 
 
 def _status(world: World, item: Prepared, status: str, archived: bool, by_person: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from simulation import questions, rest
@@ -123,7 +123,8 @@ def generate(seed: int, terms: Terms | None = None) -> Schedule:
 
 def _scene(rng: Random) -> list[Step]:
     """Steps that seldom come in this order by themselves: the work of a worker that stands still is taken over, what is in
-    doubt is renamed at its source before it is settled, or edited at the vendor meanwhile, or a report ends in its middle."""
+    doubt is renamed or deleted at its source before it is settled, or edited at the vendor meanwhile, or a report ends in its
+    middle."""
     roll = rng.random()
     if roll < 0.25:
         return _edited_in_doubt(rng)
@@ -135,6 +136,8 @@ def _scene(rng: Random) -> list[Step]:
         return [*begin, Step("push_ads", rng.getrandbits(32), 1, crash=crash)]
     fault = CallFault(rng.randrange(3), rng.choice([Fate.LATE_COMMIT, Fate.LOST_REQUEST]), rng.getrandbits(32))
     renamed = [_deed(rng, rng.choice(["edit_order", "rename_account", "rename_account"])), _plain(rng, "intake")]
+    if fault.salt % 4 == 0:  # not drawn anew: the other schedules stay as they were
+        renamed[0] = replace(renamed[0], what="delete_deal")
     wait = Step("wait", rng.getrandbits(32), amount=rng.choice(_SHORT_WAITS))
     push = Step("push_ads", rng.getrandbits(32), 1, faults=(fault,))
     return [*begin, push, *renamed, wait, _plain(rng, "settle_ads"), _plain(rng, "push_ads")]
