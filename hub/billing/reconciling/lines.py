@@ -119,7 +119,7 @@ def _totals(body: bytes, rows: pl.DataFrame) -> Totals:
 
 
 def _ints(column: pl.Series, absent: int = 0) -> Ints:
-    found: Ints = column.fill_null(absent).to_numpy()
+    found: Ints = (column.fill_null(absent) if column.null_count() else column).to_numpy()
     return found
 
 
