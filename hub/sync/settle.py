@@ -282,10 +282,12 @@ def _present(
     attempts.finish(cur, attempt.id, "created", now, code=attempt.code, message="found by look-up", vendor_id=vendor_id)
     if capability.create is CreateProtocol.NATIVE_KEY:  # all of them bore one key, so all of them made this one record
         attempts.finish_doubtful_creates(cur, lane.id, "created", now, code="SAME-KEY", vendor_id=vendor_id)
-    if ours:
+    unique = capability.create is CreateProtocol.UNIQUE_FIELD
+    if ours and not (unique and attempts.another_may_have_made_it(cur, attempt)):
         lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now, why="adopted")
     else:
-        lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
+        # It exists now, with whatever content: the next push writes our mark and fields into it.
+        lanes.release(cur, [lane], None)
     lane_moves.reopen_status(cur, channel.name, [lane])
     tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
     tally["adopted"] += 1

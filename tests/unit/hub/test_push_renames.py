@@ -51,6 +51,39 @@ def test_a_record_renamed_in_doubt_exists_once(
     assert len(world.ads.live("LineItem")) == 1
 
 
+@pytest.mark.parametrize("committed", ["before the repetition", "after the repetition", "never"])
+def test_an_order_edited_in_doubt_ends_with_what_it_was_edited_to(world: World, committed: str) -> None:
+    """A unique name is looked up before the vendor is certain to be done, so that the old content may still be what is found."""
+    world.book(lines=1)
+    first: list[tuple[str, Operation, PushItem]] = []
+
+    def lose(record: str, operation: Operation, items: Sequence[PushItem]) -> None:
+        first.extend((record, operation, item) for item in items)
+        raise OutcomeUnknown("TIMEOUT", "no answer")
+
+    def commit_late() -> None:
+        for late in first:
+            world.ads.apply(*late)
+
+    world.ads.misbehave = [lambda *_: None, lose]
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    world.machine.advance(6)
+    world.hub.settle("gam-main")
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-965546")
+    world.hub.intake("sfdc")
+    if committed == "before the repetition":
+        commit_late()
+    world.hub.push("gam-main")
+    if committed == "after the repetition":
+        commit_late()
+    world.rest()
+    (only,) = world.ads.live("Order")
+    assert only["poNumber"] == "PO-965546"
+    assert world.hub.status().parked == []
+    assert mismatches(world.hub.session) == []
+
+
 # ---------------------------------------------------------------- a name that one account leaves and another one takes
 def name_taken_over(world: World) -> None:
     """Account A is at the ad server as Acme; it is renamed, and at once another account takes the name and has a deal."""
