@@ -87,8 +87,9 @@ def ordinary_opportunities(book: OrderBook, order: Mapping, line: Mapping, count
 
 
 def brief_opportunities(book: OrderBook, order: Mapping, line: Mapping, count: int) -> Iterator[dict[str, Any]]:
-    """As `opportunities`, in about the size of the study's record (4.0 KB, it had 3.7): only the fields of `BRIEF_ORDER` and `BRIEF_LINE` are
-    asked for, and null where there is nothing. All other targeting, and what else a line can hold, is not in the answer."""
+    """As `opportunities`, in about the size of the study's record (4.0 KB, it had 3.7): only the fields of `BRIEF_ORDER` and
+    `BRIEF_LINE` are asked for, and null where there is nothing. All other targeting, and what else a line can hold, is
+    not in the answer."""
     for row in opportunities(book, order, line, count):
         children = row["OpportunityLineItems"]
         children["records"] = [_asked(item, BRIEF_LINE) for item in children["records"]]
