@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from simulation import campaign
 from simulation.campaign import Figures
 from simulation.catching import Catch, catch_all, catch_all_again, named, record
-from simulation.document_mutants import ALL_MUTANTS
+from simulation.mutants import ALL_MUTANTS
 from simulation.schedule import Report, generate, run, schedule_from
 from simulation.shrinking import shrink
 

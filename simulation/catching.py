@@ -10,8 +10,7 @@ from pathlib import Path
 
 from simulation import campaign
 from simulation.arena import Arena
-from simulation.document_mutants import ALL_MUTANTS
-from simulation.mutants import Mutant
+from simulation.mutants import ALL_MUTANTS, Mutant
 from simulation.schedule import generate, run
 
 RECORD = Path(__file__).with_name("catching_seeds.json")

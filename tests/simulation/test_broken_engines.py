@@ -9,8 +9,7 @@ import pytest
 from simulation.__main__ import main
 from simulation.arena import Arena
 from simulation.catching import catch_again, recorded
-from simulation.document_mutants import ALL_MUTANTS
-from simulation.mutants import Mutant
+from simulation.mutants import ALL_MUTANTS, Mutant
 from simulation.schedule import generate, run, schedule_from
 from simulation.shrinking import shrink
 

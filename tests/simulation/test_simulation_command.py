@@ -11,8 +11,8 @@ from simulation import __main__ as command
 from simulation import campaign, catching
 from simulation.campaign import Figures
 from simulation.catching import Catch, catch_again, record, recorded
-from simulation.document_mutants import ALL_MUTANTS
 from simulation.errors import Violation
+from simulation.mutants import ALL_MUTANTS
 
 TIMED: dict[str, Any] = {"schedules": 3, "duplicates": 2, "undetected": 0, "documents": 0, "ended_early": {}}
 

@@ -12,7 +12,7 @@ from hub.encoding import decode, encode
 from hub.store import documents, lanes
 from hub.sync import native_keys, prepare, repeat
 from hub.sync import settle as settling
-from simulation.mutants import MUTANTS, Mutant, Patches, _wrap
+from simulation.mutants.mutant import Mutant, Patches, wrap
 
 
 def _key_trusted_for_ever() -> Patches:
@@ -38,7 +38,7 @@ def _key_of_each_send() -> Patches:
 
         return renewed
 
-    return [_wrap(prepare, "_document", make), _wrap(repeat, "_repeated", repeated)]
+    return [wrap(prepare, "_document", make), wrap(repeat, "_repeated", repeated)]
 
 
 def _document_rewritten() -> Patches:
@@ -55,7 +55,7 @@ def _document_rewritten() -> Patches:
 
         return rewriting
 
-    return [_wrap(documents, "put", make), patch.object(lanes, "_same_document", lambda *_: None)]
+    return [wrap(documents, "put", make), patch.object(lanes, "_same_document", lambda *_: None)]
 
 
 def _document_recalculated() -> Patches:
@@ -71,7 +71,7 @@ def _document_recalculated() -> Patches:
 
         return anew
 
-    return [_wrap(prepare, "_document", make)]
+    return [wrap(prepare, "_document", make)]
 
 
 def _blind_resend() -> Patches:
@@ -79,11 +79,10 @@ def _blind_resend() -> Patches:
     return [patch.object(settling, "may_resend", lambda channel, attempt, first, now: attempt.record == "CreditMemo")]
 
 
-DOCUMENT_MUTANTS: tuple[Mutant, ...] = (
+DOCUMENTS: tuple[Mutant, ...] = (
     Mutant("key trusted for ever", "a key counts only while the vendor knows it", _key_trusted_for_ever),
     Mutant("key of each send", "a key names one write, however often it is sent", _key_of_each_send),
     Mutant("document rewritten", "a document never changes", _document_rewritten),
     Mutant("document recalculated", "a document is sent as it was stored", _document_recalculated),
     Mutant("blind resend", "what cannot be looked up waits for a person", _blind_resend),
 )
-ALL_MUTANTS: tuple[Mutant, ...] = (*MUTANTS, *DOCUMENT_MUTANTS)

@@ -1,0 +1,158 @@
+"""Broken engines that read a source with holes, or pass over what it told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from hub.store import changes, lanes
+from hub.sync import accept, intake
+from simulation import crm
+from simulation.mutants.mutant import Mutant, Patches, wrap
+
+
+def _overlap_zero() -> Patches:
+    def make(init: Any) -> Any:
+        def narrow(self: Any, terms: Any) -> None:
+            init(self, terms)
+            self.overlap = 0.0
+
+        return narrow
+
+    return [wrap(crm.Crm, "__init__", make)]
+
+
+def _cursor_beyond() -> Patches:
+    """`>` instead of `>=`, and no overlap to hide it."""
+
+    def make(init: Any) -> Any:
+        def strict(self: Any, terms: Any) -> None:
+            init(self, terms)
+            self.overlap, self.strict_cursor = 0.0, True
+
+        return strict
+
+    return [wrap(crm.Crm, "__init__", make)]
+
+
+def _cursor_before_records() -> Patches:
+    """The cursor is saved before what it stands for is durable."""
+
+    def remember(position: Any) -> Any:
+        def told(cur: Any, connection: str, stream: str) -> Any:
+            _STREAM[0] = stream
+            return position(cur, connection, stream)
+
+        return told
+
+    def early_saver(next_page: Any) -> Any:
+        def early(session: Any, channel: Any, pages: Any) -> Any:
+            page = next_page(session, channel, pages)
+            if page is not None and page.records:
+                with session.database.transaction() as cur:
+                    changes.save_position(cur, channel.name, _STREAM[0], page.cursor, session.machine.now())
+            return page
+
+        return early
+
+    return [wrap(changes, "position", remember), wrap(intake, "_next_page", early_saver)]
+
+
+_STREAM = [""]
+
+
+def _echo_by_user() -> Patches:
+    """Whatever comes soon after a write of ours is taken for its echo."""
+
+    def make(known_hashes: Any) -> Any:
+        def deaf(cur: Any, connection: str, stream: str, native_ids: Any) -> Any:
+            known = known_hashes(cur, connection, stream, native_ids)
+            cur.execute(
+                "SELECT DISTINCT r.vendor_id FROM attempt a JOIN lane l ON l.id = a.lane_id JOIN reference r ON "
+                "r.connection = l.connection AND r.entity_id = l.entity_id AND r.facet = '' WHERE l.connection = %s",
+                (connection,),
+            )
+            ours = {row[0] for row in cur.fetchall()}
+            return {native_id: _Any() if native_id in ours else found for native_id, found in known.items()}
+
+        return deaf
+
+    return [wrap(changes, "known_hashes", make)]
+
+
+class _Any:
+    """Equal to every hash."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _held_is_dropped() -> Patches:
+    return [patch.object(changes, "waiting_for", lambda cur, ids: [])]
+
+
+def _tombstones_ignored() -> Patches:
+    def make(mapped: Any) -> Any:
+        def blind(channel: Any, mapping: Any, incoming: Any, known: Any) -> Any:
+            return None if incoming.deleted else mapped(channel, mapping, incoming, known)
+
+        return blind
+
+    return [wrap(accept, "_mapped", make)]
+
+
+def _lanes_not_touched() -> Patches:
+    """A new line version does not reach its lane while the order is unchanged."""
+
+    def make(want: Any) -> Any:
+        def lazy(cur: Any, *, kind: str, version: int, **more: Any) -> Any:
+            if kind == "line" and version % 3 == 0:
+                return False
+            return want(cur, kind=kind, version=version, **more)
+
+        return lazy
+
+    return [wrap(lanes, "want", make)]
+
+
+def _versions_without_news() -> Patches:
+    def make(put: Any) -> Any:
+        return lambda session, cur, channel, incoming, model, known, *rest, **more: put(
+            session,
+            cur,
+            channel,
+            incoming,
+            model,
+            None if known is None else replace(known, content_hash=_NEVER),
+            *rest,
+            **more,
+        )
+
+    return [wrap(accept, "_put", make)]
+
+
+class _Never:
+    """Equal to no hash."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_NEVER: Any = _Never()
+
+
+INTAKE: tuple[Mutant, ...] = (
+    Mutant("overlap 0", "what becomes visible behind the cursor is read", _overlap_zero),
+    Mutant("cursor beyond", "equal stamps are read", _cursor_beyond),
+    Mutant("cursor before records", "a cursor is saved with its records", _cursor_before_records),
+    Mutant("echo by user", "echoes are told by value, not by who wrote", _echo_by_user),
+    Mutant("held is dropped", "what waits gets its turn", _held_is_dropped),
+    Mutant("tombstones ignored", "a deletion is a change", _tombstones_ignored),
+    Mutant("lane not touched", "each version reaches its lane", _lanes_not_touched),
+    Mutant("versions without news", "a version has news", _versions_without_news),
+)
