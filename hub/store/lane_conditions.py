@@ -74,7 +74,8 @@ CASE l.kind
         AND pr.facet = p.role AND pr.superseded_at IS NULL)) OR {_ORDER_NOT_CREATED}
   WHEN 'line' THEN EXISTS (
     SELECT 1 FROM reference o WHERE o.connection = l.connection AND o.kind = 'order' AND o.entity_id = l.order_id
-      AND o.facet = l.order_facet AND o.superseded_at IS NULL) AND {AGREES_WITH_ITS_ORDER.format("l")} OR {_LINE_NOT_CREATED}
+      AND o.facet = l.order_facet AND o.superseded_at IS NULL)
+      AND ({AGREES_WITH_ITS_ORDER.format("l")} OR {_ORDER_IS_CANCELLED}) OR {_LINE_NOT_CREATED}
   WHEN 'order_status' THEN r.vendor_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind IN ('line', 'order')
       AND c.order_facet = l.order_facet AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state <> 'parked'

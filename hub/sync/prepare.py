@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -212,7 +212,7 @@ def prepare(
     wanted: set[Lookup] = set()
     for lane in claimed:
         mapping, model = channel.mapping(lane.kind, "out"), models.get((lane.kind, lane.entity_id))
-        if mapping is not None and model is not None and lane.id not in dropped:
+        if mapping is not None and model is not None and lane.id not in dropped and not _is_frozen(lane, frozen):
             wanted.update(mapping.lookups(model))
     answers = resolve_names(session, channel, wanted, remember=not planning) if wanted else {}
     names = Names.answered((Lookup(table, name, scope), found) for (table, scope, name), found in answers.items())
@@ -223,16 +223,15 @@ def prepare(
             ready.append(_document(lane, stored[lane.entity_id]))
             continue
         model = models.get((lane.kind, lane.entity_id))
-        if lane.id in dropped:
-            ready.append(_never_created(channel, lane, str(getattr(model, "name", lane.entity_id))))
-            continue
         context = StoreContext(
             channel, lane, references, names, parts.get(lane.entity_id, 1), KNOWN_AFTER_APPLY if planning else None
         )
         name = str(getattr(model, "name", lane.entity_id))
+        if lane.id in dropped or _is_frozen(lane, frozen):
+            ready.append(_left_alone(channel, lane, name))
+            continue
         try:
-            one = _one(channel, lane, model, context, name)
-            ready.append(replace(one, left_alone=True) if one.operation in frozen.get(lane.entity_id, ()) else one)
+            ready.append(_one(channel, lane, model, context, name))
         except Problems as problems:
             refused.append(Refused(lane, name, problems.problems))
         except MappingDefect as defect:
@@ -240,33 +239,36 @@ def prepare(
     return ready, refused
 
 
-def _frozen(
-    cur: Cursor, channel: Channel, models: Mapping[tuple[str, str], Canonical]
-) -> dict[str, frozenset[Operation]]:
-    """What is not done any more to the orders and lines that a verb of this connection takes out of the market.
+def _frozen(cur: Cursor, channel: Channel, models: Mapping[tuple[str, str], Canonical]) -> frozenset[str]:
+    """The orders and lines that are not changed any more: a verb of this connection takes them out of the market.
 
     A vendor refuses changes of what is archived; the order itself never comes back. What is not there yet is created at no
-    connection, see `_never_created`.
+    connection (`hub.store.never_created`).
     """
-    update = frozenset({Operation.UPDATE})
-    found: dict[str, frozenset[Operation]] = {}
+    found: set[str] = set()
     lines = [model for (kind, _), model in models.items() if kind == "line" and isinstance(model, Line)]
     if CommercialStatus.CANCELLED in channel.actions.line:
-        found.update((line.id, update) for line in lines if line.cancelled)
+        found.update(line.id for line in lines if line.cancelled)
     if CommercialStatus.CANCELLED in channel.actions.order:
         orders = {entity_id for (kind, entity_id) in models if kind == "order"} | {line.order_id for line in lines}
         gone = entities.cancelled_orders(cur, orders) if orders else frozenset()
-        found.update((order, update) for order in gone)
-        found.update((line.id, update) for line in lines if line.order_id in gone)
-    return found
+        found.update(gone)
+        found.update(line.id for line in lines if line.order_id in gone)
+    return frozenset(found)
 
 
-def _never_created(channel: Channel, lane: Lane, name: str) -> Prepared:
-    """Nothing to be sent of what was cancelled before: not even mapped, for nobody needs to mend what is not sent."""
+def _is_frozen(lane: Lane, frozen: frozenset[str]) -> bool:
+    return lane.kind in {"order", "line"} and lane.vendor_id is not None and lane.entity_id in frozen
+
+
+def _left_alone(channel: Channel, lane: Lane, name: str) -> Prepared:
+    """Nothing to be sent of what was cancelled: not even mapped, for nobody needs to mend what is not sent."""
     mapping = channel.mapping(STATUS_KINDS.get(lane.kind, lane.kind), "out")
     record = lane.kind if mapping is None else mapping.record
-    operation = Operation.ACT if lane.kind in STATUS_KINDS else Operation.CREATE
-    return Prepared(lane, record, operation, {}, b"", "", name, left_alone=True)
+    operation = Operation.UPDATE if lane.vendor_id is not None else Operation.CREATE
+    if lane.kind in STATUS_KINDS:
+        operation = Operation.ACT
+    return Prepared(lane, record, operation, {}, lane.acked_payload or b"", "", name, left_alone=True)
 
 
 def _documents(cur: Cursor, connection: str, lanes: Sequence[Lane]) -> dict[str, Document]:

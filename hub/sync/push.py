@@ -289,7 +289,8 @@ def _prepared(
             prepared = [item for item in prepared if item.lane.id not in moved]
             refused = [item for item in refused if item.lane.id not in moved]
         never = [item for item in prepared if item.never_created]
-        prepared, later = as_first_sent(session, channel, [item for item in prepared if not item.never_created])
+        frozen = [item for item in prepared if item.left_alone and not item.never_created]
+        prepared, later = as_first_sent(session, channel, [item for item in prepared if not item.left_alone])
         old_keys = native_keys.expired(session, channel, prepared)
         stale = [item for item in prepared if item.lane.id in old_keys]
         prepared = [item for item in prepared if item.lane.id not in old_keys]
@@ -303,8 +304,11 @@ def _prepared(
     if left := leave_alone(session, channel, never):
         tally.outcomes[Outcome.UNCHANGED] += left
     # What came back after it was claimed to be left alone may lack what it points to; it is claimed again when that is there.
-    returned = _moved(session, [each.lane for each in refused if each.lane.vendor_id is None])
+    # So is what is left as it is: it may be wanted again by now, with the very content that it was claimed for.
+    back = [each.lane for each in refused if each.lane.vendor_id is None]
+    returned = _moved(session, [*back, *(item.lane for item in frozen)])
     refused = [each for each in refused if each.lane.id not in returned]
+    prepared += [item for item in frozen if item.lane.id not in returned]
     send: list[Prepared] = []
     now = session.machine.now()
     with session.database.transaction() as cur:

@@ -105,10 +105,12 @@ def desired_lanes(
         empty = "" if part in living else "|no line"
         content = order.canonical + f"|{part}/{len(names)}{empty}".encode()
         wanted.append(Desired("order", order.id, part, part, order.version, content))
+    # News for the lines too: what is parked of them wakes and is left alone, for nobody needs to mend it any more.
+    gone = b"|its order is cancelled" if contract.status is CommercialStatus.CANCELLED else b""
     for line in lines:
         if line.id not in parts:
             continue
-        wanted.append(Desired("line", line.id, "1", parts[line.id], line.version, line.canonical))
+        wanted.append(Desired("line", line.id, "1", parts[line.id], line.version, line.canonical + gone))
         if line.id in cancelled:
             wanted.append(Desired("line_status", line.id, "1", parts[line.id], line.version, b"cancelled"))
         elif line.id in archived:  # it came back; cancelled once more it is news again

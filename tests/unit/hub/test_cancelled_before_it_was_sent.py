@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -312,6 +313,42 @@ def test_a_lost_deal_that_is_won_again_is_refused_with_a_sentence_and_stays_uncr
     world.book(lines=1, order="006B")
     world.travel()
     assert statuses(world, "Order") == ["APPROVED"]
+
+
+def test_what_is_parked_of_a_lost_deal_waits_for_nobody_any_more(world: World) -> None:
+    """A line that is there and could not be changed, and one that never was there."""
+    world.book(lines=3)
+    world.travel()
+    before = [dict(line) for line in world.ads.live("LineItem")]
+    world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=Decimal("3"), Geo_Countries__c="Nowhere")
+    world.crm.line("00k006A0003", "006A", Geo_Countries__c="Nowhere")
+
+    def refused(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+        return [
+            PushResult(item.key, Outcome.REJECTED, code="NO", message="no", reason="vendor_state") for item in items
+        ]
+
+    world.ads.misbehave += [refused, refused]
+    world.hub.intake("sfdc")
+    world.rest()
+    assert len(world.hub.parked()) == 2
+    lose(world)
+    world.rest()
+    assert [dict(line) for line in world.ads.live("LineItem")] == before
+    assert statuses(world, "Order") == ["ArchiveOrders"]
+    at_rest(world)
+
+
+def test_an_update_that_was_left_as_it_is_goes_out_when_the_line_comes_back(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0001", Goal_Impressions__c=Decimal(7000))
+    world.hub.intake("sfdc")
+    with cancelled_in_between(world, "00k006A0001"):
+        world.hub.push("gam-main")
+    world.rest()
+    assert world.ads.line_of("00k006A0001")["primaryGoal"]["units"] == 7000
+    at_rest(world)
 
 
 def test_a_line_that_comes_back_while_it_is_left_alone_is_created(world: World) -> None:
