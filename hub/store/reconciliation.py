@@ -250,8 +250,8 @@ def totals(cur: Cursor, run: int, shard: Shard) -> Totals:
     of_shard = "run = %(run)s AND line_id >= %(lo)s AND (%(hi)s::text IS NULL OR line_id < %(hi)s)"
     cur.execute(
         "SELECT currency, count(*), sum(line_months), coalesce(sum(line_months) FILTER (WHERE by_library <> ''), 0), sum(exceptions), "
-        "bit_xor(hashtextextended(concat_ws('|', line_id, line_months, billable_months, exceptions, billable_units, gross, commission), "
-        f"digest)), sum(gross)::bigint, sum(commission)::bigint FROM reconciliation_line WHERE {of_shard} GROUP BY 1",
+        "bit_xor(hashtextextended(line_id, digest # (line_months::bigint << 32 | exceptions))), "
+        f"sum(gross)::bigint, sum(commission)::bigint FROM reconciliation_line WHERE {of_shard} GROUP BY 1",
         asked,
     )
     by_currency = [
