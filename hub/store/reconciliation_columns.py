@@ -1,7 +1,7 @@
 """Contracts and counts of a book out of PostgreSQL in bulk, and what reconciliation found of them back into it by COPY.
 
-COPY would hand over row by row, which takes the client 3 µs each. Rows of terms come as one text: they end with a line feed,
-columns stand between tabs, an absent value is empty. Running totals by month come beside it as they lie in the store, all arrays
+COPY would hand over row by row, which takes the client 3 µs each. Terms come as one text: rows end with a line feed, columns
+stand between tabs, an absent value is empty. Running totals by month come beside it as they lie in the store, all arrays
 of these rows in one piece, as PostgreSQL sends them in binary: as text they took both sides twice the time.
 """
 
@@ -36,18 +36,27 @@ CONTRACT = (
 )
 """The columns of a contract: five texts, then numbers. Days are Python's ordinals; `counted` is whether it has goals."""
 
-LIFE = ("line_id", "source", "seller", "first_month", "months", "seen", "counted")
-"""The columns of one source's counts of a line: a text, then numbers.
+LIFE = ("first_month", "months", "seen", "source", "seller", "counted")
+"""The numbers of one source's counts of a line.
 
-`source` is the place of its name in what was asked, `seen` absent where only the library can tell, `counted` whether the source
+`source` is the place of its name in what was asked and `seen` -1 where only the library can tell; `counted` is whether the source
 counts the unit of the line's price and so has running totals.
 """
 
 
-class Told(NamedTuple):
-    """Rows as one text, and the running totals of those that have some, one array after the other (`array_send`)."""
+class Contracts(NamedTuple):
+    """Rows as one text, and the goals of those that have some, one array after the other (`array_send`)."""
 
     rows: bytes
+    goals: bytes
+
+
+class Lives(NamedTuple):
+    """The lines' ids as one text, the numbers of `LIFE` as 64-bit integers, big-endian, row by row, and the running totals of
+    those that have some, one array after the other."""
+
+    line_ids: bytes
+    numbers: bytes
     totals: bytes
 
 
@@ -80,15 +89,20 @@ _ASKED = (
 _DAY = "{0} - DATE '0001-01-01' + 1"
 
 
-def _in_bulk(columns: Sequence[str], totals: str, rows: str) -> str:
-    """All rows as one text, and their arrays; concat_ws would leave an absent value out, with the separator behind it."""
+def _as_text(columns: Sequence[str]) -> str:
+    """All rows as one text; concat_ws would leave an absent value out, with the separator behind it."""
     cells = ", ".join(f"coalesce({column}::text, '')" if "?" in column else column for column in columns).replace(
         "?", ""
     )
-    return f"SELECT convert_to(string_agg(concat_ws('\t', {cells}), '\n'), 'UTF8'), string_agg(array_send({totals}), '') FROM {rows}"
+    return f"convert_to(string_agg(concat_ws('\t', {cells}), '\n'), 'UTF8')"
 
 
-_CONTRACTS = _in_bulk(
+def _as_numbers(columns: Sequence[str]) -> str:
+    """All rows as 64-bit integers: a tenth less of the statement's time than as text."""
+    return f"string_agg({' || '.join(f'int8send({column})' for column in columns)}, '')"
+
+
+_CONTRACT = _as_text(
     (
         *("c.line_id", "c.order_id", "c.currency", "c.closing", "c.apart"),
         *("(c.fixed_gross IS NOT NULL)::int", "c.minor", "c.rate", "c.per", "c.commission_ppm", "c.net_rate::int"),
@@ -96,43 +110,44 @@ _CONTRACTS = _in_bulk(
         *("c.unit", "c.total?", "c.fallback_days?", "c.window_days", "c.first_month", "c.months"),
         *(_DAY.format(f"c.{day}") for day in ("first_live", "first_until", "last_since", "last_live")),
         *("c.live", "(c.goals IS NOT NULL)::int"),
-    ),
-    "c.goals",
-    f"billing_contract c WHERE {_ASKED}",
+    )
 )
+_CONTRACTS = f"SELECT {_CONTRACT}, string_agg(array_send(c.goals), '') FROM billing_contract c WHERE {_ASKED}"
 
-_LIVES = _in_bulk(
+_LIFE = _as_numbers(
     (
-        *("d.line_id", "(array_position(%(sources)s::text[], d.source) - 1)?", "d.seller::int"),
-        *("d.first_month", "d.months", "d.seen?", "(d.cum IS NOT NULL)::int"),
-    ),
-    "d.cum",
-    "(SELECT d.line_id, d.source, d.seller, d.first_month, d.months, CASE WHEN NOT d.below_zero THEN d.seen END AS seen, "
+        *("d.first_month", "d.months", "d.seen", "coalesce(array_position(%(sources)s::text[], d.source), 0) - 1"),
+        *("d.seller::int", "(d.cum IS NOT NULL)::int"),
+    )
+)
+_LIVES = (
+    f"SELECT convert_to(string_agg(d.line_id, '\n'), 'UTF8'), {_LIFE}, string_agg(array_send(d.cum), '') FROM ("
+    "SELECT d.line_id, d.source, d.seller, d.first_month, d.months, CASE WHEN NOT d.below_zero THEN coalesce(d.seen, -1) ELSE -1 END AS seen, "
     "CASE c.unit WHEN 1 THEN d.impressions WHEN 2 THEN d.clicks WHEN 3 THEN d.completed_views WHEN 4 THEN d.viewable_impressions "
     "WHEN 5 THEN d.active_days END AS cum FROM billing_contract c JOIN delivery_life d ON d.line_id = c.line_id "
-    f"AND d.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR d.line_id < %(hi)s) WHERE {_ASKED} OFFSET 0) d",
+    f"AND d.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR d.line_id < %(hi)s) WHERE {_ASKED} OFFSET 0) d"
 )
 
 
-def contracts(cur: Cursor, asked: Asked) -> Told:
+def contracts(cur: Cursor, asked: Asked) -> Contracts:
     """The lines of a shard that have a month among those asked for, in the columns of `CONTRACT`, and their goals."""
-    return _told(cur, _CONTRACTS, asked.named)
+    return Contracts(*_pieces(cur, _CONTRACTS, asked.named))
 
 
-def lives(cur: Cursor, asked: Asked, sources: Sequence[str]) -> Told:
+def lives(cur: Cursor, asked: Asked, sources: Sequence[str]) -> Lives:
     """What each source counted of these lines in the unit of their price, in the columns of `LIFE`, and its running totals."""
     # The planner takes the joined rows for a fiftieth of what they are: it looked up each line by index and took twice as long.
     cur.execute("SET LOCAL enable_nestloop = off")
-    found = _told(cur, _LIVES, {**asked.named, "sources": list(sources)})
+    found = Lives(*_pieces(cur, _LIVES, {**asked.named, "sources": list(sources)}))
     cur.execute("SET LOCAL enable_nestloop = on")
     return found
 
 
-def _told(cur: Cursor, statement: str, named: dict[str, object]) -> Told:
+def _pieces(cur: Cursor, statement: str, named: dict[str, object]) -> list[bytes]:
     cur.execute(statement.encode(), named, binary=True)
     row = cur.fetchone()
     assert row is not None
-    return Told(bytes(row[0] or b""), bytes(row[1] or b""))
+    return [bytes(piece or b"") for piece in row]
 
 
 def entered(cur: Cursor, shard: Shard) -> list[str]:

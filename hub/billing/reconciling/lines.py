@@ -20,7 +20,7 @@ from hub.session import Session
 from hub.store import reconciliation_columns as columns
 from hub.store.database import Cursor
 from hub.store.reconciliation import NO_FACTS, PEOPLE, SEVERAL_SOURCES
-from hub.store.reconciliation_columns import CONTRACT, LIFE, Asked
+from hub.store.reconciliation_columns import CONTRACT, LIFE, Asked, Lives
 
 NEVER = 2**62
 _MOST_BITS = 62
@@ -80,11 +80,11 @@ class Book:
 def book(session: Session, cur: Cursor, asked: Asked, sources: Sources) -> Book:
     """Read a shard."""
     told = columns.contracts(cur, asked)
-    contracts = _frame(told.rows, CONTRACT, 5)
+    contracts = _contracts(told.rows)
     if contracts.is_empty():
         return Book(None, {}, [])
     counts = columns.lives(cur, asked, sources.names)
-    lives = _frame(counts.rows, LIFE, 1)
+    lives = _lives(counts)
     apart = _apart(cur, asked, contracts, lives, sources)
     plain = (contracts["valued"] == 0) & (contracts["apart"] == "")
     if apart:
@@ -93,7 +93,7 @@ def book(session: Session, cur: Cursor, asked: Asked, sources: Sources) -> Book:
     places = plain.arg_true()
     if places.is_empty():
         return Book(None, apart, valued)
-    goals = _totals(told.totals, contracts).each(asked.since - 1, asked.until)
+    goals = _totals(told.goals, contracts).each(asked.since - 1, asked.until)
     return Book(
         _Reading(session, cur, asked, contracts[places], goals[:, places.to_numpy()]).lines(
             lives, _totals(counts.totals, lives), sources
@@ -103,10 +103,11 @@ def book(session: Session, cur: Cursor, asked: Asked, sources: Sources) -> Book:
     )
 
 
-def _frame(body: bytes, names: Sequence[str], texts: int) -> pl.DataFrame:
+def _contracts(body: bytes) -> pl.DataFrame:
     """The rows of a text. A longer row is an error."""
+    texts = 5
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        name: pl.String if place < texts else pl.Int64 for place, name in enumerate(names)
+        name: pl.String if place < texts else pl.Int64 for place, name in enumerate(CONTRACT)
     }
     if not body:
         return pl.DataFrame(schema=schema)
@@ -114,12 +115,18 @@ def _frame(body: bytes, names: Sequence[str], texts: int) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.String).fill_null("")).rechunk()
 
 
+def _lives(told: Lives) -> pl.DataFrame:
+    numbers = np.frombuffer(told.numbers, dtype=">i8").reshape(-1, len(LIFE)).T.astype(np.int64, order="C")
+    ids = told.line_ids.decode().split("\n") if told.line_ids else []
+    return pl.DataFrame({"line_id": pl.Series(ids, dtype=pl.String), **dict(zip(LIFE, numbers, strict=True))})
+
+
 def _totals(body: bytes, rows: pl.DataFrame) -> Totals:
     return Totals(body, _ints(rows["first_month"]), _ints(rows["months"]), _ints(rows["counted"]) == 1)
 
 
-def _ints(column: pl.Series, absent: int = 0) -> Ints:
-    found: Ints = (column.fill_null(absent) if column.null_count() else column).to_numpy()
+def _ints(column: pl.Series) -> Ints:
+    found: Ints = (column.fill_null(0) if column.null_count() else column).to_numpy()
     return found
 
 
@@ -274,7 +281,7 @@ class _Reading:
         mine = totals.of(rows, known)
         base = mine.by(of["first_month"] - 1)
         began, counted_months = (np.where(known, _ints(lives[name])[rows], 0) for name in ("first_month", "months"))
-        source = _ints(lives["source"], -1)[rows]
+        source = _ints(lives["source"])[rows]
         covered = known & (source >= 0)
         last_bit = _power(months - 1)
         inner = (last_bit - 1) & ~1
@@ -291,8 +298,9 @@ class _Reading:
 
         ahead, end = of["first_month"] - began, began + counted_months
         whole, every = told("whole", coverage.whole), _power(months) - 1
-        seen = _moved(_ints(lives["seen"])[rows], ahead)
-        unseen = lives["seen"].is_null().to_numpy()[rows] | (seen & every == 0)
+        bits = _ints(lives["seen"])[rows]
+        seen = _moved(np.maximum(bits, 0), ahead)
+        unseen = (bits < 0) | (seen & every == 0)
         # Days of another month may be the flight's own where the source counts: calendars are at most two days apart.
         begins, ends = _day(of["first_live"]) <= 2, _day(of["last_live"] + 2) <= 2
         return _Counted(
