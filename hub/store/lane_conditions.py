@@ -64,7 +64,7 @@ LEFT_ALONE = f"(l.kind NOT IN ('order_status', 'line_status') OR {_ITS_RECORD_IS
 # Whether everything a lane's record points to already exists at the vendor. A status waits until its lines are settled and
 # one of them exists, whatever it holds: one that refuses what was in doubt is acknowledged no more, but it is there. A deal
 # that was lost before any of its lines was created gets none any more, and its order still goes out of the market.
-# What is not created any more waits for nothing.
+# What is not created any more waits for nothing but its own record: while that is parked, its status would be claimed in vain.
 # A projection waits until its order is at rest, but not for ever: else every step of one push costs a CRM call.
 READY_TO_SEND = f"""
 CASE l.kind
@@ -80,7 +80,7 @@ CASE l.kind
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind IN ('line', 'order')
       AND c.order_facet = l.order_facet AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state <> 'parked'
       AND (c.kind <> 'line' OR c.state <> 'ready' OR {AGREES_WITH_ITS_ORDER.format("c")}))
-    AND ({_HAS_A_LINE_THERE} OR {_ORDER_IS_CANCELLED} OR NOT {_HAS_A_LIVING_LINE})
+    AND ({_HAS_A_LINE_THERE} OR {_ORDER_IS_CANCELLED} OR NOT {_HAS_A_LIVING_LINE} AND {_ITS_RECORD_IS_SETTLED})
     OR r.vendor_id IS NULL AND {_ITS_RECORD_IS_SETTLED} AND {_ORDER_NOT_CREATED}
   WHEN 'party' THEN true
   WHEN 'document' THEN NOT {WITHDRAWN.format("l")}

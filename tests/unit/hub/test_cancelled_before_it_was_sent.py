@@ -172,6 +172,23 @@ def test_an_order_that_is_there_is_not_approved_without_a_line(world: World) -> 
     at_rest(world)
 
 
+def test_the_status_of_a_parked_order_without_a_line_is_not_claimed_again_and_again(world: World) -> None:
+    world.book(lines=1)
+    refuse(world, "LineItem")
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    world.crm.put("OpportunityLineItem", "00k006A0000", True, IsDeleted=True)
+    world.crm.put("Opportunity", "006A", PO_Number__c="PO-7")
+    world.hub.intake("sfdc")
+    world.machine.advance(61)
+    world.rest()
+    assert [group.code for group in world.hub.status().parked] == ["PLAN-HELD"], "a purchase order is for a person"
+    fences = "SELECT id, fence FROM lane ORDER BY id"
+    before = world.hub.session.database.rows(fences)
+    world.hub.push("gam-main")
+    assert world.hub.session.database.rows(fences) == before
+
+
 def test_a_create_whose_reply_was_lost_is_found_and_archived(world: World) -> None:
     world.book(lines=1)
     world.hub.intake("sfdc")
