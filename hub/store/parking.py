@@ -122,6 +122,15 @@ def resolve(cur: Cursor, now: datetime, resolution: str, *, subject: str) -> int
     return _closed(cur, resolution)
 
 
+def orders_of(cur: Cursor, subject: str) -> set[str]:
+    """The orders that what is parked for a subject belongs to."""
+    cur.execute(
+        "SELECT DISTINCT order_id FROM parked WHERE subject = %s AND resolved_at IS NULL AND order_id IS NOT NULL",
+        (subject,),
+    )
+    return {row[0] for row in cur.fetchall()}
+
+
 def any_open(cur: Cursor) -> bool:
     """Whether anything is parked at all."""
     cur.execute("SELECT EXISTS (SELECT 1 FROM parked WHERE resolved_at IS NULL)")

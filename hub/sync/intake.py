@@ -220,6 +220,8 @@ def _conclude(
         )
     elif verdict.status in {"accepted", "unchanged"}:
         if subject in parked:
+            # A line that is deleted before it was ever accepted names no order, and its order showed what was wrong with it.
+            tally.orders.update(parking.orders_of(cur, subject))
             parking.resolve(cur, now, "accepted", subject=subject)
         tally.fresh.append(verdict.entity_id)
     tally.counts[verdict.status] += 1

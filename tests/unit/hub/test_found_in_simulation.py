@@ -271,3 +271,17 @@ def test_a_loaded_report_stays_loaded_whatever_a_slow_worker_says_of_it(world: W
         facts.set_job(cur, "gam-main", job, "failed")
     assert store.rows("SELECT state FROM delivery_job WHERE job = %s", (job,)) == [("loaded",)]
     assert not world.hub.audit_mismatches()
+
+
+def test_an_order_tells_no_more_of_a_refused_line_that_was_deleted(world: World) -> None:
+    world.book(lines=1)
+    world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=None)
+    world.crm.put("Opportunity", "006A", StageName="Closed Lost", IsWon=False)
+    world.hub.intake("sfdc")
+    world.rest()
+    assert world.crm.mirror["006A"].get("Hub_Error_Code__c") == "required_missing"
+    world.crm.put("OpportunityLineItem", "00k006A0000", True, IsDeleted=True)
+    world.hub.intake("sfdc")
+    world.rest()
+    assert world.hub.status().parked == []
+    assert not world.crm.mirror["006A"].get("Hub_Error_Code__c")
