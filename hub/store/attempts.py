@@ -170,15 +170,15 @@ def doubtful_creates(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]
     return {row[1]: Attempt(*row) for row in cur.fetchall()}
 
 
-def another_may_have_made_it(cur: Cursor, attempt: Attempt) -> bool:
-    """Whether an earlier create of the lane, of other content, is still in doubt: it may have made what a look-up finds."""
+def earlier_creates(cur: Cursor, attempt: Attempt) -> list[Attempt]:
+    """Creates of the lane before this one, of other content, that are still in doubt, the oldest first: each of them may have
+    made what a look-up finds."""
     cur.execute(
-        "SELECT EXISTS (SELECT 1 FROM attempt WHERE lane_id = %s AND operation = 'create' AND id < %s AND payload <> %s "
-        "AND (outcome IS NULL OR outcome = 'in_doubt'))",
+        f"SELECT {_COLUMNS} FROM attempt WHERE lane_id = %s AND operation = 'create' AND id < %s AND payload <> %s "
+        "AND (outcome IS NULL OR outcome = 'in_doubt') ORDER BY id",
         (attempt.lane_id, attempt.id, attempt.payload),
     )
-    row = cur.fetchone()
-    return row is not None and bool(row[0])
+    return [Attempt(*row) for row in cur.fetchall()]
 
 
 def finish_doubtful_creates(

@@ -263,6 +263,7 @@ def _present(
             tally["parked"] += 1
             return
     now = session.machine.now()
+    made = _made_by(cur, attempt, capability, native)
     holder = attempts.put_reference(
         cur,
         connection=channel.name,
@@ -272,25 +273,40 @@ def _present(
         record=attempt.record,
         vendor_id=vendor_id,
         account=channel.account,
-        attempt_id=attempt.id,
+        attempt_id=made.id,
         now=now,
     )
     if holder is not None:
         park(session, cur, channel, lane, lane.entity_id, [_strangers(channel, attempt, vendor_id, holder)])
         tally["parked"] += 1
         return
-    attempts.finish(cur, attempt.id, "created", now, code=attempt.code, message="found by look-up", vendor_id=vendor_id)
+    if made.id != attempt.id:  # the vendor refused this one, because the other record was there
+        attempts.finish(cur, attempt.id, "retry", now, code="MADE-BEFORE", message=attempt.code)
+    attempts.finish(cur, made.id, "created", now, code=made.code, message="found by look-up", vendor_id=vendor_id)
     if capability.create is CreateProtocol.NATIVE_KEY:  # all of them bore one key, so all of them made this one record
         attempts.finish_doubtful_creates(cur, lane.id, "created", now, code="SAME-KEY", vendor_id=vendor_id)
-    unique = capability.create is CreateProtocol.UNIQUE_FIELD
-    if ours and not (unique and attempts.another_may_have_made_it(cur, attempt)):
-        lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now, why="adopted")
+    if ours:
+        lanes.acknowledge(cur, lane, made.payload, made.desired_hash, made.version, now, why="adopted")
     else:
-        # It exists now, with whatever content: the next push writes our mark and fields into it.
-        lanes.release(cur, [lane], None)
+        lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
     lane_moves.reopen_status(cur, channel.name, [lane])
     tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
     tally["adopted"] += 1
+
+
+def _made_by(cur: Cursor, attempt: Attempt, capability: RecordCapability, native: Native) -> Attempt:
+    """Which create made what was found: this one, or an earlier one of other content that was carried out after its look-up.
+
+    The one that most of the fields agree with, this one of two alike. What was wanted since is sent as an update, and what
+    somebody else changed meanwhile is still known from what was sent.
+    """
+    if capability.create is not CreateProtocol.UNIQUE_FIELD:
+        return attempt
+
+    def unlike(one: Attempt) -> int:
+        return sum(native.get(name) != value for name, value in decode(one.payload).items())
+
+    return min([attempt, *attempts.earlier_creates(cur, attempt)], key=unlike)
 
 
 def _comes_free(

@@ -70,7 +70,7 @@ def test_an_order_edited_in_doubt_ends_with_what_it_was_edited_to(world: World, 
     world.hub.push("gam-main")
     world.machine.advance(6)
     world.hub.settle("gam-main")
-    world.crm.put("Opportunity", "006A", PO_Number__c="PO-965546")
+    world.crm.put("Opportunity", "006A", Description="call first")
     world.hub.intake("sfdc")
     if committed == "before the repetition":
         commit_late()
@@ -79,7 +79,7 @@ def test_an_order_edited_in_doubt_ends_with_what_it_was_edited_to(world: World, 
         commit_late()
     world.rest()
     (only,) = world.ads.live("Order")
-    assert only["poNumber"] == "PO-965546"
+    assert only["notes"] == "call first"
     assert world.hub.status().parked == []
     assert mismatches(world.hub.session) == []
 
