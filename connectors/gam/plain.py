@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from connectors.gam.statement import moment_of
+from connectors.gam.statement import moments_of
 
 
 def plain(value: Any, declared: str | None = None) -> Any:
@@ -67,7 +67,7 @@ def shows(present: Any, wanted: Any) -> bool:
             return False
         if "timeZoneId" in wanted and "timeZoneId" in present:
             try:
-                return moment_of(present) == moment_of(wanted)
+                return not moments_of(present).isdisjoint(moments_of(wanted))
             except (ValueError, KeyError):
                 return dict(present) == dict(wanted)
         return all(shows(present.get(name), value) for name, value in wanted.items() if not _implied(name, present))

@@ -82,8 +82,15 @@ def date_time(moment: datetime, zone: str = "UTC") -> dict[str, Any]:
     }
 
 
-def moment_of(value: Mapping[str, Any]) -> datetime:
-    """The instant a vendor DateTime names, in UTC. Raises ValueError when it is incomplete or its zone is unknown."""
+def moments_of(value: Mapping[str, Any]) -> set[datetime]:
+    """The instants that a vendor DateTime may name, in UTC: two in the hour that comes twice when summer time ends, of which
+    the vendor's form cannot say which is meant. Raises ValueError like `moment_of`."""
+    return {moment_of(value), moment_of(value, fold=1)}
+
+
+def moment_of(value: Mapping[str, Any], *, fold: int = 0) -> datetime:
+    """The instant a vendor DateTime names, in UTC; `fold` 1 is the second of two. Raises ValueError when it is incomplete or
+    its zone is unknown."""
     from zoneinfo import ZoneInfo
 
     try:
@@ -96,6 +103,7 @@ def moment_of(value: Mapping[str, Any]) -> datetime:
             int(value.get("minute") or 0),
             int(value.get("second") or 0),
             tzinfo=ZoneInfo(str(value["timeZoneId"])),
+            fold=fold,
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"no date and time: {value!r}") from error

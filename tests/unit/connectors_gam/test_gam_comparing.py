@@ -10,6 +10,9 @@ from connectors.gam.comparing import differences
 
 MOMENT = {"date": {"year": 2026, "month": 2, "day": 1}, "hour": 5, "minute": 0, "second": 0, "timeZoneId": "UTC"}
 ELSEWHERE = {**MOMENT, "hour": 0, "timeZoneId": "America/New_York"}
+AFTER_SUMMER = {**MOMENT, "date": {"year": 2019, "month": 11, "day": 3}, "hour": 6, "minute": 11}
+TWICE = {**AFTER_SUMMER, "hour": 1, "timeZoneId": "America/New_York"}
+"""The hour that comes twice in New York; the vendor's form cannot say which."""
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,8 @@ ELSEWHERE = {**MOMENT, "hour": 0, "timeZoneId": "America/New_York"}
         ({"notes": ""}, {"notes": None}),
         ({"unlimitedEndDateTime": False}, {}),
         ({"startDateTime": MOMENT}, {"startDateTime": ELSEWHERE}),
+        ({"endDateTime": AFTER_SUMMER}, {"endDateTime": TWICE}),
+        ({"endDateTime": {**AFTER_SUMMER, "hour": 5}}, {"endDateTime": TWICE}),
         ({"primaryGoal": {"units": 5}}, {"primaryGoal": {"units": 5, "goalType": "LIFETIME"}}),
         ({"advertiserId": "7"}, {"advertiserId": 7}),
         ({"appliedTeamIds": [1, 2]}, {"appliedTeamIds": [2, 1]}),
@@ -37,6 +42,7 @@ def test_another_spelling_or_a_default_is_no_difference(wanted: dict[str, Any], 
     [
         ({"name": "Spring"}, {"name": "Autumn"}, ["name"]),
         ({"name": "Spring"}, {}, ["name"]),
+        ({"endDateTime": {**AFTER_SUMMER, "hour": 7}}, {"endDateTime": TWICE}, ["endDateTime"]),
         ({"notes": None}, {"notes": "by hand"}, ["notes"]),
         ({"primaryGoal": {"units": 5, "goalType": "LIFETIME"}}, {"primaryGoal": {"units": 6, "goalType": "LIFETIME"}},
          ["primaryGoal.units"]),
