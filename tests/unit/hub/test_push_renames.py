@@ -17,23 +17,30 @@ if TYPE_CHECKING:
 RENAMES = [("Company", 0, "Account", "001A"), ("Order", 1, "Opportunity", "006A")]
 
 
+class LateCommit:
+    """A request that is not answered, and carried out later."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._requests: list[tuple[str, Operation, PushItem]] = []
+
+    def lose(self, record: str, operation: Operation, items: Sequence[PushItem]) -> None:
+        self._requests += [(record, operation, item) for item in items]
+        raise OutcomeUnknown("TIMEOUT", "no answer")
+
+    def commit(self) -> None:
+        for request in self._requests:
+            self._world.ads.apply(*request)
+
+
 @pytest.mark.parametrize(("record", "step", "source", "native_id"), RENAMES, ids=["company", "order"])
 @pytest.mark.parametrize("committed", ["before the repetition", "after the repetition", "never"])
 def test_a_record_renamed_in_doubt_exists_once(
     world: World, record: str, step: int, source: str, native_id: str, committed: str
 ) -> None:
     world.book(lines=1)
-    first: list[tuple[str, Operation, PushItem]] = []
-
-    def lose(record: str, operation: Operation, items: Sequence[PushItem]) -> None:
-        first.extend((record, operation, item) for item in items)
-        raise OutcomeUnknown("TIMEOUT", "no answer")
-
-    def commit_late() -> None:
-        for late in first:
-            world.ads.apply(*late)
-
-    world.ads.misbehave = [*[lambda *_: None] * step, lose]
+    late = LateCommit(world)
+    world.ads.misbehave = [*[lambda *_: None] * step, late.lose]
     world.hub.intake("sfdc")
     world.hub.push("gam-main")
     world.crm.put(source, native_id, Name="Another name")
@@ -41,10 +48,10 @@ def test_a_record_renamed_in_doubt_exists_once(
     world.machine.advance(6)  # the look-up comes after the index lag and before the late commit
     world.hub.settle("gam-main")
     if committed == "before the repetition":
-        commit_late()
+        late.commit()
     world.hub.push("gam-main")
     if committed == "after the repetition":
-        commit_late()
+        late.commit()
     world.rest()
     (only,) = world.ads.live(record)
     assert only["name"].startswith("Another name")
@@ -55,17 +62,8 @@ def test_a_record_renamed_in_doubt_exists_once(
 def test_an_order_edited_in_doubt_ends_with_what_it_was_edited_to(world: World, committed: str) -> None:
     """A unique name is looked up before the vendor is certain to be done, so that the old content may still be what is found."""
     world.book(lines=1)
-    first: list[tuple[str, Operation, PushItem]] = []
-
-    def lose(record: str, operation: Operation, items: Sequence[PushItem]) -> None:
-        first.extend((record, operation, item) for item in items)
-        raise OutcomeUnknown("TIMEOUT", "no answer")
-
-    def commit_late() -> None:
-        for late in first:
-            world.ads.apply(*late)
-
-    world.ads.misbehave = [lambda *_: None, lose]
+    late = LateCommit(world)
+    world.ads.misbehave = [lambda *_: None, late.lose]
     world.hub.intake("sfdc")
     world.hub.push("gam-main")
     world.machine.advance(6)
@@ -73,10 +71,10 @@ def test_an_order_edited_in_doubt_ends_with_what_it_was_edited_to(world: World, 
     world.crm.put("Opportunity", "006A", Description="call first")
     world.hub.intake("sfdc")
     if committed == "before the repetition":
-        commit_late()
+        late.commit()
     world.hub.push("gam-main")
     if committed == "after the repetition":
-        commit_late()
+        late.commit()
     world.rest()
     (only,) = world.ads.live("Order")
     assert only["notes"] == "call first"
