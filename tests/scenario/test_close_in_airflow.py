@@ -61,14 +61,14 @@ class Ledger:
     def documents(self) -> list[dict[str, Any]]:
         """Every invoice and credit note there is."""
         found: list[dict[str, Any]] = self._http.get(
-            f"{self.url}/control/state", params={"type": "documents"}, timeout=10
+            f"{self.url}/control/state", params={"type": "documents"}, timeout=60
         ).json()
         return found
 
     def pay(self, number: str, amount: Decimal) -> None:
         """A payment arrives."""
         body = {"invoice": number, "amount": str(amount)}
-        answer = self._http.post(f"{self.url}/control/pay", json=body, timeout=10)
+        answer = self._http.post(f"{self.url}/control/pay", json=body, timeout=60)
         assert answer.status_code == 200, answer.text
 
     def close(self) -> None:

@@ -29,18 +29,18 @@ class Network:
         self._session = requests.Session()
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = self._session.post(f"{self.url}/control/{path}", json=body, timeout=10)
+        answer = self._session.post(f"{self.url}/control/{path}", json=body, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def get(self, path: str) -> Any:
-        return self._session.get(f"{self.url}/control/{path}", timeout=10).json()
+        return self._session.get(f"{self.url}/control/{path}", timeout=60).json()
 
     def fault(self, name: str, **knob: Any) -> None:
         self.post("faults", **{name: {"count": 1, **knob}})
 
     def calm(self) -> None:
-        self._session.delete(f"{self.url}/control/faults", timeout=10)
+        self._session.delete(f"{self.url}/control/faults", timeout=60)
 
     def state(self, kind: str) -> list[dict[str, Any]]:
         found = self.get(f"state?type={kind}")

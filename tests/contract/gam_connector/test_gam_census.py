@@ -23,7 +23,7 @@ def network() -> Iterator[str]:
 
 @pytest.fixture
 def gam(network: str) -> Iterator[GamConnector]:
-    requests.post(f"{network}/control/reset", json={}, timeout=10)
+    requests.post(f"{network}/control/reset", json={}, timeout=60)
     settings = {"network_code": "123456", "endpoint": network, "access_token": "sandbox-token", "page_size": 3}
     connector = GamConnector(GamSettings.model_validate(settings))
     yield connector
@@ -76,9 +76,9 @@ def test_every_company_is_counted_once_over_several_pages(gam: GamConnector) -> 
 
 def test_a_page_costs_one_request(gam: GamConnector, network: str) -> None:
     make(gam, "Company", *({"name": f"House {n}", "type": "ADVERTISER"} for n in range(5)))
-    requests.post(f"{network}/control/calls/reset", json={}, timeout=10)
+    requests.post(f"{network}/control/calls/reset", json={}, timeout=60)
     pages = list(gam.census("Company"))
-    calls = requests.get(f"{network}/control/calls", timeout=10).json()["operations"]
+    calls = requests.get(f"{network}/control/calls", timeout=60).json()["operations"]
     assert calls["getCompaniesByStatement"]["calls"] == len(pages) > 1
 
 

@@ -60,13 +60,13 @@ class Gam:
 
     def post(self, path: str, **body: Any) -> Any:
         """POST /control/<path>."""
-        reply = self._session.post(f"{self.url}/control/{path}", json=body, timeout=10)
+        reply = self._session.post(f"{self.url}/control/{path}", json=body, timeout=60)
         assert reply.status_code == 200, reply.text
         return reply.json()
 
     def get(self, path: str) -> Any:
         """GET /control/<path>."""
-        reply = self._session.get(f"{self.url}/control/{path}", timeout=10)
+        reply = self._session.get(f"{self.url}/control/{path}", timeout=60)
         assert reply.status_code == 200, reply.text
         return reply.json()
 

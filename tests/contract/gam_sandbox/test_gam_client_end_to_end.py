@@ -243,4 +243,4 @@ def test_changes_are_found_by_their_time(gam: Any) -> None:
 
 def test_an_unknown_service_or_version_has_no_wsdl(gam: Any) -> None:
     for path in ("v202608/ProposalService", "v201908/OrderService"):
-        assert requests.get(f"{gam.url}/apis/ads/publisher/{path}?wsdl", timeout=5).status_code == 404
+        assert requests.get(f"{gam.url}/apis/ads/publisher/{path}?wsdl", timeout=60).status_code == 404

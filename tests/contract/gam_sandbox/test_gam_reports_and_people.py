@@ -35,7 +35,7 @@ def report(gam: Any, report_query: dict[str, Any]) -> Rows:
         pass
     options = {"exportFormat": "CSV_DUMP", "useGzipCompression": True}
     url = service.getReportDownloadUrlWithOptions(job["id"], options)
-    content = gzip.decompress(requests.get(url, timeout=5).content).decode()
+    content = gzip.decompress(requests.get(url, timeout=60).content).decode()
     return list(csv.DictReader(content.splitlines()))
 
 
@@ -172,8 +172,8 @@ def test_a_report_is_downloaded_when_it_is_ready_and_not_before(gam: Any) -> Non
     assert [reason for _, reason, _ in refusals] == ["INVALID_OPERATION_FOR_REPORT_STATE"]
     assert [service.getReportJobStatus(job["id"]) for _ in range(2)] == ["IN_PROGRESS", "COMPLETED"]
     url = service.getReportDownloadURL(job["id"], "CSV_DUMP")
-    assert gzip.decompress(requests.get(url, timeout=5).content).startswith(b"Dimension.DATE,")
-    assert requests.get(url + "x", timeout=5).status_code == 404
+    assert gzip.decompress(requests.get(url, timeout=60).content).startswith(b"Dimension.DATE,")
+    assert requests.get(url + "x", timeout=60).status_code == 404
     refusals = gam.refusals(lambda: service.getReportJobStatus(5))
     assert refusals == [("ReportError", "REPORT_NOT_FOUND", "reportJobId")]
 
@@ -211,7 +211,7 @@ def test_a_hundred_lines_of_a_year_are_exact_in_sum(gam: Any, at: Any) -> None:
 
 
 def control_refusal(gam: Any, path: str, body: dict[str, Any]) -> str:
-    reply = requests.post(f"{gam.url}/control/{path}", json=body, timeout=5)
+    reply = requests.post(f"{gam.url}/control/{path}", json=body, timeout=60)
     assert reply.status_code == 400
     return str(reply.json()["error"])
 
@@ -288,7 +288,7 @@ def test_people_are_told_what_they_got_wrong(gam: Any) -> None:
     assert "there is no line item" in control_refusal(gam, "attach", {"line_item_ids": [5]})
     assert "no role" in control_refusal(gam, "users", {"users": [{"email": "x@y.example", "role": "King"}]})
     assert "first" in control_refusal(gam, "restate", {"external_id": "L1", "day": "2019-10-01", "impressions": 1})
-    assert "no type" in requests.get(f"{gam.url}/control/state?type=Banana", timeout=5).json()["error"]
+    assert "no type" in requests.get(f"{gam.url}/control/state?type=Banana", timeout=60).json()["error"]
     assert "no user" in control_refusal(gam, "service_account", {"client_email": "x@y.example", "public_key": "k"})
 
 

@@ -30,7 +30,7 @@ def envelope(body: str, header: str = "<networkCode>123456</networkCode><applica
 
 def post(gam: Any, service: str, message: str, headers: dict[str, str] | None = None) -> requests.Response:
     url = f"{gam.url}/apis/ads/publisher/{VERSION}/{service}"
-    return requests.post(url, data=message.encode(), headers=TOKEN if headers is None else headers, timeout=5)
+    return requests.post(url, data=message.encode(), headers=TOKEN if headers is None else headers, timeout=60)
 
 
 def orders(*fields: str) -> str:
@@ -125,7 +125,7 @@ def test_a_token_needs_a_valid_assertion_of_a_known_account(gam: Any) -> None:
         (assertion(other, scope="https://www.googleapis.com/auth/drive"), "invalid_scope"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
     ):
-        reply = requests.post(f"{gam.url}/token", data=form, timeout=5)
+        reply = requests.post(f"{gam.url}/token", data=form, timeout=60)
         assert reply.json().get("error") == error
         assert (reply.status_code == 200) is (error is None)
 

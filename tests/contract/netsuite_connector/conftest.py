@@ -30,7 +30,7 @@ class Account:
         self.http.trust_env = False
 
     def control(self, path: str, **body: Any) -> Any:
-        response = self.http.post(f"{self.url}/control/{path}", json=body, timeout=10)
+        response = self.http.post(f"{self.url}/control/{path}", json=body, timeout=60)
         assert response.status_code == 200, response.text
         return response.json()
 
@@ -47,12 +47,12 @@ class Account:
         self.control("faults", **{name: {"count": 1, "operations": [operation], **knob}})
 
     def calls(self) -> dict[str, int]:
-        operations = self.http.get(f"{self.url}/control/calls", timeout=10).json()["operations"]
+        operations = self.http.get(f"{self.url}/control/calls", timeout=60).json()["operations"]
         return {name: counted["calls"] for name, counted in operations.items()}
 
     def state(self, record: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get(
-            f"{self.url}/control/state", params={"type": "transaction", "record": record}, timeout=10
+            f"{self.url}/control/state", params={"type": "transaction", "record": record}, timeout=60
         ).json()
         return found
 

@@ -179,7 +179,7 @@ def test_the_check_warns_when_no_period_is_open(account: Account, connect: Conne
     for year in (today.year, 2026):
         for month in range(1, 13):
             response = account.http.post(
-                f"{account.url}/control/period", json={"period": f"{year}-{month:02}", "closed": True}, timeout=10
+                f"{account.url}/control/period", json={"period": f"{year}-{month:02}", "closed": True}, timeout=60
             )
             assert response.status_code in (200, 400)
     findings = connect().check().findings

@@ -145,7 +145,7 @@ def test_a_bad_day_of_lost_requests_and_replies_leaves_the_books_right(
         },
     )
     office.rest()
-    account.http.delete(f"{account.url}/control/faults", timeout=10)
+    account.http.delete(f"{account.url}/control/faults", timeout=60)
     office.rest()
     assert list(office.hub.parked()) == []
     assert books(account) == {reference: (total, "2", 1) for reference, total in wanted.items()}

@@ -25,7 +25,7 @@ class Org:
         self.http.trust_env = False
 
     def control(self, path: str, **body: Any) -> Any:
-        response = self.http.post(f"{self.url}/control/{path}", json=body, timeout=10)
+        response = self.http.post(f"{self.url}/control/{path}", json=body, timeout=60)
         assert response.status_code == 200, response.text
         return response.json()
 
@@ -43,12 +43,12 @@ class Org:
         self.control("faults", **{name: {"count": 1, **knob}})
 
     def calls(self) -> dict[str, int]:
-        operations = self.http.get(f"{self.url}/control/calls", timeout=10).json()["operations"]
+        operations = self.http.get(f"{self.url}/control/calls", timeout=60).json()["operations"]
         return {name: counted["calls"] for name, counted in operations.items()}
 
     def state(self, object_name: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get(
-            f"{self.url}/control/state", params={"type": object_name}, timeout=10
+            f"{self.url}/control/state", params={"type": object_name}, timeout=60
         ).json()
         return found
 

@@ -133,7 +133,7 @@ def control(org: RunningServer) -> Callable[..., Any]:
     """Posts to the control interface and returns its answer; fails on a refusal."""
 
     def post(path: str, **body: Any) -> Any:
-        reply = requests.post(f"{org.url}/control/{path}", json=body, timeout=10)
+        reply = requests.post(f"{org.url}/control/{path}", json=body, timeout=60)
         assert reply.status_code == 200, reply.text
         return reply.json()
 

@@ -43,7 +43,7 @@ def session(plain_org: RunningServer, secret: str) -> Iterator[requests.Session]
     with requests.Session() as session:
         session.trust_env = False
         form = {"grant_type": "client_credentials", "client_id": "orderhub", "client_secret": secret}
-        token = session.post(f"{plain_org.url}/services/oauth2/token", data=form, timeout=10).json()["access_token"]
+        token = session.post(f"{plain_org.url}/services/oauth2/token", data=form, timeout=60).json()["access_token"]
         session.headers["Authorization"] = f"Bearer {token}"
         session.headers["Content-Type"] = "application/json"
         yield session
@@ -62,7 +62,7 @@ class Replay:
         path = re.sub(r"^https://[^/]+", "", request["uri"])
         body = None if request["body"] is None else self._ours(request["body"])
         reply = self._session.request(
-            request["method"], self._url + self._ours(path), data=None if body is None else body.encode(), timeout=10
+            request["method"], self._url + self._ours(path), data=None if body is None else body.encode(), timeout=60
         )
         context = f"{request['method']} {path}"
         assert reply.status_code == response["status"]["code"], f"{context}: {reply.text}"
@@ -135,10 +135,10 @@ def test_recorded_updates_by_collection_get_the_recorded_answers(
 ) -> None:
     records = [{"attributes": {"type": "Account"}, "Name": f"Account {n}"} for n in (4, 0, 5, 1, 3, 2)]
     path = "/services/data/v68.0/composite/sobjects"
-    assert session.post(plain_org.url + path, json={"records": records}, timeout=10).status_code == 200
+    assert session.post(plain_org.url + path, json={"records": records}, timeout=60).status_code == 200
     _play(replay, recordings("TestUpdatesIntegrationTests.test_updates_task.yaml"))
     assert replay.compared == 2
-    rows = requests.get(f"{plain_org.url}/control/state?type=Account", timeout=10).json()
+    rows = requests.get(f"{plain_org.url}/control/state?type=Account", timeout=60).json()
     assert {row["NumberOfEmployees"] for row in rows} == {10000}, "a number sent as text is a number"
 
 
@@ -162,7 +162,7 @@ def test_recorded_composites_get_the_recorded_answers(
 ) -> None:
     if accounts:
         records = [{"attributes": {"type": "Account"}, "Name": f"Account {n}"} for n in range(accounts)]
-        session.post(f"{plain_org.url}/services/data/v68.0/composite/sobjects", json={"records": records}, timeout=10)
+        session.post(f"{plain_org.url}/services/data/v68.0/composite/sobjects", json={"records": records}, timeout=60)
     _play(replay, recordings(name))
     assert replay.compared >= 1
 
@@ -174,7 +174,7 @@ def test_a_conditional_global_describe_in_a_composite_is_304_without_a_body(
     body = json.loads(_VERSION.sub("/services/data/v68.0", step["request"]["body"]))
     for part in body["compositeRequest"]:
         part["httpHeaders"]["If-Modified-Since"] = "Thu, 31 Mar 2022 21:35:07 GMT"
-    ours = session.post(f"{plain_org.url}/services/data/v68.0/composite", json=body, timeout=10).json()
+    ours = session.post(f"{plain_org.url}/services/data/v68.0/composite", json=body, timeout=60).json()
     recorded = json.loads(step["response"]["body"]["string"])
     assert len(ours["compositeResponse"]) == len(recorded["compositeResponse"])
     for answer, expected in zip(ours["compositeResponse"], recorded["compositeResponse"], strict=True):
@@ -193,7 +193,7 @@ def test_recorded_selections_find_what_they_found(
     records = json.loads(step["response"]["body"]["string"])["records"]
     bare = [{name: value for name, value in record.items() if name != "Id"} for record in records]
     path = "/services/data/v68.0/composite/sobjects"
-    answers = session.post(plain_org.url + path, json={"records": bare}, timeout=10).json()
+    answers = session.post(plain_org.url + path, json={"records": bare}, timeout=60).json()
     assert all(answer["success"] for answer in answers), answers
     _play(replay, {"interactions": [step]})
     assert replay.compared == 1

@@ -53,7 +53,7 @@ def _assertion(private_key: str, **changed: Any) -> str:
 
 
 def _token(url: str, **form: str) -> requests.Response:
-    return requests.post(f"{url}/services/oauth2/token", data=form, timeout=10)
+    return requests.post(f"{url}/services/oauth2/token", data=form, timeout=60)
 
 
 @pytest.fixture
@@ -172,10 +172,10 @@ def test_an_expired_token_is_401_in_the_array_form(org: RunningServer, control: 
     token = _token(org.url, grant_type="client_credentials", client_id="orderhub", client_secret=secret).json()
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     url = f"{org.url}/services/data/v68.0/limits"
-    assert requests.get(url, headers=headers, timeout=10).status_code == 200
+    assert requests.get(url, headers=headers, timeout=60).status_code == 200
     control("faults", expired_token={"count": 1, "operations": ["limits"]})
     for _ in range(2):  # the token stays dead, not only for the struck call
-        reply = requests.get(url, headers=headers, timeout=10)
+        reply = requests.get(url, headers=headers, timeout=60)
         assert reply.status_code == 401
         assert reply.json() == [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
 
@@ -241,7 +241,7 @@ def test_more_than_200_records_in_a_call_are_refused(sf: Salesforce, org: Runnin
     with pytest.raises(SalesforceMalformedRequest) as refused:
         sf.restful("composite/sobjects", method="POST", json={"records": records})
     assert refused.value.content[0]["errorCode"] == "EXCEEDED_ID_LIMIT"
-    assert requests.get(f"{org.url}/control/state?type=Account", timeout=10).json() == []
+    assert requests.get(f"{org.url}/control/state?type=Account", timeout=60).json() == []
 
 
 def test_queries_come_in_pages_that_the_client_follows(sf: Salesforce) -> None:

@@ -81,7 +81,7 @@ class Organisation:
         self.http.trust_env = False
 
     def control(self, path: str, **body: Any) -> Any:
-        response = self.http.post(f"{self.url}/control/{path}", json=body, timeout=10)
+        response = self.http.post(f"{self.url}/control/{path}", json=body, timeout=60)
         assert response.status_code == 200, response.text
         return response.json()
 
@@ -89,12 +89,12 @@ class Organisation:
         self.control("faults", **{name: {"count": 1, **knob}})
 
     def calls(self) -> dict[str, int]:
-        operations = self.http.get(f"{self.url}/control/calls", timeout=10).json()["operations"]
+        operations = self.http.get(f"{self.url}/control/calls", timeout=60).json()["operations"]
         return {name: counted["calls"] for name, counted in operations.items()}
 
     def state(self, table: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get(
-            f"{self.url}/control/state", params={"type": table}, timeout=10
+            f"{self.url}/control/state", params={"type": table}, timeout=60
         ).json()
         return found
 

@@ -188,7 +188,7 @@ def test_a_request_refused_as_a_whole_fits_the_error_schema(
     connect().push("Invoice", Operation.CREATE, [invoice("INV-1")])
     drafted = next(e for e in organisation.recorder.exchanges if (e.method, e.path) == ("PUT", "/Invoices"))
     headers = {n: drafted.headers[n] for n in ("authorization", "xero-tenant-id")}
-    organisation.http.put(f"{organisation.url}/api.xro/2.0/Invoices", json=drafted.request, headers=headers, timeout=10)
+    organisation.http.put(f"{organisation.url}/api.xro/2.0/Invoices", json=drafted.request, headers=headers, timeout=60)
     refused = organisation.recorder.exchanges[-1]
     assert (refused.status, refused.reply["ErrorNumber"]) == (400, 10)
     assert specification.faults(refused) == []

@@ -105,7 +105,7 @@ def test_a_payment_above_the_balance_is_refused_by_the_organisation(
 ) -> None:
     post(connect(), invoice("INV-1", "10.00"))
     response = organisation.http.post(
-        f"{organisation.url}/control/pay", json={"invoice": "INV-1", "amount": "10.01"}, timeout=10
+        f"{organisation.url}/control/pay", json={"invoice": "INV-1", "amount": "10.01"}, timeout=60
     )
     assert response.status_code == 400
     assert "exceeds the amount outstanding" in response.json()["error"]
@@ -165,7 +165,7 @@ def test_bills_of_suppliers_are_nobodys_business(organisation: Organisation, con
     headers = {n: drafted.headers[n] for n in ("authorization", "xero-tenant-id")}
     bill = {**drafted.request["Invoices"][0], "Type": "ACCPAY", "InvoiceNumber": "INV-2"}
     organisation.http.put(
-        f"{organisation.url}/api.xro/2.0/Invoices", json={"Invoices": [bill]}, headers=headers, timeout=10
+        f"{organisation.url}/api.xro/2.0/Invoices", json={"Invoices": [bill]}, headers=headers, timeout=60
     )
     assert len(organisation.state("documents")) == 2
     assert seen(connector.read("Invoice", FIELDS, None)) == ["INV-1"]

@@ -96,7 +96,7 @@ def test_two_approvals_at_once_approve_once_and_tell_the_other(office: Office) -
 
     def approve(name: str) -> None:
         with office.second_worker() as hub:
-            ready.wait(10)
+            ready.wait(60)
             try:
                 told.append(f"approved by {hub.billing.approve('2026-02', prepared.review_hash, by=name).approved_by}")
             except Refused as refused:
@@ -106,7 +106,7 @@ def test_two_approvals_at_once_approve_once_and_tell_the_other(office: Office) -
     for person in people:
         person.start()
     for person in people:
-        person.join(30)
+        person.join(120)
     told.sort()
     assert told[0].startswith("These figures of 2026-02 were approved by")
     assert told[1] in ("approved by Grace", "approved by Joan")
@@ -122,7 +122,7 @@ def test_two_closes_at_once_make_each_document_once(office: Office) -> None:
 
     def close() -> None:
         with office.second_worker() as hub:
-            ready.wait(10)
+            ready.wait(60)
             try:
                 hub.billing.close("2026-02", prepared_by="Ada", approved_by="Grace")
             except BaseException as error:
@@ -132,7 +132,7 @@ def test_two_closes_at_once_make_each_document_once(office: Office) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(120)
     assert failures == []
     assert office.close().complete
     assert office.erp.total() == Decimal("36000.00")
@@ -337,7 +337,7 @@ def test_a_close_waits_for_what_another_worker_is_sending(office: Office, monkey
 
     def slow(_: PushItem) -> None:
         sending.set()
-        assert answer.wait(30)
+        assert answer.wait(120)
 
     def post() -> None:
         with office.second_worker() as hub:
@@ -346,11 +346,11 @@ def test_a_close_waits_for_what_another_worker_is_sending(office: Office, monkey
     office.erp.misbehave.append(slow)
     worker = threading.Thread(target=post)
     worker.start()
-    assert sending.wait(30)
+    assert sending.wait(120)
 
     def nap(_: float) -> None:
         answer.set()
-        worker.join(30)
+        worker.join(120)
 
     monkeypatch.setattr(office.hub.session, "sleep", nap)
     try:

