@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mappings.codegen import _call, _Source
+from mappings.codegen.source import Source
+from mappings.codegen.values import call_of
 from mappings.gam.targeting import Expressed
 from mappings.gam.transforms import (
     gam_commitment,
@@ -85,11 +86,11 @@ def answer(function: Callable[..., Any], values: tuple[Any, ...]) -> str:
 
 def quick(transform: Pair | Resolving, count: int) -> Callable[..., Any]:
     """A function of so many values, and a context, that holds the expression as generated code does."""
-    out, values = _Source(), [f"a{n}" for n in range(count)]
+    out, values = Source(), [f"a{n}" for n in range(count)]
     assert transform.quick is not None
     asks = isinstance(transform, Resolving)
     out.add(
-        0, f"return {_call(out, Apply('it', transform.forward, takes_context=asks, quick=transform.quick), values)}"
+        0, f"return {call_of(out, Apply('it', transform.forward, takes_context=asks, quick=transform.quick), values)}"
     )
     function, _ = out.build("asked", ", ".join([*values, "context=None"]), "test")
     return function
