@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from cli.demo.embedded_postgres import EmbeddedPostgres
@@ -26,7 +27,14 @@ _READ = {"specs": SPECS, "data": DATA / "snap-political-ads"}
 
 
 def pytest_configure() -> None:
-    """Give Airflow a throw-away home before anything imports it: it reads its settings at import and writes files."""
+    """Give Airflow a throw-away home before anything imports it: it reads its settings at import and writes files.
+
+    A machine that is busy fails no property. In CI, Hypothesis's own profile says the same and draws the same examples each time.
+    """
+    if not os.environ.get("CI"):
+        slow = [hypothesis.HealthCheck.too_slow]
+        hypothesis.settings.register_profile("orderhub", deadline=None, suppress_health_check=slow)
+        hypothesis.settings.load_profile("orderhub")
     home = Path(tempfile.mkdtemp(prefix="orderhub-test-airflow-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     (home / "no-plugins").mkdir()

@@ -164,7 +164,7 @@ def as_case(
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STORIES)
 def test_the_calculation_equals_the_decimal_oracle(
     case: Callable[..., LinePeriodCase], counted: Callable[..., SourceCount], story: Story

@@ -109,7 +109,7 @@ def one_by_one(
     return results
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(LINE, min_size=1, max_size=3))
 def test_the_columns_equal_the_calculation_of_each_line_month(
     case: Callable[..., LinePeriodCase],

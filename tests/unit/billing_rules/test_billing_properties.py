@@ -51,7 +51,6 @@ def money(currency: str, units: int) -> Money:
 
 
 # ---------------------------------------------------------------- sums
-@settings(deadline=None)
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=14).filter(any))
 def test_a_spread_keeps_its_sum_and_is_never_a_unit_away_from_its_share(total: int, weights: list[int]) -> None:
     parts = by_weight(total, weights)
@@ -61,7 +60,6 @@ def test_a_spread_keeps_its_sum_and_is_never_a_unit_away_from_its_share(total: i
     )
 
 
-@settings(deadline=None)
 @given(CURRENCIES, st.integers(0, 10**10), SCHEDULES, st.integers(0, 58), st.integers(1, 31), st.integers(0, 10**8))
 def test_a_schedule_bills_the_whole_value_and_no_period_below_zero(
     currency: str, units: int, schedule: BillingSchedule, first: int, length: int, quantity: int
@@ -75,7 +73,6 @@ def test_a_schedule_bills_the_whole_value_and_no_period_below_zero(
     assert sum(quantities(schedule, quantity, flight, PERIODS)) == quantity
 
 
-@settings(deadline=None)
 @given(CURRENCIES, st.integers(0, 10**10), st.lists(st.integers(0, 10**8), min_size=1, max_size=9).filter(any))
 def test_a_bundle_is_the_sum_of_its_parts(currency: str, units: int, prices: list[int]) -> None:
     price = money(currency, units)
@@ -86,7 +83,6 @@ def test_a_bundle_is_the_sum_of_its_parts(currency: str, units: int, prices: lis
         assert abs(part.micros * sum(prices) - price.micros * listed) < minor_unit(currency) * sum(prices)
 
 
-@settings(deadline=None)
 @given(
     st.integers(-500_000, 500_000), st.lists(st.integers(0, 300_000), min_size=1, max_size=5), st.sampled_from(Regoal)
 )
@@ -100,7 +96,6 @@ def test_regoaling_moves_exactly_the_shortfall(shortfall: int, goals: list[int],
     assert min(moved) >= 0
 
 
-@settings(deadline=None)
 @given(CURRENCIES, st.integers(0, 10**9), st.integers(0, 10**8), st.integers(0, 999_999), st.sampled_from(PriceBasis))
 def test_net_to_gross_and_back_is_within_the_one_rounding(
     currency: str, rate: int, quantity: int, ppm: int, basis: PriceBasis
@@ -142,14 +137,12 @@ def units_one_by_one(mode: CapMode, cycles: Sequence[tuple[int, int]], total: in
     return bills
 
 
-@settings(deadline=None)
 @given(MODES, CYCLES)
 def test_caps_equal_the_oracle_that_counts_units_one_by_one(mode: CapMode, cycles: list[tuple[int, int]]) -> None:
     total = sum(goal for _, goal in cycles)
     assert list(chain(mode, [Cycle(d, g) for d, g in cycles], total)) == units_one_by_one(mode, cycles, total)
 
 
-@settings(deadline=None)
 @given(MODES, CYCLES, st.randoms(use_true_random=False))
 def test_cycles_billed_in_any_order_bill_the_same_and_never_above_the_cap(
     mode: CapMode, delivered: list[tuple[int, int]], random: Any
@@ -163,7 +156,6 @@ def test_cycles_billed_in_any_order_bill_the_same_and_never_above_the_cap(
     assert [cycle.billed for cycle in cycles] == units_one_by_one(mode, delivered, total)
 
 
-@settings(deadline=None)
 @given(MODES, CYCLES, st.lists(st.integers(0, 90), min_size=6, max_size=6), st.randoms(use_true_random=False))
 def test_a_cap_holds_also_when_counts_were_restated_between_the_bills(
     mode: CapMode, delivered: list[tuple[int, int]], restated: list[int], random: Any
@@ -284,7 +276,7 @@ RATES = st.integers(1, 60_000_000)
 CHANGES = st.lists(st.tuples(st.sampled_from(PERIODS), st.integers(1, 600_000)), min_size=1, max_size=5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(MODES, RATES, LIVE, st.permutations(PERIODS))
 def test_each_period_is_billed_once_whatever_the_order_and_never_above_the_cap(
     books: Callable[..., Books], mode: CapMode, rate: int, facts: tuple[int, ...], order: list[BillingPeriod]
@@ -302,7 +294,7 @@ def test_each_period_is_billed_once_whatever_the_order_and_never_above_the_cap(
     assert (book.documents, book.units()) == (issued, units)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(MODES, RATES, st.sampled_from(PriceBasis), LIVE, CHANGES, st.randoms(use_true_random=False))
 def test_the_order_of_restatements_makes_no_difference(
     books: Callable[..., Books],
@@ -360,7 +352,7 @@ def test_units_that_are_worth_less_than_a_cent_ask_for_no_document(books: Callab
     assert found.unchanged == PERIODS
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(RATES, st.sampled_from(PriceBasis), LIVE, st.integers(1, 600_000))
 def test_a_credit_nets_to_zero_with_what_it_corrects(
     books: Callable[..., Books], rate: int, basis: PriceBasis, facts: tuple[int, ...], restated: int
@@ -383,7 +375,6 @@ def test_a_credit_nets_to_zero_with_what_it_corrects(
 PARTS = st.tuples(st.integers(0, 10**6), st.integers(0, 300_000), st.integers(0, 250_000), st.integers(0, 10**6))
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=4), st.fractions(0, 1))
 def test_a_credit_over_several_positions_is_their_sum_and_takes_none_below_zero(
     books: Callable[..., Books], parts: list[tuple[int, int, int, int]], share: Any
@@ -410,7 +401,6 @@ def test_a_credit_over_several_positions_is_their_sum_and_takes_none_below_zero(
         assert min(part.amounts.gross, part.amounts.commission, part.amounts.net, part.amounts.tax) >= 0
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_an_applied_credit_and_its_rest_are_the_credit(credit: int, balance: int) -> None:
     found = applied(money("USD", credit), money("USD", balance))
@@ -419,7 +409,7 @@ def test_an_applied_credit_and_its_rest_are_the_credit(credit: int, balance: int
 
 
 # ---------------------------------------------------------------- replay
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(MODES, RATES, COUNTS, st.none() | st.integers(0, 600_000))
 def test_a_stored_case_replays_to_the_same_bytes(
     books: Callable[..., Books],

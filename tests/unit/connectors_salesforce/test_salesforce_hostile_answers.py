@@ -45,7 +45,7 @@ results = st.lists(
     min_size=2,
     max_size=2,
 )
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ITEMS = [PushItem(f"k{n}", {"Name": "n"}, vendor_id=vendor_id(n)) for n in range(2)]
 Act = Callable[[SalesforceConnector], object]
 
@@ -85,7 +85,7 @@ def test_a_write_ends_in_fitting_results_or_in_one_of_our_errors(
             assert str(result.vendor_id)[:15] == str(item.vendor_id)[:15]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(body=results)
 def test_a_result_never_belongs_to_another_record(body: Any) -> None:
     target = Target("Opportunity", Operation.UPDATE)
@@ -120,7 +120,7 @@ def test_a_read_ends_in_records_or_in_one_of_our_errors(
     assert error is None or (error.code and error.message and not isinstance(error, OutcomeUnknown))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     moments=st.lists(st.integers(0, 20), max_size=40),
     page_size=st.integers(1, 7),

@@ -252,7 +252,7 @@ def test_parties_that_another_worker_created_meanwhile_are_taken(monkeypatch: py
 FATES = st.lists(st.sampled_from(["fine", "fine", "reply lost", "request lost", "not sent"]), max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(fates=FATES, sizes=st.lists(st.integers(1, 5), min_size=1, max_size=8), bad=st.sets(st.integers(0, 7)))
 def test_whatever_is_lost_each_document_is_posted_once(fates: list[str], sizes: list[int], bad: set[int]) -> None:
     """The engine's part is played by sending again what has no result yet, each time after its request has ended."""

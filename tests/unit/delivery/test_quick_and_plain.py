@@ -83,7 +83,7 @@ def uses_of_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return used
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=rows_, second=rows_, data=st.data())
 def test_the_quick_way_and_the_plain_way_make_the_same_facts(
     world: Any, monkeypatch: pytest.MonkeyPatch, first: Rows, second: Rows, data: st.DataObject

@@ -63,7 +63,7 @@ def test_the_first_failure_on_probation_opens_it_again_for_longer() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 40), st.sampled_from(["fail", "work", "try", "try fails"])), max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_breaker_is_always_in_one_state_and_no_pause_is_longer_than_the_longest(
     events: list[tuple[float, str]],
 ) -> None:

@@ -65,7 +65,7 @@ class Crowd:
 
 
 @given(RATES, st.lists(st.tuples(st.floats(0, 3), st.sampled_from(list(Work))), min_size=1, max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_calls_never_exceed_the_budget_in_any_window(
     rate: tuple[float, float], asked: list[tuple[float, Work]]
 ) -> None:
@@ -78,7 +78,7 @@ def test_calls_never_exceed_the_budget_in_any_window(
 
 
 @given(RATES, st.integers(1, 4), st.integers(0, 3), st.floats(0.0, 6.0))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_person_gets_a_token_within_three_turns_while_push_floods(
     rate: tuple[float, float], pushers: int, reporters: int, asks_at: float
 ) -> None:

@@ -52,7 +52,7 @@ def _ids_in(payload: dict[str, Any]) -> int:
     return len(places) + sum(len(leaf["valueIds"]) for leaf in leaves)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(criteria=CRITERIA, data=st.data())
 def test_values_in_are_values_expressed_plus_values_listed(
     criteria: tuple[dict[str, Any], ...],

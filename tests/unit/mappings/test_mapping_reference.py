@@ -30,7 +30,7 @@ READS = ("salesforce.party", "salesforce.order", "salesforce.line", "gam.line_ob
 
 @pytest.mark.parametrize("name", READS)
 @pytest.mark.parametrize("hostile", [False, True])
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_reader_equals_reference(
     name: str, hostile: bool, data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any
@@ -56,7 +56,7 @@ def _as_model(mapping: CompiledMapping, values: Any) -> Canonical | str:
 
 
 @pytest.mark.parametrize("name", READS)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_record_is_accepted_or_explained(
     name: str, data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any
@@ -162,7 +162,7 @@ def _entities(name: str, shipped: Mapping[str, CompiledMapping], records: Any) -
 @pytest.mark.parametrize(
     "name", ["gam.party", "gam.order", "gam.line", "salesforce.order_projection", "salesforce.line_projection"]
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_writer_equals_reference(
     name: str,
@@ -190,7 +190,7 @@ def test_writer_equals_reference(
         assert mapping.to_vendor(entity, surroundings) == payload
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_line_is_written_alike_in_a_batch_and_alone(
     data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any, context: Callable[..., Any]
@@ -221,7 +221,7 @@ def test_a_line_is_written_alike_in_a_batch_and_alone(
             assert mapping.tally(each, together) == mapping.tally(each, context(known=known))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_record_is_read_alike_the_first_time_and_later(
     data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any

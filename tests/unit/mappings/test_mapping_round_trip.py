@@ -48,7 +48,7 @@ def test_every_mapping_that_reads_is_proved_here(shipped: Mapping[str, CompiledM
 
 
 @pytest.mark.parametrize("name", READS)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_reading_what_was_restored_changes_no_field_that_is_not_lossy(
     name: str, data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any, context: Callable[..., Any]
@@ -72,7 +72,7 @@ def test_most_drawn_records_are_accepted(name: str, shipped: Mapping[str, Compil
     """The proof above skips refused records; here it is shown that it does not skip them all."""
     accepted = 0
 
-    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, database=None, suppress_health_check=list(HealthCheck))
     @given(native=records(shipped[name]))
     def count(native: Mapping[str, Any]) -> None:
         nonlocal accepted

@@ -33,7 +33,7 @@ def outcome(mapping: CompiledMapping, layouts: Layouts, native: dict[str, Any], 
 
 @pytest.mark.parametrize("name", READS)
 @pytest.mark.parametrize("hostile", [False, True])
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_field_that_is_not_named_is_a_field_without_a_value(
     name: str, hostile: bool, data: st.DataObject, shipped: Mapping[str, CompiledMapping], records: Any

@@ -59,7 +59,7 @@ class Surroundings:
     names: Names
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(asked=criteria, known=answers)
 def test_a_targeting_follows_the_answers_of_its_own_batch(asked: tuple[Criterion, ...], known: Any) -> None:
     first = KEPT.express(asked, Surroundings(Names(known)))  # type: ignore[arg-type]
