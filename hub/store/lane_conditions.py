@@ -27,7 +27,7 @@ _HAS_A_LIVING_LINE = (
     "WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line' AND c.order_facet = l.order_facet "
     "LIMIT 1) IS TRUE"
 )
-_HAS_A_LINE_THERE = (
+HAS_A_LINE_THERE = (
     "EXISTS (SELECT 1 FROM lane c JOIN reference cr ON cr.connection = c.connection AND cr.kind = 'line' "
     "AND cr.entity_id = c.entity_id AND cr.facet = c.facet AND cr.superseded_at IS NULL "
     "WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind = 'line' AND c.order_facet = l.order_facet)"
@@ -41,7 +41,7 @@ _ITS_RECORD_IS_SETTLED = (
 _ORDER_NOT_CREATED = f"r.vendor_id IS NULL AND ({_ORDER_IS_CANCELLED} OR NOT {_HAS_A_LIVING_LINE})"
 _LINE_NOT_CREATED = f"r.vendor_id IS NULL AND ({_LINE_IS_CANCELLED} OR {_ORDER_IS_CANCELLED})"
 _WITHOUT_A_LINE = (
-    f"r.vendor_id IS NOT NULL AND NOT ({_ORDER_IS_CANCELLED} OR {_HAS_A_LIVING_LINE} OR {_HAS_A_LINE_THERE})"
+    f"r.vendor_id IS NOT NULL AND NOT ({_ORDER_IS_CANCELLED} OR {_HAS_A_LIVING_LINE} OR {HAS_A_LINE_THERE})"
 )
 
 NOT_CREATED = f"""
@@ -80,7 +80,7 @@ CASE l.kind
     SELECT 1 FROM lane c WHERE c.order_id = l.order_id AND c.connection = l.connection AND c.kind IN ('line', 'order')
       AND c.order_facet = l.order_facet AND c.desired_hash IS DISTINCT FROM c.acked_hash AND c.state <> 'parked'
       AND (c.kind <> 'line' OR c.state <> 'ready' OR {AGREES_WITH_ITS_ORDER.format("c")}))
-    AND ({_HAS_A_LINE_THERE} OR {_ORDER_IS_CANCELLED} OR NOT {_HAS_A_LIVING_LINE} AND {_ITS_RECORD_IS_SETTLED})
+    AND ({HAS_A_LINE_THERE} OR {_ORDER_IS_CANCELLED} OR NOT {_HAS_A_LIVING_LINE} AND {_ITS_RECORD_IS_SETTLED})
     OR r.vendor_id IS NULL AND {_ITS_RECORD_IS_SETTLED} AND {_ORDER_NOT_CREATED}
   WHEN 'party' THEN true
   WHEN 'document' THEN NOT {WITHDRAWN.format("l")}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hub.store.audit import note
 from hub.store.database import Cursor
-from hub.store.lane_conditions import AGREES_WITH_ITS_ORDER
+from hub.store.lane_conditions import AGREES_WITH_ITS_ORDER, HAS_A_LINE_THERE
 from hub.store.lanes import _COLUMNS, _JOIN, PARKED, Lane, _lane, subject
 
 
@@ -80,6 +80,28 @@ def reopen_status(cur: Cursor, connection: str, born: Sequence[Lane]) -> None:
     )
     for lane_id, state in sorted(cur.fetchall()):
         note(cur, subject(lane_id), "lane renewed", state=state)
+
+
+def owe_status(cur: Cursor, connection: str, order_id: str, facet: str) -> int:
+    """A line of this (part of the) order is wanted again: a status that was settled while no line of it was there, for want
+    of one, has to be brought about. How many that was; one that a record with a line already bears stays as it is.
+    """
+    cur.execute(
+        "SELECT l.id FROM lane l WHERE l.connection = %s AND l.kind = 'order_status' AND l.entity_id = %s AND l.facet = %s "
+        f"AND NOT {HAS_A_LINE_THERE} FOR UPDATE",
+        (connection, order_id, facet),
+    )
+    found = [row[0] for row in cur.fetchall()]
+    # A statement of its own: it sees what a worker settled that held the lock.
+    cur.execute(
+        "UPDATE lane SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL "
+        "WHERE id = ANY(%s) AND acked_hash IS NOT NULL RETURNING id, state",
+        (found,),
+    )
+    owed = cur.fetchall()
+    for lane_id, state in owed:
+        note(cur, subject(lane_id), "lane renewed", state=state)
+    return len(owed)
 
 
 def without_record(cur: Cursor, connection: str, kind: str, entity_id: str) -> list[Lane]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hub.encoding import fingerprint
 from hub.session import Channel, Session
-from hub.store import entities, lanes
+from hub.store import entities, lane_moves, lanes
 from hub.store.database import Cursor
 from hub.store.entities import StoredEntity
 from oms_schema.ids import EntityKind
@@ -31,6 +31,8 @@ STAGES = {
 PUSHED_ROLES = (PartyRole.ADVERTISER, PartyRole.AGENCY)
 LIVE = {CommercialStatus.BOOKED, CommercialStatus.ON_HOLD, CommercialStatus.COMPLETED, CommercialStatus.CANCELLED}
 """Commercial states in which an order exists outside; a cancelled one only if it was there before."""
+CAME_BACK = b"active"
+"""What the status lane of a line wants that was cancelled and is wanted again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def desired_lanes(
         if line.id in cancelled:
             wanted.append(Desired("line_status", line.id, "1", parts[line.id], line.version, b"cancelled"))
         elif line.id in archived:  # it came back; cancelled once more it is news again
-            wanted.append(Desired("line_status", line.id, "1", parts[line.id], line.version, b"active"))
+            wanted.append(Desired("line_status", line.id, "1", parts[line.id], line.version, CAME_BACK))
     for part in names:
         # A line that goes does not change the status of the others; a line that comes needs its order approved again.
         members = ",".join(sorted(line_id for line_id, p in parts.items() if p == part))
@@ -146,11 +148,16 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
                     assigned.setdefault(known.order_id, {})[entity_id] = known.order_facet
             for order_id, order in sorted(orders.items()):
                 parts = assigned.get(order_id, {})
+                came_back: set[str] = set()
                 for lane in desired_lanes(channel, order, lines.get(order_id, []), parties, parts, archived):
                     desired = fingerprint(lane.content)
                     there = wanted.get((lane.kind, lane.entity_id, lane.facet))
                     if there is not None and there.desired_hash == desired:
+                        if lane.kind == "order_status" and lane.facet in came_back:
+                            news += lane_moves.owe_status(cur, channel.name, order_id, lane.facet)
                         continue
+                    if lane.kind == "line_status" and lane.content == CAME_BACK:
+                        came_back.add(lane.order_facet)
                     news += lanes.want(
                         cur,
                         connection=channel.name,

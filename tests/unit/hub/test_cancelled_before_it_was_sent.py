@@ -46,6 +46,11 @@ def statuses(world: World, record: str) -> list[str]:
     return [str(each["status"]) for each in world.ads.live(record)]
 
 
+def rejected(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
+    """The vendor finds fault with every record of a call."""
+    return [PushResult(item.key, Outcome.REJECTED, code="NO", message="no") for item in items]
+
+
 def refuse(world: World, record: str) -> None:
     """The next create of this record is put off by the vendor, until it is asked for again."""
 
@@ -170,6 +175,54 @@ def test_an_order_that_is_there_is_not_approved_without_a_line(world: World) -> 
     world.travel()
     assert (statuses(world, "Order"), statuses(world, "LineItem")) == (["APPROVED"], ["READY"])
     at_rest(world)
+
+
+def test_the_approval_of_an_order_whose_only_line_came_back_is_owed_before_the_order_is_there(world: World) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.crm.put("OpportunityLineItem", "00k006A0000", True, IsDeleted=True)
+    world.hub.intake("sfdc")
+    world.ads.misbehave.append(rejected)
+    world.rest()
+    assert [row[1] for row in out_of_sync(world)] == ["party"]
+    world.crm.put("OpportunityLineItem", "00k006A0000", IsDeleted=False)
+    world.travel()
+    assert "order_status" in {item.kind for item in world.hub.plan("gam-main").items}
+    assert "order_status" in {row[1] for row in out_of_sync(world)}, "nothing is approved that is not there"
+    world.hub.replay()
+    world.rest()
+    assert (statuses(world, "Order"), statuses(world, "LineItem")) == (["APPROVED"], ["READY"])
+    at_rest(world)
+
+
+def test_the_approval_of_a_draft_whose_only_line_came_back_is_owed_before_the_line_is_there(world: World) -> None:
+    world.book(lines=1)
+    refuse(world, "LineItem")
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    world.crm.put("OpportunityLineItem", "00k006A0000", True, IsDeleted=True)
+    world.travel()
+    assert statuses(world, "Order") == ["DRAFT"]
+    at_rest(world)
+    world.crm.put("OpportunityLineItem", "00k006A0000", IsDeleted=False)
+    world.ads.misbehave.append(rejected)
+    world.travel()
+    assert [item.kind for item in world.hub.parked()] == ["line"]
+    assert ("order_status", "1", "ready") in {(row[1], row[3], row[4]) for row in out_of_sync(world)}
+    world.hub.replay()
+    world.rest()
+    assert (statuses(world, "Order"), statuses(world, "LineItem")) == (["APPROVED"], ["READY"])
+    at_rest(world)
+
+
+def test_an_approved_order_is_not_approved_again_when_its_only_line_goes_and_comes_back(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    sent = len(world.ads.calls)
+    for deleted in (True, False):
+        world.crm.put("OpportunityLineItem", "00k006A0000", deleted, IsDeleted=deleted)
+        world.travel()
+    assert "ApproveOrders" not in [item.action for call in world.ads.calls[sent:] for item in call.items]
 
 
 def test_the_status_of_a_parked_order_without_a_line_is_not_claimed_again_and_again(world: World) -> None:
