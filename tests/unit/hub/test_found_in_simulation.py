@@ -13,7 +13,7 @@ import pytest
 
 from connectors.base import DeliveryRow, Operation, Outcome, PushItem, PushResult
 from connectors.errors import OutcomeUnknown, RetryLater
-from hub.store import breakers, facts, journal, lanes
+from hub.store import breakers, facts, journal, lane_moves, lanes
 from hub.store.breakers import CLOSED, Breaker
 from hub.store.database import Database
 
@@ -117,6 +117,34 @@ def test_a_breaker_that_is_being_forgotten_can_be_locked(world: World, other_sto
         breakers.save(cur, replace(found, failures=0))
     waiting.join(timeout=60)
     assert [breaker.state for breaker in locked] == [CLOSED]
+
+
+def test_a_status_that_is_settled_just_when_its_line_comes_back_is_owed_all_the_same(
+    world: World, other_store: Database
+) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.crm.put("OpportunityLineItem", "00k006A0000", True, IsDeleted=True)
+    world.travel()
+    store = world.hub.session.database
+    ((order_id, settled),) = store.rows("SELECT entity_id, NOT dirty FROM lane WHERE kind = 'order_status'")
+    assert settled, "its only line is cancelled"
+    with store.transaction() as cur:
+        cur.execute("UPDATE lane SET acked_hash = NULL WHERE kind = 'order_status'")
+    owed: list[int] = []
+
+    def owe() -> None:
+        with other_store.transaction() as cur:
+            owed.append(lane_moves.owe_status(cur, "gam-main", order_id, "1"))
+
+    waiting = threading.Thread(target=owe)
+    with store.transaction() as cur:
+        cur.execute("UPDATE lane SET acked_hash = desired_hash WHERE kind = 'order_status'")
+        waiting.start()
+        _until_somebody_waits(cur)
+    waiting.join(timeout=60)
+    assert owed == [1]
+    assert store.rows("SELECT dirty FROM lane WHERE kind = 'order_status'") == [(True,)]
 
 
 def _until_somebody_waits(cur: Any) -> None:
