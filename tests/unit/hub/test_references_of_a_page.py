@@ -49,9 +49,8 @@ def test_only_the_wanted_pairs_of_kind_and_entity_are_read(world: World) -> None
 
 def test_however_often_references_are_read_no_plan_for_ten_of_them_is_kept(world: World) -> None:
     with world.hub.session.database.transaction() as cur:
-        for _ in range(
-            12
-        ):  # psycopg prepares a statement at the sixth time, PostgreSQL forgets the sizes five times later
+        # psycopg prepares a statement at the sixth time, PostgreSQL forgets the sizes five times later.
+        for _ in range(12):
             attempts.references(cur, "sfdc", [("line", "a"), ("line", "b")])
             cur.execute("SELECT 1 FROM connection_state LIMIT 1")
         cur.execute("SELECT statement FROM pg_prepared_statements")
