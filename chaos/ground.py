@@ -25,8 +25,10 @@ from cli.demo.people import People
 from cli.demo.supervisor import Program, Supervisor
 from hub import Hub, open_hub
 
-LEASE_SECONDS = 4.0
+LEASE_SECONDS = 8.0
 """After this a killed worker's lanes are taken up; production has ten minutes, a run cannot wait for them."""
+TIMEOUT_SECONDS = 6.0
+"""How long a worker waits for a vendor. Below the lease, as in production: else another worker takes up what is still being sent."""
 IN_FLIGHT_SECONDS = 4.0
 """How long the vendors may still apply what they dropped: their late commits take a second, a busy machine the rest."""
 REQUESTS_PER_SECOND = 20.0
@@ -121,7 +123,7 @@ def settings(crm_url: str, ad_server_url: str, ledger_url: str, *, trafficker: s
             "max_in_flight_seconds": IN_FLIGHT_SECONDS,
             "minute_call_limit": CALLS_A_DAY,
             "daily_call_limit": CALLS_A_DAY,
-            "timeout_seconds": 30.0,
+            "timeout_seconds": TIMEOUT_SECONDS,
         },
     }
     for connection in connections.values():
@@ -132,13 +134,13 @@ def settings(crm_url: str, ad_server_url: str, ledger_url: str, *, trafficker: s
         "requests_per_second": REQUESTS_PER_SECOND,
         "busy_wait_seconds": 0.5,
         "reports_per_hour": 100_000,
-        "timeout_seconds": 30.0,
+        "timeout_seconds": TIMEOUT_SECONDS,
     }
     connections[SOURCE]["settings"] |= {
         "max_in_flight_seconds": IN_FLIGHT_SECONDS,
         "overlap_seconds": 5.0,
         "daily_call_limit": CALLS_A_DAY,
-        "timeout_seconds": 30.0,
+        "timeout_seconds": TIMEOUT_SECONDS,
     }
     return content
 
