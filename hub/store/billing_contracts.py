@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import date
+from math import ceil
 from uuid import UUID
 
 from hub.store.database import Cursor
@@ -71,9 +72,11 @@ _COLUMNS = [field.name for field in fields(Contract)]
 _RANGE = "{0} >= %(lo)s AND (%(hi)s::text IS NULL OR {0} < %(hi)s)"
 
 
-_FEW = 20_000
-"""Lines that are divided exactly; of more, every fiftieth page is looked at."""
-_SAMPLED = 50
+_FEW = 2_000
+"""Pages of entities of which every line is looked at; of more, some lines of about `_SAMPLED` pages stand for all."""
+_SAMPLED = 250
+_ENOUGH = 100
+"""Lines that a sample must have. With 1,000 of a book of 200,000, ranges differ by a tenth."""
 
 
 def bounds(cur: Cursor, shards: int, most: int) -> list[Shard]:
@@ -82,20 +85,20 @@ def bounds(cur: Cursor, shards: int, most: int) -> list[Shard]:
     Fewer where there are fewer lines.
     """
     lines = "SELECT id FROM entity {} WHERE kind = 'line' ORDER BY 1"
-    cur.execute("SELECT count(*) FROM (SELECT 1 FROM entity WHERE kind = 'line' LIMIT %s) found", (_FEW,))
+    cur.execute("SELECT pg_relation_size('entity') / current_setting('block_size')::int")
     row = cur.fetchone()
     assert row is not None
     ids: list[str] = []
-    each = _SAMPLED
-    if row[0] == _FEW:
-        cur.execute(lines.format(f"TABLESAMPLE SYSTEM ({100 // _SAMPLED})"))
+    part = min(1.0, _SAMPLED / max(1, row[0]))
+    if row[0] > _FEW:
+        cur.execute(lines.format(f"TABLESAMPLE SYSTEM ({100 * part:.6f})"))
         ids = [one for (one,) in cur.fetchall()]
-    if len(ids) < _SAMPLED:
+    if len(ids) < _ENOUGH:
         cur.execute(lines.format(""))
-        ids, each = [one for (one,) in cur.fetchall()], 1
+        ids, part = [one for (one,) in cur.fetchall()], 1.0
     if not ids:
         return []
-    number = min(len(ids), shards * max(1, -(-len(ids) * each // (most * shards))))
+    number = min(len(ids), shards * max(1, ceil(len(ids) / part / (most * shards))))
     starts = [ids[len(ids) * place // number] for place in range(1, number)]
     return [Shard(since, until) for since, until in zip(["", *starts], [*starts, None], strict=True)]
 

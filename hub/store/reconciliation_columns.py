@@ -162,7 +162,11 @@ def entered(cur: Cursor, shard: Shard) -> list[str]:
 
 def knows_lines(cur: Cursor, source: str) -> bool:
     """Whether any line has an object at this source."""
-    cur.execute("SELECT EXISTS (SELECT 1 FROM reference WHERE connection = %s AND kind = 'line')", (source,))
+    # Of present objects there is an index; of those that were there once, only the table itself.
+    cur.execute(
+        "SELECT EXISTS (SELECT 1 FROM reference WHERE connection = %s AND kind = 'line' AND superseded_at IS NULL)",
+        (source,),
+    )
     row = cur.fetchone()
     return row is not None and bool(row[0])
 

@@ -162,9 +162,10 @@ def test_ranges_of_lines_from_a_sample_of_pages_leave_none_out(office: Any, monk
     lines = [office.line(order, f"Line {number}") for number in range(40)]
     office.report({line: {"10": 1_000 + number} for number, line in enumerate(lines)})
     exact = run(office, sessions=3)
-    monkeypatch.setattr(billing_contracts, "_FEW", 2)
-    for least in (1, 100):
-        monkeypatch.setattr(billing_contracts, "_SAMPLED", least)
+    monkeypatch.setattr(billing_contracts, "_FEW", 0)
+    monkeypatch.setattr(billing_contracts, "_SAMPLED", 1)
+    for least in (1, 1_000):
+        monkeypatch.setattr(billing_contracts, "_ENOUGH", least)
         sampled = run(office, sessions=3)
         assert (sampled.run.lines, sampled.run.digest) == (40, exact.run.digest)
 
