@@ -28,7 +28,7 @@ from hub import Hub, open_hub
 LEASE_SECONDS = 8.0
 """After this a killed worker's lanes are taken up; production has ten minutes, a run cannot wait for them."""
 TIMEOUT_SECONDS = 6.0
-"""How long a worker waits for a vendor. Below the lease, as in production: else another worker takes up what is still being sent."""
+"""How long a worker waits for a vendor: below the lease, as in production, else others take up what is still being sent."""
 IN_FLIGHT_SECONDS = 4.0
 """How long the vendors may still apply what they dropped: their late commits take a second, a busy machine the rest."""
 REQUESTS_PER_SECOND = 20.0

@@ -321,4 +321,4 @@ def last(cur: Cursor) -> Run | None:
 
 def look_again(cur: Cursor) -> None:
     """Have PostgreSQL count anew what it plans by, after many rows changed."""
-    cur.execute("ANALYZE billing_contract, delivery_life")
+    cur.execute("ANALYZE billing_contract, delivery_life, reconciliation_input")

@@ -1,8 +1,10 @@
 """Contracts and counts of a book out of PostgreSQL in bulk, and what reconciliation found of them back into it by COPY.
 
 COPY would hand over row by row, which takes the client 3 µs each. Terms come as one text: rows end with a line feed, columns
-stand between tabs, an absent value is empty. Running totals by month come beside it as they lie in the store, all arrays
-of these rows in one piece, as PostgreSQL sends them in binary: as text they took both sides twice the time.
+stand between tabs, an absent value is empty. Running totals by month come beside it, all arrays of these rows in one piece, as
+PostgreSQL sends them in binary: as text they took both sides twice the time. All of a line stands ready in one row
+(`reconciliation_input`), made when its contract or its counts change: to join and spell it out took PostgreSQL five times the
+time of reading that row.
 """
 
 from __future__ import annotations
@@ -32,31 +34,31 @@ CONTRACT = (
         "variance_base",
     ),
     *("unit", "total", "fallback_days", "window_days", "first_month", "months"),
-    *("first_live", "first_until", "last_since", "last_live", "live", "counted"),
+    *("first_live", "first_until", "last_since", "last_live", "live", "counted", "sources"),
 )
-"""The columns of a contract: five texts, then numbers. Days are Python's ordinals; `counted` is whether it has goals."""
+"""The columns of a contract: five texts, then numbers. Days are Python's ordinals; `counted` is whether it has goals, `sources` how many
+sources counted anything of it."""
 
-LIFE = ("first_month", "months", "seen", "source", "seller", "counted")
+LIFE = ("first_month", "months", "seen", "seller", "counted")
 """The numbers of one source's counts of a line.
 
-`source` is the place of its name in what was asked and `seen` -1 where only the library can tell; `counted` is whether the source
-counts the unit of the line's price and so has running totals.
+`seen` is -1 where only the library can tell; `counted` is whether the source counts the unit of the line's price and so has running
+totals.
 """
 
 
-class Contracts(NamedTuple):
-    """Rows as one text, and the goals of those that have some, one array after the other (`array_send`)."""
+class Inputs(NamedTuple):
+    """Lines of a range as pieces, each of all rows one after the other.
 
-    rows: bytes
+    `terms` are rows of `CONTRACT`; `goals` arrays of those that have some. Of every line's sources, by name: `lives` are the
+    numbers of `LIFE` as 64-bit integers, big-endian, `sources` their names, a line feed between two, `totals` the running totals of
+    those that have some. Arrays are as PostgreSQL's `array_send` has them.
+    """
+
+    terms: bytes
     goals: bytes
-
-
-class Lives(NamedTuple):
-    """The lines' ids as one text, the numbers of `LIFE` as 64-bit integers, big-endian, row by row, and the running totals of
-    those that have some, one array after the other."""
-
-    line_ids: bytes
-    numbers: bytes
+    lives: bytes
+    sources: bytes
     totals: bytes
 
 
@@ -81,73 +83,72 @@ class Asked:
         }
 
 
-_ASKED = (
-    "c.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR c.line_id < %(hi)s) AND c.order_status = ANY(%(statuses)s) "
-    "AND (c.apart = %(open)s OR c.first_month + c.months > %(since)s) AND c.first_month <= %(until)s"
-)
-
 _DAY = "{0} - DATE '0001-01-01' + 1"
 
 
 def _as_text(columns: Sequence[str]) -> str:
-    """All rows as one text; concat_ws would leave an absent value out, with the separator behind it."""
+    """A row as one text; concat_ws would leave an absent value out, with the separator behind it."""
     cells = ", ".join(f"coalesce({column}::text, '')" if "?" in column else column for column in columns).replace(
         "?", ""
     )
-    return f"convert_to(string_agg(concat_ws('\t', {cells}), '\n'), 'UTF8')"
+    return f"concat_ws('\t', {cells})"
 
 
-def _as_numbers(columns: Sequence[str]) -> str:
-    """All rows as 64-bit integers: a tenth less of the statement's time than as text."""
-    return f"string_agg({' || '.join(f'int8send({column})' for column in columns)}, '')"
-
-
-_CONTRACT = _as_text(
+_TERMS = _as_text(
     (
         *("c.line_id", "c.order_id", "c.currency", "c.closing", "c.apart"),
         *("(c.fixed_gross IS NOT NULL)::int", "c.minor", "c.rate", "c.per", "c.commission_ppm", "c.net_rate::int"),
         *("c.third_party::int", "c.cap", "c.tolerance_ppm", "c.variance_base"),
         *("c.unit", "c.total?", "c.fallback_days?", "c.window_days", "c.first_month", "c.months"),
         *(_DAY.format(f"c.{day}") for day in ("first_live", "first_until", "last_since", "last_live")),
-        *("c.live", "(c.goals IS NOT NULL)::int"),
+        *("c.live", "(c.goals IS NOT NULL)::int", "d.number"),
     )
 )
-_CONTRACTS = f"SELECT {_CONTRACT}, string_agg(array_send(c.goals), '') FROM billing_contract c WHERE {_ASKED}"
-
-_LIFE = _as_numbers(
-    (
-        *("d.first_month", "d.months", "d.seen", "coalesce(array_position(%(sources)s::text[], d.source), 0) - 1"),
-        *("d.seller::int", "(d.cum IS NOT NULL)::int"),
+_NUMBERS = " || ".join(
+    f"int8send({number})"
+    for number in (
+        *("l.first_month", "l.months", "CASE WHEN NOT l.below_zero THEN coalesce(l.seen, -1) ELSE -1 END"),
+        *("l.seller::int", "(u.cum IS NOT NULL)::int"),
     )
 )
-_LIVES = (
-    f"SELECT convert_to(string_agg(d.line_id, '\n'), 'UTF8'), {_LIFE}, string_agg(array_send(d.cum), '') FROM ("
-    "SELECT d.line_id, d.source, d.seller, d.first_month, d.months, CASE WHEN NOT d.below_zero THEN coalesce(d.seen, -1) ELSE -1 END AS seen, "
-    "CASE c.unit WHEN 1 THEN d.impressions WHEN 2 THEN d.clicks WHEN 3 THEN d.completed_views WHEN 4 THEN d.viewable_impressions "
-    "WHEN 5 THEN d.active_days END AS cum FROM billing_contract c JOIN delivery_life d ON d.line_id = c.line_id "
-    f"AND d.line_id >= %(lo)s AND (%(hi)s::text IS NULL OR d.line_id < %(hi)s) WHERE {_ASKED} OFFSET 0) d"
+_MAKE = (
+    "INSERT INTO reconciliation_input (line_id, order_status, apart, first_month, months, terms, goals, lives, sources, totals) "
+    f"SELECT c.line_id, c.order_status, c.apart, c.first_month, c.months, {_TERMS}, array_send(c.goals), d.lives, d.sources, d.totals "
+    f"FROM billing_contract c CROSS JOIN LATERAL (SELECT count(*) AS number, string_agg({_NUMBERS}, '' ORDER BY l.source) AS lives, "
+    "string_agg(l.source, '\n' ORDER BY l.source) AS sources, string_agg(array_send(u.cum), '' ORDER BY l.source) AS totals "
+    "FROM delivery_life l CROSS JOIN LATERAL (SELECT CASE c.unit WHEN 1 THEN l.impressions WHEN 2 THEN l.clicks "
+    "WHEN 3 THEN l.completed_views WHEN 4 THEN l.viewable_impressions WHEN 5 THEN l.active_days END AS cum) u "
+    "WHERE l.line_id = c.line_id) d WHERE c.line_id = ANY(%s) ORDER BY c.line_id"
 )
 
 
-def contracts(cur: Cursor, asked: Asked) -> Contracts:
-    """The lines of a shard that have a month among those asked for, in the columns of `CONTRACT`, and their goals."""
-    return Contracts(*_pieces(cur, _CONTRACTS, asked.named))
+def make_inputs(cur: Cursor, shard: Shard) -> int:
+    """Make what `inputs` reads anew for the lines of a shard whose contract or counts changed; returns how many lines that were."""
+    cur.execute(
+        "DELETE FROM reconciliation_input_stale WHERE line_id >= %(lo)s AND (%(hi)s::text IS NULL OR line_id < %(hi)s) "
+        "RETURNING line_id",
+        shard.named,
+    )
+    stale = [row[0] for row in cur.fetchall()]
+    if stale:
+        cur.execute("DELETE FROM reconciliation_input WHERE line_id = ANY(%s)", (stale,))
+        cur.execute(_MAKE.encode(), (stale,))
+    return len(stale)
 
 
-def lives(cur: Cursor, asked: Asked, sources: Sequence[str]) -> Lives:
-    """What each source counted of these lines in the unit of their price, in the columns of `LIFE`, and its running totals."""
-    # The planner takes the joined rows for a fiftieth of what they are: it looked up each line by index and took twice as long.
-    cur.execute("SET LOCAL enable_nestloop = off")
-    found = Lives(*_pieces(cur, _LIVES, {**asked.named, "sources": list(sources)}))
-    cur.execute("SET LOCAL enable_nestloop = on")
-    return found
-
-
-def _pieces(cur: Cursor, statement: str, named: dict[str, object]) -> list[bytes]:
-    cur.execute(statement.encode(), named, binary=True)
+def inputs(cur: Cursor, asked: Asked) -> Inputs:
+    """The lines of a shard that have a month among those asked for, after `make_inputs`."""
+    cur.execute(
+        "SELECT convert_to(string_agg(terms, '\n'), 'UTF8'), string_agg(goals, ''), string_agg(lives, ''), "
+        "convert_to(string_agg(sources, '\n'), 'UTF8'), string_agg(totals, '') FROM reconciliation_input "
+        "WHERE line_id >= %(lo)s AND (%(hi)s::text IS NULL OR line_id < %(hi)s) AND order_status = ANY(%(statuses)s) "
+        "AND (apart = %(open)s OR first_month + months > %(since)s) AND first_month <= %(until)s",
+        asked.named,
+        binary=True,
+    )
     row = cur.fetchone()
     assert row is not None
-    return [bytes(piece or b"") for piece in row]
+    return Inputs(*(bytes(piece or b"") for piece in row))
 
 
 def entered(cur: Cursor, shard: Shard) -> list[str]:

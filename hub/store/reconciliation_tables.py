@@ -10,6 +10,7 @@ from sqlalchemy import (
     DateTime,
     Identity,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -22,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 
 def define(metadata: MetaData) -> None:
-    """Add the tables to the schema. The triggers that fill the two `…_touched` stand in the migration alone."""
+    """Add the tables to the schema. The triggers that fill the two `…_touched` and `…_stale` stand in the migrations alone."""
     Table(
         "billing_contract",
         metadata,
@@ -77,6 +78,27 @@ def define(metadata: MetaData) -> None:
         Column("active_days", ARRAY(BigInteger()), nullable=False),
         Column("below_zero", Boolean(), nullable=False, server_default=text("false")),
         PrimaryKeyConstraint("line_id", "source"),
+    )
+    Table(
+        "reconciliation_input",
+        metadata,
+        Column("line_id", Text(), nullable=False),
+        Column("order_status", Text(), nullable=True),
+        Column("apart", Text(), nullable=False),
+        Column("first_month", Integer(), nullable=False),
+        Column("months", Integer(), nullable=False),
+        Column("terms", Text(), nullable=False),
+        Column("goals", LargeBinary(), nullable=True),
+        Column("lives", LargeBinary(), nullable=True),
+        Column("sources", Text(), nullable=True),
+        Column("totals", LargeBinary(), nullable=True),
+        PrimaryKeyConstraint("line_id"),
+    )
+    Table(
+        "reconciliation_input_stale",
+        metadata,
+        Column("line_id", Text(), nullable=False),
+        PrimaryKeyConstraint("line_id"),
     )
     Table(
         "delivery_touched",

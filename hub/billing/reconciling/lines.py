@@ -20,7 +20,7 @@ from hub.session import Session
 from hub.store import reconciliation_columns as columns
 from hub.store.database import Cursor
 from hub.store.reconciliation import NO_FACTS, PEOPLE, SEVERAL_SOURCES
-from hub.store.reconciliation_columns import CONTRACT, LIFE, Asked, Lives
+from hub.store.reconciliation_columns import CONTRACT, LIFE, Asked, Inputs
 
 NEVER = 2**62
 _MOST_BITS = 62
@@ -79,12 +79,12 @@ class Book:
 
 def book(session: Session, cur: Cursor, asked: Asked, sources: Sources) -> Book:
     """Read a shard."""
-    told = columns.contracts(cur, asked)
-    contracts = _contracts(told.rows)
+    columns.make_inputs(cur, asked.shard)
+    told = columns.inputs(cur, asked)
+    contracts = _contracts(told.terms)
     if contracts.is_empty():
         return Book(None, {}, [])
-    counts = columns.lives(cur, asked, sources.names)
-    lives = _lives(counts)
+    lives = _Lives(told, _ints(contracts["sources"]), sources.names)
     apart = _apart(cur, asked, contracts, lives, sources)
     plain = (contracts["valued"] == 0) & (contracts["apart"] == "")
     if apart:
@@ -93,14 +93,12 @@ def book(session: Session, cur: Cursor, asked: Asked, sources: Sources) -> Book:
     places = plain.arg_true()
     if places.is_empty():
         return Book(None, apart, valued)
-    goals = _totals(told.goals, contracts).each(asked.since - 1, asked.until)
-    return Book(
-        _Reading(session, cur, asked, contracts[places], goals[:, places.to_numpy()]).lines(
-            lives, _totals(counts.totals, lives), sources
-        ),
-        apart,
-        valued,
-    )
+    goals = Totals(
+        told.goals, _ints(contracts["first_month"]), _ints(contracts["months"]), _ints(contracts["counted"]) == 1
+    ).each(asked.since - 1, asked.until)
+    chosen = places.to_numpy()
+    reading = _Reading(session, cur, asked, contracts[places], goals[:, chosen], chosen)
+    return Book(reading.lines(lives, sources), apart, valued)
 
 
 def _contracts(body: bytes) -> pl.DataFrame:
@@ -115,14 +113,42 @@ def _contracts(body: bytes) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.String).fill_null("")).rechunk()
 
 
-def _lives(told: Lives) -> pl.DataFrame:
-    numbers = np.frombuffer(told.numbers, dtype=">i8").reshape(-1, len(LIFE)).T.astype(np.int64, order="C")
-    ids = told.line_ids.decode().split("\n") if told.line_ids else []
-    return pl.DataFrame({"line_id": pl.Series(ids, dtype=pl.String), **dict(zip(LIFE, numbers, strict=True))})
+class _Lives:
+    """What every source counted of the lines of a shard, row by row in their order. `line` is a line's place, `source` that of
+    its name among `names`, -1 where it is none of them."""
 
+    def __init__(self, told: Inputs, of_each: Ints, names: Sequence[str]) -> None:
+        numbers = np.frombuffer(told.lives, dtype=">i8").reshape(-1, len(LIFE)).T.astype(np.int64, order="C")
+        self.first_month, self.months, self.seen, seller, counted = numbers
+        self.seller = seller == 1
+        self.line = np.repeat(np.arange(of_each.size), of_each)
+        places = {name: place for place, name in enumerate(names)}
+        found = told.sources.decode().split("\n") if told.sources else []
+        self.source: Ints = np.fromiter((places.get(name, -1) for name in found), dtype=np.int64, count=len(found))
+        if not self.line.size == self.source.size == seller.size:
+            raise ValueError("the counts of these lines are not as many as their contracts say")
+        self.totals = Totals(told.totals, self.first_month, self.months, counted == 1)
+        self._lines = of_each.size
 
-def _totals(body: bytes, rows: pl.DataFrame) -> Totals:
-    return Totals(body, _ints(rows["first_month"]), _ints(rows["months"]), _ints(rows["counted"]) == 1)
+    def of_side(self, *, seller: bool) -> Ints:
+        """By place of a line, the row of its counts on one side; -1 where it has none."""
+        (rows,) = np.nonzero(self.seller == seller)
+        found = np.full(self._lines, -1, dtype=np.int64)
+        found[self.line[rows]] = rows
+        return found
+
+    def several(self) -> Bools:
+        """By place of a line, whether two sources count the same side of it."""
+        found: Bools = (
+            np.bincount(self.line * 2 + self.seller, minlength=2 * self._lines).reshape(-1, 2).max(axis=1) > 1
+        )
+        return found
+
+    def without(self, source: int) -> Bools:
+        """By place of a line, whether a source counted nothing of it."""
+        missing = np.ones(self._lines, dtype=np.bool_)
+        missing[self.line[self.source == source]] = False
+        return missing
 
 
 def _ints(column: pl.Series) -> Ints:
@@ -130,20 +156,18 @@ def _ints(column: pl.Series) -> Ints:
     return found
 
 
-def _apart(cur: Cursor, asked: Asked, contracts: pl.DataFrame, lives: pl.DataFrame, sources: Sources) -> dict[str, str]:
+def _apart(cur: Cursor, asked: Asked, contracts: pl.DataFrame, lives: _Lives, sources: Sources) -> dict[str, str]:
     """Lines that only the library calculates, each with a reason, the first by name."""
     ids = contracts["line_id"]
     named = contracts.filter(pl.col("apart") != "")
     found = list(zip(named["line_id"], named["apart"], strict=True))
     if people := columns.entered(cur, asked.shard):
         found += [(line_id, PEOPLE) for line_id in ids.filter(ids.is_in(people))]
-    for seller in (0, 1):
-        of_side = lives.filter(pl.col("seller") == seller)["line_id"]
-        if of_side.n_unique() < of_side.len():
-            found += [(line_id, SEVERAL_SOURCES) for line_id in of_side.filter(of_side.is_duplicated())]
+    if (several := lives.several()).any():
+        found += [(line_id, SEVERAL_SOURCES) for line_id in ids.filter(pl.Series(several))]
     for place in sources.knowing:
-        counted = lives.filter(pl.col("source") == place)["line_id"]
-        if missing := ids.filter(~ids.is_in(counted.implode())).to_list():
+        if (without := lives.without(place)).any():
+            missing = ids.filter(pl.Series(without)).to_list()
             found += [(line_id, NO_FACTS) for line_id in columns.known_of(cur, sources.names[place], missing)]
     apart: dict[str, str] = {}
     for line_id, why in found:
@@ -208,8 +232,11 @@ class _Counted:
 class _Reading:
     """The lines of one shard that the columns can say."""
 
-    def __init__(self, session: Session, cur: Cursor, asked: Asked, contracts: pl.DataFrame, goals: Ints) -> None:
+    def __init__(
+        self, session: Session, cur: Cursor, asked: Asked, contracts: pl.DataFrame, goals: Ints, places: Ints
+    ) -> None:
         self._session, self._cur, self._asked, self._goals = session, cur, asked, goals
+        self._places = places
         self._texts = contracts.select("line_id", "order_id", "currency")
         self._of = {name: _ints(contracts[name]) for name in CONTRACT[5:]}
         self._no_total = contracts["total"].is_null().to_numpy()
@@ -223,13 +250,15 @@ class _Reading:
         )
         self._ahead = asked.since - self._of["first_month"]
 
-    def lines(self, lives: pl.DataFrame, totals: Totals, sources: Sources) -> Lines:
+    def lines(self, lives: _Lives, sources: Sources) -> Lines:
         """Everything the rules read."""
         of, ahead, months = self._of, self._ahead, self._of["months"]
         last = int((of["first_month"] + months).max()) - 1
         reports = sources.reports(self._cur, int(of["first_month"].min()), last)
         coverage = _Coverage(reports, self._closings, self._closing, of) if reports else None
-        seller, other = (self._side(kind, lives, totals, coverage) for kind in (1, 0))
+        seller, other = (
+            self._side(lives.of_side(seller=kind)[self._places], lives, coverage) for kind in (True, False)
+        )
         third = of["third_party"] == 1
 
         def chosen(one: NDArray[np.generic], another: NDArray[np.generic]) -> Ints:
@@ -269,19 +298,17 @@ class _Reading:
             odd=odd,
         )
 
-    def _side(self, seller: int, lives: pl.DataFrame, totals: Totals, coverage: _Coverage | None) -> _Counted:
-        """A side's totals and, in bits from the line's first month, what reports tell of each."""
+    def _side(self, found: Ints, lives: _Lives, coverage: _Coverage | None) -> _Counted:
+        """A side's totals and, in bits from the line's first month, what reports tell of each. `found` are its rows, or -1."""
         of, months = self._of, self._of["months"]
-        there = lives.with_row_index("row").filter(pl.col("seller") == seller).select("line_id", "row")
-        found = self._texts.select("line_id").join(there, on="line_id", how="left", maintain_order="left")["row"]
-        known = found.is_not_null().to_numpy()
+        known = found >= 0
         if coverage is None or not known.any():
             return self._silent()
-        rows = found.fill_null(0).cast(pl.Int64).to_numpy()
-        mine = totals.of(rows, known)
+        rows = np.where(known, found, 0)
+        mine = lives.totals.of(rows, known)
         base = mine.by(of["first_month"] - 1)
-        began, counted_months = (np.where(known, _ints(lives[name])[rows], 0) for name in ("first_month", "months"))
-        source = _ints(lives["source"])[rows]
+        began, counted_months = (np.where(known, each[rows], 0) for each in (lives.first_month, lives.months))
+        source = lives.source[rows]
         covered = known & (source >= 0)
         last_bit = _power(months - 1)
         inner = (last_bit - 1) & ~1
@@ -298,7 +325,7 @@ class _Reading:
 
         ahead, end = of["first_month"] - began, began + counted_months
         whole, every = told("whole", coverage.whole), _power(months) - 1
-        bits = _ints(lives["seen"])[rows]
+        bits = lives.seen[rows]
         seen = _moved(np.maximum(bits, 0), ahead)
         unseen = (bits < 0) | (seen & every == 0)
         # Days of another month may be the flight's own where the source counts: calendars are at most two days apart.

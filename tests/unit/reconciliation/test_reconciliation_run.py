@@ -9,7 +9,8 @@ import pytest
 from hub.billing.reconciling import run as reconciling
 from hub.errors import Refused
 from hub.reports import report
-from hub.store import billing_contracts, reconciliation
+from hub.store import billing_contracts, reconciliation, reconciliation_columns
+from hub.store.billing_contracts import Shard
 from hub.store.database import Database
 
 
@@ -191,3 +192,51 @@ def test_more_than_sixty_months_are_left_to_postgresql(office: Any) -> None:
     five_years = office.hub.reconcile("2021-03", "2026-02", by="Ada")
     assert (longer.way, five_years.way) == ("statement", "columns")
     assert longer.run.digest == five_years.run.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE billing_contract SET rate = rate + 1 WHERE line_id = %(fine)s",
+        "DELETE FROM billing_contract WHERE line_id = %(fine)s",
+        "UPDATE delivery_life SET seen = 0 WHERE line_id = %(fine)s AND source = 'moat'",
+        "DELETE FROM delivery_life WHERE line_id = %(fine)s AND source = 'moat'",
+        "INSERT INTO delivery_life (line_id, source, seller, first_month, months, seen, active_days) "
+        "VALUES (%(fine)s, 'dsp', false, 24313, 1, 1, '{1}')",
+        "TRUNCATE billing_contract",
+        "TRUNCATE delivery_life",
+    ],
+)
+def test_what_stands_ready_of_a_line_is_made_anew_when_its_contract_or_counts_change(office: Any, change: str) -> None:
+    fine, _ = two_lines(office)
+    run(office)
+    with office.hub.session.database.transaction() as cur:
+
+        def ready() -> list[Any]:
+            cur.execute("SELECT * FROM reconciliation_input ORDER BY 1")
+            return cur.fetchall()
+
+        def made_from_nothing() -> list[Any]:
+            cur.execute("TRUNCATE reconciliation_input")
+            cur.execute("INSERT INTO reconciliation_input_stale SELECT line_id FROM billing_contract")
+            reconciliation_columns.make_inputs(cur, Shard())
+            return ready()
+
+        before = ready()
+        assert len(before) == 2
+        assert reconciliation_columns.make_inputs(cur, Shard()) == 0
+        cur.execute(change, {"fine": fine})
+        made = reconciliation_columns.make_inputs(cur, Shard())
+        after = ready()
+        assert made == (2 if change.startswith("TRUNCATE") else 1)
+        assert after != before
+        assert after == made_from_nothing()
+
+
+def test_counts_that_are_not_as_many_as_their_lines_say_are_an_error(office: Any) -> None:
+    fine, _ = two_lines(office)
+    run(office)
+    with office.hub.session.database.transaction() as cur:
+        cur.execute("UPDATE reconciliation_input SET lives = NULL WHERE line_id = %s", (fine,))
+    with pytest.raises(ValueError, match="not as many"):
+        run(office)
