@@ -7,8 +7,9 @@ denied the one before · I20 calls within the budget.
 
 Checked after every verb (`after_verb`):
 I2 references one to one, to objects that bear their mark · I3 nothing waits for what is there · I10 acknowledged means
-evidence of that version · I11 every version of an entity has news, none is missing · I15 delivery facts never change, the
-current one is the newest · I18 every change and lane is in one known state · I24 plan, status and trace write nothing (`world`).
+evidence of that version, and that the vendor holds it · I11 every version of an entity has news, none is missing · I15
+delivery facts never change, the current one is the newest · I18 every change and lane is in one known state · I24 plan,
+status and trace write nothing (`world`).
 
 Checked at rest (`rest`):
 I1, I2, I4 the vendor holds the newest canonical state · I3, I14 every change a source shows is in the log with a verdict,
@@ -26,9 +27,11 @@ guard, recovery mode and shares of a rate: they have unit tests; no random sched
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+from hub.encoding import decode, encode
 from simulation import bookkeeping, questions
 from simulation.ad_server import DOCUMENTS
 from simulation.questions import answers
@@ -37,7 +40,9 @@ from simulation.world import World
 
 def after_verb(world: World) -> None:
     """Everything that must hold between any two steps. Raises InvariantBroken."""
-    references, lanes, versions, changes, facts, stale, documents, undated = answers(world.arena, questions.AFTER_VERB)
+    references, lanes, versions, changes, facts, stale, documents, undated, settled = answers(
+        world.arena, questions.AFTER_VERB
+    )
     _references(world, references)
     for lane_id, kind, entity_id, version, unproven, stateless, _ in lanes:
         if unproven:
@@ -57,6 +62,7 @@ def after_verb(world: World) -> None:
     for line_id, day, as_of in undated:
         world.broken("I15", f"no report of {as_of} was asked for, and the fact of {line_id} on {day} bears this time")
     bookkeeping.check_kept(world, documents)
+    _held(world, settled)
 
 
 def _references(world: World, references: Sequence[tuple[Any, ...]]) -> None:
@@ -75,6 +81,30 @@ def _references(world: World, references: Sequence[tuple[Any, ...]]) -> None:
             ours = False
         if not ours:
             world.broken("I2", f"{kind} {entity_id} {facet} points to {record} {vendor_id} of {thing.address}")
+
+
+def _held(world: World, settled: Sequence[tuple[Any, ...]]) -> None:
+    """I10: what is acknowledged of a lane that nobody works on is what the vendor holds, but for what people changed there."""
+    if not world.assumptions_hold:
+        return
+    for lane_id, kind, entity_id, record, vendor_id, payload in settled:
+        thing = world.ads.thing(record, vendor_id)
+        if thing is None:
+            continue  # I2 tells
+        for name, value in _acknowledged(bytes(payload)).items():
+            held = thing.fields.get(name)
+            if held != value and name not in thing.touched and encode(held) != encode(value):
+                world.broken(
+                    "I10",
+                    f"lane {lane_id} ({kind} {entity_id}): {name} is acknowledged as {value!r}, and {record} {vendor_id} "
+                    f"holds {held!r}",
+                )
+
+
+@lru_cache(maxsize=4096)
+def _acknowledged(payload: bytes) -> Mapping[str, Any]:
+    fields: Mapping[str, Any] = decode(payload)
+    return fields
 
 
 def _facts(world: World, facts: Sequence[tuple[Any, ...]]) -> None:

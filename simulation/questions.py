@@ -45,11 +45,15 @@ SELECT d.line_id, d.day FROM delivery_day d LEFT JOIN LATERAL (
  WHERE (f.as_of, f.impressions, f.clicks) IS DISTINCT FROM (d.as_of, d.impressions, d.clicks);
 SELECT document_id, record, payload FROM document ORDER BY 1;
 SELECT f.line_id, f.day, f.as_of FROM delivery_fact f WHERE NOT EXISTS (
- SELECT 1 FROM delivery_job j WHERE j.connection = f.source AND j.as_of = f.as_of) ORDER BY 1, 2, 3
+ SELECT 1 FROM delivery_job j WHERE j.connection = f.source AND j.as_of = f.as_of) ORDER BY 1, 2, 3;
+SELECT l.id, l.kind, l.entity_id, r.record, r.vendor_id, l.acked_payload FROM lane l JOIN reference r
+ ON r.connection = l.connection AND r.kind = l.kind AND r.entity_id = l.entity_id AND r.facet = l.facet
+ AND r.superseded_at IS NULL WHERE l.connection = 'ads' AND l.kind IN ('party', 'order', 'line') AND l.state = 'ready'
+ AND l.acked_payload IS NOT NULL ORDER BY l.id
 """)
 """References · lanes acknowledged without evidence, in no state, parked in silence · versions without news, or missing (no
 number) · changes without a verdict, refused in silence, waiting for what is there · facts · current numbers that are not the
-newest · documents · facts of no report."""
+newest · documents · facts of no report · what was acknowledged of lanes at rest or due."""
 
 PENDING = _each("""
 SELECT connection, state, count(*), min(not_before), min(lease_until) FROM lane

@@ -53,6 +53,8 @@ _VERBS: Mapping[str, int] = {
     "bill": 6,
 }
 _WAITS = (1.0, 3.0, 6.0, 11.0, 31.0, 61.0, 66.0, 130.0, 300.0, 601.0, 700.0)
+_OPENINGS = 12
+"""One schedule in so many begins with an edit of what is just being created."""
 _BEYOND_LEASE = (601.0, 700.0)
 _SHORT_WAITS = (6.0, 11.0, 31.0, 61.0)
 _INNER = (
@@ -116,6 +118,8 @@ def generate(seed: int, terms: Terms | None = None) -> Schedule:
     drawn = draw(rng)
     count = 60 + int(140 * rng.random() ** 4)
     steps = [Step("new_deal", rng.getrandbits(32)), Step("intake", rng.getrandbits(32))]
+    if steps[0].salt % _OPENINGS == 0:
+        steps += _edited_in_creation(Random(steps[1].salt))  # of its own: the other steps stay as they were
     while len(steps) < count:
         steps += _scene(rng) if rng.random() < 0.02 else [_step(rng)]
     return Schedule(seed, terms or drawn, tuple(steps))
@@ -151,6 +155,18 @@ def _edited_in_doubt(rng: Random) -> list[Step]:
     edits = [_deed(rng, "traffic_edit") for _ in range(3)]
     wait = Step("wait", rng.getrandbits(32), amount=rng.choice([130.0, 300.0]))
     return [*change, push, *edits, wait, _plain(rng, "settle_ads"), _plain(rng, "push_ads")]
+
+
+def _edited_in_creation(rng: Random) -> list[Step]:
+    """The first order, or its lines, are edited while their creation is in doubt, and what was asked for first is carried out
+    between a look-up that found nothing and the next send."""
+    fault = CallFault(rng.choice([1, 1, 1, 2]), Fate.LATE_COMMIT, rng.getrandbits(32))  # call 0 creates the account
+    push = Step("push_ads", rng.getrandbits(32), faults=(fault,))
+    edits = [_deed(rng, what) for what in ("touch_all", "touch_all", "edit_order", "edit_line")]
+    look = Step("wait", rng.getrandbits(32), amount=rng.choice([6.0, 11.0, 31.0]))
+    late = Step("wait", rng.getrandbits(32), amount=rng.choice([31.0, 61.0, 130.0]))
+    again = [_plain(rng, what) for what in ("push_ads", "settle_ads")]
+    return [push, *edits, look, _plain(rng, "intake"), _plain(rng, "settle_ads"), late, *again]
 
 
 def _cut_report(rng: Random) -> list[Step]:

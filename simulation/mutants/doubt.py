@@ -163,6 +163,11 @@ def _doubt_overwrites() -> Patches:
     return [patch.object(settle, "worth_a_look", lambda *_: False)]
 
 
+def _earlier_creates_forgotten() -> Patches:
+    """What a look-up finds is taken for the work of the newest create, whatever was asked for before."""
+    return [patch.object(settle, "_made_by", lambda cur, attempt, *_: attempt)]
+
+
 def _renamed_resend() -> Patches:
     """A create in doubt is repeated under its new name."""
     return [
@@ -184,5 +189,10 @@ DOUBT: tuple[Mutant, ...] = (
     Mutant("doubt is left alone", "what may be there is settled before it is left alone", _doubt_is_left_alone),
     Mutant("stale acknowledgement", "after a doubtful update nothing acknowledged counts", _stale_acknowledgement),
     Mutant("doubt overwrites", "an update in doubt is looked at before it is repeated", _doubt_overwrites),
+    Mutant(
+        "earlier creates forgotten",
+        "what is found is adopted with the content of the create that made it",
+        _earlier_creates_forgotten,
+    ),
     Mutant("renamed resend", "a repeated create keeps its unique value", _renamed_resend),
 )
