@@ -90,7 +90,6 @@ def define(metadata: MetaData) -> None:
         Column("terms", Text(), nullable=False),
         Column("goals", LargeBinary(), nullable=True),
         Column("lives", LargeBinary(), nullable=True),
-        Column("sources", Text(), nullable=True),
         Column("totals", LargeBinary(), nullable=True),
         PrimaryKeyConstraint("line_id"),
     )

@@ -167,6 +167,7 @@ class Sources:
 
     def __init__(self, session: Session, cur: Cursor) -> None:
         self.names = delivery_life.sources(cur)
+        self.numbers = reconciliation_columns.numbers_of(cur, self.names)
         self.knowing = [place for place, one in enumerate(self.names) if reconciliation_columns.knows_lines(cur, one)]
         self._session = session
         self._reports: dict[tuple[str, int, int], Reports] = {}

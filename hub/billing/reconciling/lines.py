@@ -84,7 +84,7 @@ def book(session: Session, cur: Cursor, asked: Asked, sources: Sources) -> Book:
     contracts = _contracts(told.terms)
     if contracts.is_empty():
         return Book(None, {}, [])
-    lives = _Lives(told, _ints(contracts["sources"]), sources.names)
+    lives = _Lives(told, _ints(contracts["sources"]), sources.numbers)
     apart = _apart(cur, asked, contracts, lives, sources)
     plain = (contracts["valued"] == 0) & (contracts["apart"] == "")
     if apart:
@@ -115,17 +115,17 @@ def _contracts(body: bytes) -> pl.DataFrame:
 
 class _Lives:
     """What every source counted of the lines of a shard, row by row in their order. `line` is a line's place, `source` that of
-    its name among `names`, -1 where it is none of them."""
+    its number among `sources`, -1 where it is none of them."""
 
-    def __init__(self, told: Inputs, of_each: Ints, names: Sequence[str]) -> None:
+    def __init__(self, told: Inputs, of_each: Ints, sources: Sequence[int]) -> None:
         numbers = np.frombuffer(told.lives, dtype=">i8").reshape(-1, len(LIFE)).T.astype(np.int64, order="C")
-        self.first_month, self.months, self.seen, seller, counted = numbers
+        number, self.first_month, self.months, self.seen, seller, counted = numbers
         self.seller = seller == 1
         self.line = np.repeat(np.arange(of_each.size), of_each)
-        places = {name: place for place, name in enumerate(names)}
-        found = told.sources.decode().split("\n") if told.sources else []
-        self.source: Ints = np.fromiter((places.get(name, -1) for name in found), dtype=np.int64, count=len(found))
-        if not self.line.size == self.source.size == seller.size:
+        self.source = np.full(number.size, -1, dtype=np.int64)
+        for place, source in enumerate(sources):
+            self.source[number == source] = place
+        if self.line.size != number.size:
             raise ValueError("the counts of these lines are not as many as their contracts say")
         self.totals = Totals(told.totals, self.first_month, self.months, counted == 1)
         self._lines = of_each.size

@@ -56,7 +56,6 @@ def upgrade() -> None:
         sa.Column("terms", sa.Text(), nullable=False),
         sa.Column("goals", sa.LargeBinary(), nullable=True),
         sa.Column("lives", sa.LargeBinary(), nullable=True),
-        sa.Column("sources", sa.Text(), nullable=True),
         sa.Column("totals", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("line_id", name=op.f("pk_reconciliation_input")),
     )
