@@ -222,7 +222,10 @@ def _work(
         tally.unanswered = str(unavailable)
         due.append(datetime.now(UTC) + timedelta(seconds=unavailable.after))
         return False
-    tally.unanswered = ""
+    if pushed.silent:
+        tally.unanswered = pushed.silent
+    elif pushed.calls or settled.adopted or settled.resent or not pushed.waiting:
+        tally.unanswered = ""
     tally.calls += pushed.calls
     tally.records += pushed.records
     for outcome, count in pushed.outcomes.items():

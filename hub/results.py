@@ -88,7 +88,7 @@ class PushSummary(Result):
     """What one push did, by outcome. `waiting` lanes are not due yet; `next_due` is machine time, UTC.
 
     Of a push that was bound to a plan: `not_in_plan` lanes want something that the plan did not show and were left,
-    `plan_moved` of them it showed with other content.
+    `plan_moved` of them it showed with other content. `silent` says why the vendor did not answer the last call, if it did not.
     """
 
     connection: str
@@ -101,6 +101,7 @@ class PushSummary(Result):
     next_due: datetime | None = None
     not_in_plan: int = 0
     plan_moved: int = 0
+    silent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ def declare_absent(
     asked = _question(session, entity_id, connection, facet)
     if asked.attempt is not None:
         capability = asked.channel.capabilities.records.get(asked.record)
-        until = asked.attempt.invoked_at + settle_window(capability, asked.attempt.operation)
+        # The whole window, also of a unique field: where the deal is lost, nothing is sent again that the vendor could refuse.
+        until = asked.attempt.invoked_at + settle_window(capability, Operation.UPDATE)
         if session.machine.now() < until:
             raise Refused(
                 f"The last send of {asked.record} may still be carried out until {until:%H:%M:%S} UTC. Nothing was changed. "

@@ -252,13 +252,21 @@ def hold(cur: Cursor, lanes: Sequence[Lane], lease_until: datetime) -> frozenset
 
 
 def release(
-    cur: Cursor, lanes: Sequence[Lane], not_before: datetime | None, *, tried: bool = False, alone: bool = False
+    cur: Cursor,
+    lanes: Sequence[Lane],
+    not_before: datetime | None,
+    *,
+    tried: bool = False,
+    alone: bool = False,
+    undecided: bool = False,
 ) -> None:
-    """Give claimed lanes back, due again at `not_before`; `alone`: to be sent in a call of its own."""
+    """Give claimed lanes back, due again at `not_before`; `alone`: to be sent in a call of its own; `undecided`: only those
+    still in flight, not one that its worker has taken to be in doubt, parked or acknowledged meanwhile."""
+    still = f"AND l.state = '{IN_FLIGHT}' " if undecided else ""
     cur.execute(
         # Locked in the order in which every other statement locks several lanes: two workers never wait for each other.
         "WITH held AS (SELECT l.id FROM lane l JOIN unnest(%s::bigint[], %s::bigint[]) AS w(id, fence) "
-        "  ON l.id = w.id AND l.fence = w.fence ORDER BY l.order_id, l.id FOR UPDATE OF l) "
+        f"  ON l.id = w.id AND l.fence = w.fence {still}ORDER BY l.order_id, l.id FOR UPDATE OF l) "
         "UPDATE lane l SET state = 'ready', lease_until = NULL, not_before = %s, tries = l.tries + %s, alone = %s "
         "FROM held WHERE l.id = held.id RETURNING l.id",
         ([lane.id for lane in lanes], [lane.fence for lane in lanes], not_before, int(tried), alone),

@@ -264,8 +264,8 @@ def stood(
 ) -> Mapping[tuple[str, str], int]:
     """By (vendor id of a line, day): how many of a unit it had there before the load of `as_of`. After `fold`.
 
-    A day that this load did not change stands as it is; of one that it restated the version before counts.
-    ValueError for a unit that facts do not have.
+    The newest version from before `as_of` counts: a day that another report of the same `as_of` brought is judged anew, and so is
+    one of a line that was unknown until now. ValueError for a unit that facts do not have.
     """
     if unit not in UNITS.split(", "):
         raise ValueError(f"facts have no {unit}")

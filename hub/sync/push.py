@@ -54,6 +54,8 @@ class _Tally:
     parked: int = 0
     held: dict[str, datetime] = field(default_factory=dict)
     """Operations that an open circuit breaker keeps from being sent, and when the vendor is tried again."""
+    silent: str = ""
+    """Why the vendor did not answer the last call."""
 
 
 def push(session: Session, name: str, *, max_seconds: float = 240.0, seen: SeenPlan | None = None) -> PushSummary:
@@ -91,8 +93,10 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0, seen: SeenP
                 except breaker.BreakerOpen as opened:
                     tried_at = session.machine.now() + timedelta(seconds=opened.after)
                     tally.held[operation_of(kind, updates)] = tried_at
+                    tally.silent = str(opened)
     except VendorUnavailable as unavailable:
         tally.outcomes["postponed"] += 1
+        tally.silent = str(unavailable)
         if not tally.calls and unavailable.after > max_seconds:
             raise
     projection.refresh(session)
@@ -145,6 +149,7 @@ def _summary(session: Session, name: str, tally: _Tally, creates: bool, seen: Se
         next_due=due,
         not_in_plan=beside.lanes,
         plan_moved=beside.moved,
+        silent=tally.silent,
     )
 
 
@@ -216,13 +221,14 @@ def _push_kind(
 
 
 def _give_back(session: Session, claimed: Sequence[Lane]) -> None:
-    """Release claimed lanes. Tried again when another worker's locks go first: what stays claimed waits for its lease."""
+    """Release what is still claimed of these. Tried again when another worker's locks go first: what stays claimed waits for
+    its lease."""
     tries = 0
     while True:
         tries += 1
         try:
             with session.database.transaction() as cur:
-                lanes.release(cur, claimed, None)
+                lanes.release(cur, claimed, None, undecided=True)
             return
         except StoreContended:
             if tries == CONTENDED_TRIES:
@@ -281,26 +287,33 @@ def _ready(
 def _prepared(
     session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally, seen: SeenPlan | None
 ) -> list[Prepared]:
-    """One try at all of them. Raises ConnectorStumbled, the lanes still claimed; with any other error they are given back."""
+    """One try at all of them. Raises ConnectorStumbled, the lanes still claimed; with any other error they are given back, as
+    far as nothing else was decided about them."""
     try:
-        prepared, refused = prepare(session, channel, claimed)
-        if seen is not None:
-            moved = _moved(session, claimed)
-            prepared = [item for item in prepared if item.lane.id not in moved]
-            refused = [item for item in refused if item.lane.id not in moved]
-        never = [item for item in prepared if item.never_created]
-        frozen = [item for item in prepared if item.left_alone and not item.never_created]
-        prepared, later = as_first_sent(session, channel, [item for item in prepared if not item.left_alone])
-        old_keys = native_keys.expired(session, channel, prepared)
-        stale = [item for item in prepared if item.lane.id in old_keys]
-        prepared = [item for item in prepared if item.lane.id not in old_keys]
-        prepared, conflicts = before_update(session, channel, only_ours(channel, prepared))
+        return _decided(session, channel, claimed, tally, seen)
     except ConnectorStumbled:
         raise
     except BaseException:
-        with session.database.transaction() as cur:
-            lanes.release(cur, claimed, None)
+        _give_back(session, claimed)
         raise
+
+
+def _decided(
+    session: Session, channel: Channel, claimed: Sequence[Lane], tally: _Tally, seen: SeenPlan | None
+) -> list[Prepared]:
+    """What is to be sent of these; of the others it is written down what becomes of them."""
+    prepared, refused = prepare(session, channel, claimed)
+    if seen is not None:
+        moved = _moved(session, claimed)
+        prepared = [item for item in prepared if item.lane.id not in moved]
+        refused = [item for item in refused if item.lane.id not in moved]
+    never = [item for item in prepared if item.never_created]
+    frozen = [item for item in prepared if item.left_alone and not item.never_created]
+    prepared, later = as_first_sent(session, channel, [item for item in prepared if not item.left_alone])
+    old_keys = native_keys.expired(session, channel, prepared)
+    stale = [item for item in prepared if item.lane.id in old_keys]
+    prepared = [item for item in prepared if item.lane.id not in old_keys]
+    prepared, conflicts = before_update(session, channel, only_ours(channel, prepared))
     if left := leave_alone(session, channel, never):
         tally.outcomes[Outcome.UNCHANGED] += left
     # What came back after it was claimed to be left alone may lack what it points to; it is claimed again when that is there.
@@ -379,6 +392,7 @@ def _send(
     tally.records += len(batch)
     postponed: VendorUnavailable | None = None
     broken: ConnectionBroken | None = None
+    tally.silent = ""
     try:
         with breaker.counting(session, channel, first.operation):
             results = list(jobs.send(session, channel, connector, batch, items))
@@ -390,8 +404,10 @@ def _send(
                 f"{len(results)} answers for {len(items)} records, or out of order",
             )
     except OutcomeUnknown as error:
+        tally.silent = _did_not_answer(channel, error)
         results = _all(items, Outcome.IN_DOUBT, error.code, error.message)
     except RetryLater as error:
+        tally.silent = _did_not_answer(channel, error)
         results = _all(items, Outcome.RETRY, error.code, error.message, error.after)
     except QuotaExhausted as error:
         close_bucket(session, channel, error)
@@ -413,6 +429,11 @@ def _send(
         raise broken
     if postponed is not None:
         raise postponed
+
+
+def _did_not_answer(channel: Channel, error: OutcomeUnknown | RetryLater) -> str:
+    what = f"{channel.connector.title} did not answer usefully ({error.code}: {error.message})."
+    return f"{what} What was sent is sent again or looked up. Nobody needs to act unless this lasts."
 
 
 def _write_down(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connectors.base import CreateProtocol, Operation, RecordCapability
-from hub.encoding import decode, encode
+from hub.encoding import decode, encode, fingerprint
 from hub.session import Channel, Session
 from hub.store import attempts
 from hub.store.attempts import Attempt
@@ -78,4 +78,8 @@ def _repeated(item: Prepared, first: Attempt, capability: RecordCapability) -> P
     if marker is None or not _renamed(item, first, capability):
         return item
     payload = {**item.payload, marker: sent[marker]}
-    return replace(item, lane=lane, payload=payload, payload_bytes=encode(payload))
+    content = encode(payload)
+    if content != first.payload:
+        # The old name with newer fields is the content of no version: whichever is wanted after this, it is news.
+        lane = replace(lane, desired_hash=fingerprint(content))
+    return replace(item, lane=lane, payload=payload, payload_bytes=content)

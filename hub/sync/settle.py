@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
-from connectors.base import CreateProtocol, Native, Operation, PushesRecords, RecordCapability
+from connectors.base import ComparesRecords, CreateProtocol, Native, Operation, PushesRecords, RecordCapability
 from hub.encoding import decode
-from hub.errors import ConnectionBroken, HubError, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectorStumbled, HubError, VendorUnavailable
 from hub.results import SettleSummary
 from hub.session import Channel, Session
 from hub.store import attempts, lane_moves, lanes, never_created
@@ -21,6 +22,7 @@ from hub.sync.look_ups import count_failures, look_up
 from hub.sync.native_keys import may_resend
 from hub.sync.outcomes import park, reference_kind, retry_wait, settle_window, tell
 from hub.sync.targets import STAGES
+from hub.sync.vendor import caught
 from oms_schema.problems import Problem, Reason, shown
 
 NEGATIVES_NEEDED = 2
@@ -263,7 +265,7 @@ def _present(
             tally["parked"] += 1
             return
     now = session.machine.now()
-    made = _made_by(cur, attempt, capability, native)
+    made = _made_by(cur, attempt, capability, native, channel)
     holder = attempts.put_reference(
         cur,
         connection=channel.name,
@@ -294,19 +296,28 @@ def _present(
     tally["adopted"] += 1
 
 
-def _made_by(cur: Cursor, attempt: Attempt, capability: RecordCapability, native: Native) -> Attempt:
+def _made_by(cur: Cursor, attempt: Attempt, capability: RecordCapability, native: Native, channel: Channel) -> Attempt:
     """Which create made what was found: this one, or an earlier one of other content that was carried out after its look-up.
 
-    The one that most of the fields agree with, this one of two alike. What was wanted since is sent as an update, and what
-    somebody else changed meanwhile is still known from what was sent.
+    The one that most of the fields agree with as the vendor compares them (an id sent as text comes back as a number), this
+    one of two alike. What was wanted since is sent as an update, and what somebody else changed meanwhile is still known
+    from what was sent.
     """
     if capability.create is not CreateProtocol.UNIQUE_FIELD:
         return attempt
+    connector = channel.connector
 
     def unlike(one: Attempt) -> int:
-        return sum(native.get(name) != value for name, value in decode(one.payload).items())
+        sent = decode(one.payload)
+        if isinstance(connector, ComparesRecords):
+            try:
+                return len(caught(channel, "compare", partial(connector.differences, one.record, sent, native)))
+            except ConnectorStumbled:
+                pass  # its own figures are then compared as they are
+        return sum(native.get(name) != value for name, value in sent.items())
 
-    return min([attempt, *attempts.earlier_creates(cur, attempt)], key=unlike)
+    earlier = attempts.earlier_creates(cur, attempt)
+    return min([attempt, *earlier], key=unlike) if earlier else attempt
 
 
 def _comes_free(

@@ -1,8 +1,8 @@
 """The billing rules over a shard's lines in columns of integers, all months at once: every line-month, then sums by line.
 
-The same rules in the same order as `hub.store.reconciliation` states them in SQL and `hub.billing.rules` for one line-month;
-tests compare all three. Arrays are of months × lines, 64-bit integers, and wrap silently where a line's figures leave them:
-`hub.billing.reconciling.lines` marks such lines as odd, and what is calculated of them here is thrown away.
+The same rules in the same order as `hub.store.reconciliation_statement` states them in SQL and `hub.billing.rules` for one
+line-month; tests compare all three. Arrays are of months × lines, 64-bit integers, and wrap silently where a line's figures
+leave them: `hub.billing.reconciling.lines` marks such lines as odd, and what is calculated of them here is thrown away.
 """
 
 from __future__ import annotations

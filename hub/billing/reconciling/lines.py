@@ -1,7 +1,7 @@
 """A shard's contracts, counts and coverage as columns of integers, one place for each line, and which lines must go apart.
 
-The line's side of what `hub.store.reconciliation` asks in SQL. Bits of months come from `Reports` and the stored lives counted
-from the line's first month; here they are moved to count from the first month asked for.
+The line's side of what `hub.store.reconciliation_statement` asks in SQL. Bits of months come from `Reports` and the stored
+lives counted from the line's first month; here they are moved to count from the first month asked for.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Lines:
 
     Bit m of `both_final`, `chosen_final` and `live` is for the m-th month asked for, of which there are `asked`.
     `begins`, `ends`, `gap_from`, `open_from` and `fallback_until` are places of months among those asked for. Prices are as the
-    rounding needs them (`hub.store.reconciliation`). What is calculated of `odd` lines is thrown away: their figures may have
-    left 64 bits.
+    rounding needs them (`hub.store.reconciliation_statement`). What is calculated of `odd` lines is thrown away: their
+    figures may have left 64 bits.
     """
 
     texts: pl.DataFrame

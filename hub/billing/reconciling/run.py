@@ -3,7 +3,8 @@
 A run calculates as if nothing had been billed before, writes no bill and moves no status. Contracts and counts are brought into
 columns first, what changed since the last run and no more; then ranges of lines are calculated, in columns here or by a
 statement in PostgreSQL, in several sessions at once and all of them on one and the same state of the store. What the columns
-cannot say goes through the billing library in the same run. `hub.store.reconciliation` says what the rules are and what is kept.
+cannot say goes through the billing library in the same run. `hub.store.reconciliation_statement` says what the rules are,
+`hub.store.reconciliation` what is kept.
 """
 
 from __future__ import annotations

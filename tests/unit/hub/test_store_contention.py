@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -82,3 +83,29 @@ def test_work_whose_lease_cannot_be_renewed_for_locks_is_given_back_at_once(
     assert in_flight == [(0,)], "else it would wait until its lease is over"
     world.hub.push("gam-main")
     assert len(world.ads.live("Company")) == 1
+
+
+@pytest.mark.parametrize("step", ["leave_alone", "journal.mark_stale"])
+def test_work_that_is_not_decided_because_of_locks_is_given_back_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    if step == "leave_alone":
+        world.hub.push("gam-main", max_seconds=0)
+        world.crm.put("Opportunity", "006A", StageName="Closed Lost", IsWon=False)
+        world.hub.intake("sfdc")
+    reached: list[bool] = []
+
+    def contended(*arguments: Any) -> Any:
+        reached.append(True)
+        raise StoreContended("another worker went first")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"hub.sync.push.{step}", contended)
+        with contextlib.suppress(StoreContended):
+            world.hub.push("gam-main")
+    assert reached
+    assert world.hub.session.database.rows("SELECT count(*) FROM lane WHERE state = 'in_flight'") == [(0,)]
+    world.rest()
+    assert len(world.ads.live("Order")) == (0 if step == "leave_alone" else 1)
