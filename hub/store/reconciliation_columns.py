@@ -138,7 +138,10 @@ _MAKE = (
 
 
 def make_inputs(cur: Cursor, shard: Shard) -> int:
-    """Make what `inputs` reads anew for the lines of a shard whose contract or counts changed; returns how many lines that were."""
+    """Make what `inputs` reads anew for the lines of a shard whose contract or counts changed; returns how many lines that were.
+
+    No change can slip in between: only a run writes contracts and counts, in this transaction, and no two runs work at once.
+    """
     cur.execute(
         "DELETE FROM reconciliation_input_stale WHERE line_id >= %(lo)s AND (%(hi)s::text IS NULL OR line_id < %(hi)s) "
         "RETURNING line_id",
