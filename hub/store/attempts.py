@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -272,9 +272,48 @@ def put_reference(
             return None if held == (entity_id, facet) else held[0]
         supersede_reference(cur, connection=connection, kind=kind, entity_id=entity_id, facet=facet, now=now)
         cur.execute(insert, values)
+    note_reference(cur, connection, kind, entity_id, facet, record, vendor_id, attempt_id)
+    return None
+
+
+def note_reference(
+    cur: Cursor,
+    connection: str,
+    kind: str,
+    entity_id: str,
+    facet: str,
+    record: str,
+    vendor_id: str,
+    attempt_id: int | None,
+) -> None:
+    """Tell the audit chain which vendor object carries an entity."""
     name = f"{connection}/{kind}/{entity_id}/{facet}"
     note(cur, f"reference:{name}", "reference put", record=record, vendor_id=vendor_id, attempt=attempt_id)
-    return None
+
+
+def put_new_references(
+    cur: Cursor,
+    objects: Mapping[str, str],
+    *,
+    connection: str,
+    kind: str,
+    record: str,
+    account: str,
+    now: datetime,
+) -> frozenset[str]:
+    """Record the source objects (entity id -> vendor id) that carry these entities, where neither is known yet; which were.
+
+    Nothing is noted. Those left out are for `put_reference`: the entity has another object, or the object another entity.
+    """
+    if not objects:
+        return frozenset()
+    cur.execute(
+        "INSERT INTO reference (connection, kind, entity_id, facet, record, vendor_id, account, since) "
+        "SELECT %s, %s, w.e, '', %s, w.v, %s, %s FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w(e, v, place) "
+        "ORDER BY w.place ON CONFLICT DO NOTHING RETURNING entity_id",
+        (connection, kind, record, account, now, list(objects), list(objects.values())),
+    )
+    return frozenset(row[0] for row in cur.fetchall())
 
 
 def supersede_reference(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from hub.store.audit import note
@@ -57,76 +58,121 @@ def known_hashes(cur: Cursor, connection: str, stream: str, native_ids: Sequence
     cur.execute(
         "SELECT native_id, native_hash FROM source_row WHERE connection = %s AND stream = %s AND native_id = ANY(%s)",
         (connection, stream, list(native_ids)),
+        prepare=False,  # planned for as many as there are
     )
     return {row[0]: row[1] for row in cur.fetchall()}
 
 
-def add(
-    cur: Cursor,
-    *,
-    connection: str,
-    stream: str,
-    native_id: str,
-    modified_at: datetime,
-    received_at: datetime,
-    deleted: bool,
-    native: bytes,
-    native_hash: UUID,
-    entity_kind: str,
-    entity_id: str,
-    first: bool = False,
-) -> int:
-    """Store one change as received and remember it as the newest of its source record; returns its number.
+class NewChange(NamedTuple):
+    """One change as received, under the number that was reserved for it, and what has become of it so far."""
 
-    `first`: the record was never seen, so no older change of it can be superseded.
-    """
-    if not first:
-        cur.execute(
-            "UPDATE change SET status = 'superseded', waits_for = NULL WHERE connection = %s AND stream = %s "
-            "AND native_id = %s AND status IN ('held', 'rejected') RETURNING id",
-            (connection, stream, native_id),
-        )
-        for superseded in cur.fetchall():
-            note(cur, f"change:{superseded[0]}", "change superseded", status="superseded")
+    id: int
+    connection: str
+    stream: str
+    native_id: str
+    modified_at: datetime
+    received_at: datetime
+    deleted: bool
+    native: bytes
+    native_hash: UUID
+    entity_kind: str
+    entity_id: str
+    status: str = "received"
+    version: int | None = None
+    waits_for: str | None = None
+
+
+class Conclusion(NamedTuple):
+    """What became of a stored change."""
+
+    change_id: int
+    status: str
+    version: int | None
+    waits_for: str | None
+
+
+def reserve(cur: Cursor, count: int) -> list[int]:
+    """Numbers for so many changes, ascending; numbers of a transaction that fails are not given again."""
     cur.execute(
-        "INSERT INTO change (connection, stream, native_id, modified_at, received_at, deleted, native, native_hash, status, "
-        "entity_kind, entity_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 'received', %s, %s) RETURNING id",
-        (
-            connection,
-            stream,
-            native_id,
-            modified_at,
-            received_at,
-            deleted,
-            native,
-            native_hash,
-            entity_kind,
-            entity_id,
-        ),
+        "SELECT nextval(pg_get_serial_sequence('change', 'id')) FROM generate_series(1, %s)", (count,), prepare=False
     )
-    row = cur.fetchone()
-    assert row is not None
+    return sorted(row[0] for row in cur.fetchall())
+
+
+def supersede(cur: Cursor, connection: str, stream: str, native_ids: Sequence[str]) -> dict[str, list[int]]:
+    """Push aside what still waits or was refused of these source records, for newer changes of them came; by native id.
+
+    Whoever calls notes them (`note_superseded`) where the newer change has its turn.
+    """
+    if not native_ids:
+        return {}
+    cur.execute(
+        "UPDATE change SET status = 'superseded', waits_for = NULL WHERE connection = %s AND stream = %s "
+        "AND native_id = ANY(%s) AND status IN ('held', 'rejected') RETURNING native_id, id",
+        (connection, stream, list(native_ids)),
+        prepare=False,
+    )
+    superseded: dict[str, list[int]] = {}
+    for native_id, change_id in sorted(cur.fetchall()):
+        superseded.setdefault(native_id, []).append(change_id)
+    return superseded
+
+
+def note_superseded(cur: Cursor, change_ids: Iterable[int]) -> None:
+    """Tell the audit chain which changes were pushed aside."""
+    for change_id in change_ids:
+        note(cur, f"change:{change_id}", "change superseded", status="superseded")
+
+
+def add_all(cur: Cursor, new: Sequence[NewChange]) -> None:
+    """Store changes as received, at most one of each source record, each as the newest of its record."""
+    if not new:
+        return
+    columns = [list(column) for column in zip(*new, strict=True)]
+    cur.execute(
+        "INSERT INTO change (id, connection, stream, native_id, modified_at, received_at, deleted, native, native_hash, "
+        "entity_kind, entity_id, status, version, waits_for) OVERRIDING SYSTEM VALUE SELECT * FROM unnest(%s::bigint[], "
+        "%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bool[], %s::bytea[], %s::uuid[], "
+        "%s::text[], %s::text[], %s::text[], %s::int[], %s::text[])",
+        columns,
+    )
+    number, connection, stream, native_id, modified_at, _, deleted, _, native_hash = columns[:9]
     cur.execute(
         "INSERT INTO source_row (connection, stream, native_id, native_hash, modified_at, deleted, change_id) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (connection, stream, native_id) DO UPDATE SET "
-        "native_hash = excluded.native_hash, modified_at = excluded.modified_at, deleted = excluded.deleted, "
-        "change_id = excluded.change_id",
-        (connection, stream, native_id, native_hash, modified_at, deleted, row[0]),
+        "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::timestamptz[], %s::bool[], %s::bigint[]) "
+        "ON CONFLICT (connection, stream, native_id) DO UPDATE SET native_hash = excluded.native_hash, "
+        "modified_at = excluded.modified_at, deleted = excluded.deleted, change_id = excluded.change_id",
+        (connection, stream, native_id, native_hash, modified_at, deleted, number),
     )
-    return int(row[0])
 
 
 def conclude(
     cur: Cursor, change_id: int, status: str, *, version: int | None = None, waits_for: str | None = None
 ) -> None:
-    """Say what became of a change: accepted, unchanged, rejected, held, ignored.
+    """Say what became of a stored change: accepted, unchanged, rejected, held, ignored."""
+    conclusion = Conclusion(change_id, status, version, waits_for)
+    conclude_all(cur, [conclusion])
+    note_concluded(cur, conclusion)
 
-    The version that it once became is remembered: it may be refused later, for what its order became.
+
+def conclude_all(cur: Cursor, conclusions: Sequence[Conclusion]) -> None:
+    """Write what became of stored changes, at most once of each; nothing is noted.
+
+    The version that one once became is remembered: it may be refused later, for what its order became.
     """
-    cur.execute(
-        "UPDATE change SET status = %s, version = coalesce(%s, version), waits_for = %s WHERE id = %s",
-        (status, version, waits_for, change_id),
-    )
+    if conclusions:
+        cur.execute(
+            "UPDATE change SET status = w.status, version = coalesce(w.version, change.version), waits_for = w.waits_for "
+            "FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::text[]) AS w (id, status, version, waits_for) "
+            "WHERE change.id = w.id",
+            [list(column) for column in zip(*conclusions, strict=True)],
+            prepare=False,  # planned for as many as there are
+        )
+
+
+def note_concluded(cur: Cursor, conclusion: Conclusion) -> None:
+    """Tell the audit chain what became of a change."""
+    change_id, status, version, waits_for = conclusion
     if version is None and status != "unchanged":  # an accepted one is told by its version
         note(cur, f"change:{change_id}", "change concluded", status=status, waits_for=waits_for)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -54,6 +54,7 @@ def many(cur: Cursor, kind: EntityKind, entity_ids: Sequence[str], *, lock: bool
     cur.execute(
         f"SELECT {_COLUMNS} FROM entity WHERE kind = %s AND id = ANY(%s)" + (" ORDER BY id FOR UPDATE" if lock else ""),
         (kind, list(entity_ids)),
+        prepare=False,  # planned for as many as there are
     )
     return {row[1]: _entity(row) for row in cur.fetchall()}
 
@@ -63,6 +64,7 @@ def lines_of(cur: Cursor, order_ids: Sequence[str]) -> list[StoredEntity]:
     cur.execute(
         f"SELECT {_COLUMNS} FROM entity WHERE kind = 'line' AND order_id = ANY(%s) ORDER BY order_id, accepted_at, id",
         (list(order_ids),),
+        prepare=False,  # planned for as many as there are
     )
     return [_entity(row) for row in cur.fetchall()]
 
@@ -91,6 +93,24 @@ def namesakes(cur: Cursor, kind: EntityKind, name: str, source: str, not_id: str
     return cur.fetchall()
 
 
+class NewVersion(NamedTuple):
+    """One accepted version of an entity."""
+
+    kind: str
+    entity_id: str
+    version: int
+    canonical: bytes
+    content_hash: UUID
+    source: str
+    native_id: str
+    name: str
+    order_id: str | None
+    status: str | None
+    external_id: str | None
+    now: datetime
+    change_id: int | None
+
+
 def put(
     cur: Cursor,
     *,
@@ -109,33 +129,51 @@ def put(
     now: datetime,
 ) -> None:
     """Write a version and make it the newest."""
+    new = NewVersion(
+        str(kind),
+        entity_id,
+        version,
+        canonical,
+        content_hash,
+        source,
+        native_id,
+        name,
+        order_id,
+        status,
+        external_id,
+        now,
+        change_id,
+    )
+    put_all(cur, [new])
+    note_version(cur, new)
+
+
+def put_all(cur: Cursor, new: Sequence[NewVersion]) -> None:
+    """Write versions, at most one of each entity, and make each the newest; nothing is noted."""
+    if not new:
+        return
+    columns = [list(column) for column in zip(*new, strict=True)]
     cur.execute(
         "INSERT INTO entity (kind, id, version, canonical, content_hash, source, native_id, name, order_id, status, "
-        "external_id, accepted_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+        "external_id, accepted_at) SELECT * FROM unnest(%s::text[], %s::text[], %s::int[], %s::bytea[], %s::uuid[], "
+        "%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[]) "
         "ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, canonical = excluded.canonical, "
         "content_hash = excluded.content_hash, name = excluded.name, order_id = excluded.order_id, "
         "status = excluded.status, external_id = excluded.external_id",
-        (
-            kind,
-            entity_id,
-            version,
-            canonical,
-            content_hash,
-            source,
-            native_id,
-            name,
-            order_id,
-            status,
-            external_id,
-            now,
-        ),
+        columns[:12],
     )
+    kind, entity_id, version, canonical, content_hash = columns[:5]
     cur.execute(
-        "INSERT INTO entity_version (kind, id, version, canonical, content_hash, change_id, accepted_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        (kind, entity_id, version, canonical, content_hash, change_id, now),
+        "INSERT INTO entity_version (kind, id, version, canonical, content_hash, change_id, accepted_at) SELECT * FROM "
+        "unnest(%s::text[], %s::text[], %s::int[], %s::bytea[], %s::uuid[], %s::bigint[], %s::timestamptz[])",
+        (kind, entity_id, version, canonical, content_hash, columns[12], columns[11]),
     )
-    note(cur, f"{kind}:{entity_id}", "version accepted", version=version, hash=content_hash.hex, change=change_id)
+
+
+def note_version(cur: Cursor, new: NewVersion) -> None:
+    """Tell the audit chain of an accepted version."""
+    subject = f"{new.kind}:{new.entity_id}"
+    note(cur, subject, "version accepted", version=new.version, hash=new.content_hash.hex, change=new.change_id)
 
 
 def by_mark(cur: Cursor, mark: str) -> list[str]:
@@ -144,12 +182,15 @@ def by_mark(cur: Cursor, mark: str) -> list[str]:
     return [row[0] for row in cur.fetchall()]
 
 
-def set_parties(cur: Cursor, order_id: str, parties: Sequence[tuple[str, str]]) -> None:
-    """Who plays which (role, party id) on an order."""
-    cur.execute("DELETE FROM order_party WHERE order_id = %s", (order_id,))
+def set_parties(cur: Cursor, parties: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    """Who plays which (role, party id) on these orders."""
+    if not parties:
+        return
+    cur.execute("DELETE FROM order_party WHERE order_id = ANY(%s)", (list(parties),), prepare=False)
+    rows = [(order_id, str(role), party_id) for order_id, roles in parties.items() for role, party_id in roles]
     cur.execute(
-        "INSERT INTO order_party (order_id, role, party_id) SELECT %s, w.r, w.p FROM unnest(%s::text[], %s::text[]) AS w(r, p)",
-        (order_id, [str(role) for role, _ in parties], [party_id for _, party_id in parties]),
+        "INSERT INTO order_party (order_id, role, party_id) SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])",
+        [[row[at] for row in rows] for at in range(3)],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -77,6 +77,19 @@ def _lane(row: tuple[object, ...]) -> Lane:
     return Lane(*values)  # type: ignore[arg-type]
 
 
+class Want(NamedTuple):
+    """What a vendor should have of one lane."""
+
+    kind: str
+    entity_id: str
+    facet: str
+    order_id: str
+    order_facet: str
+    stage: int
+    version: int
+    desired_hash: UUID
+
+
 def want(
     cur: Cursor,
     *,
@@ -91,50 +104,67 @@ def want(
     desired_hash: UUID,
     now: datetime,
 ) -> bool:
-    """Say what the vendor should have; True when that is news. News wakes a parked lane: its cause may be gone.
+    """Say what the vendor should have; True when that is news. See `want_all`."""
+    one = Want(kind, entity_id, facet, order_id, order_facet, stage, version, desired_hash)
+    return want_all(cur, connection, [one], now) == 1
+
+
+def want_all(cur: Cursor, connection: str, wants: Sequence[Want], now: datetime) -> int:
+    """Say what the vendor should have, one lane after the other; how many got news. News wakes a parked lane: its cause may
+    be gone.
 
     A parked lane whose last send never got an answer is looked up first: news does not prove that nothing exists.
     """
+    news = 0
+    batch: dict[tuple[str, str, str], Want] = {}
+    for each in wants:
+        key = (each.kind, each.entity_id, each.facet)
+        before = batch.get(key)
+        if before is not None:  # one statement cannot touch a lane twice
+            if before.desired_hash == each.desired_hash:
+                continue
+            news += _want(cur, connection, batch, now)
+            batch = {}
+        batch[key] = each
+    return news + (_want(cur, connection, batch, now) if batch else 0)
+
+
+def _want(cur: Cursor, connection: str, wants: Mapping[tuple[str, str, str], Want], now: datetime) -> int:
     cur.execute(
         "INSERT INTO lane (connection, kind, entity_id, facet, order_id, order_facet, stage, desired_version, desired_hash, "
-        "wanted_at, state) "
-        "VALUES (%(c)s, %(k)s, %(e)s, %(f)s, %(o)s, %(of)s, %(stage)s, %(version)s, %(hash)s, %(now)s, 'ready') "
+        "wanted_at, state) SELECT %(c)s, w.k, w.e, w.f, w.o, w.p, w.s, w.v, w.h, %(now)s, 'ready' FROM unnest(%(kind)s::text[], "
+        "%(entity_id)s::text[], %(facet)s::text[], %(order_id)s::text[], %(order_facet)s::text[], %(stage)s::int[], "
+        "%(version)s::int[], %(desired_hash)s::uuid[]) WITH ORDINALITY AS w(k, e, f, o, p, s, v, h, place) ORDER BY w.place "
         "ON CONFLICT (connection, kind, entity_id, facet) DO UPDATE SET desired_version = excluded.desired_version, "
         "desired_hash = excluded.desired_hash, tries = 0, "
         "wanted_at = CASE WHEN lane.desired_hash IS DISTINCT FROM lane.acked_hash THEN lane.wanted_at "
         "ELSE excluded.wanted_at END, "
         f"not_before = CASE lane.state WHEN 'ready' THEN NULL WHEN 'parked' THEN {_LOOK_UP_AT} ELSE lane.not_before END, "
         f"state = CASE WHEN lane.state = 'parked' THEN {_AWAKE} ELSE lane.state END "
-        "WHERE lane.desired_hash <> excluded.desired_hash AND lane.kind <> 'document' RETURNING id, state, xmax = 0, state IN ('ready', 'in_doubt') AND "
+        "WHERE lane.desired_hash <> excluded.desired_hash AND lane.kind <> 'document' RETURNING kind, entity_id, facet, id, "
+        "state, xmax = 0, state IN ('ready', 'in_doubt') AND "
         "EXISTS (SELECT 1 FROM parked p WHERE p.lane_id = lane.id AND p.resolved_at IS NULL)",
         {
             "c": connection,
-            "k": kind,
-            "e": entity_id,
-            "f": facet,
-            "o": order_id,
-            "of": order_facet,
-            "stage": stage,
-            "version": version,
-            "hash": desired_hash,
             "now": now,
+            **dict(zip(Want._fields, (list(column) for column in zip(*wants.values(), strict=True)), strict=True)),
         },
     )
-    row = cur.fetchone()
-    if row is None:
-        if kind == DOCUMENT:
-            _same_document(cur, connection, entity_id, facet, desired_hash)
-        return False
-    lane_id, state, fresh, was_parked = row
-    what = {"version": version, "hash": desired_hash.hex, "state": state}
-    if fresh:
-        name = "/".join((connection, kind, entity_id, facet))
-        note(cur, subject(lane_id), "lane opened", lane=name, **what)
-    else:
-        note(cur, subject(lane_id), "lane wanted", **what)
-    if was_parked:
-        parking.resolve(cur, now, "news", subject=subject(lane_id))
-    return True
+    got = {(row[0], row[1], row[2]): row[3:] for row in cur.fetchall()}
+    for key, each in wants.items():
+        if key not in got:
+            if each.kind == DOCUMENT:
+                _same_document(cur, connection, each.entity_id, each.facet, each.desired_hash)
+            continue
+        lane_id, state, fresh, was_parked = got[key]
+        what = {"version": each.version, "hash": each.desired_hash.hex, "state": state}
+        if fresh:
+            note(cur, subject(lane_id), "lane opened", lane="/".join((connection, *key)), **what)
+        else:
+            note(cur, subject(lane_id), "lane wanted", **what)
+        if was_parked:
+            parking.resolve(cur, now, "news", subject=subject(lane_id))
+    return len(got)
 
 
 def _same_document(cur: Cursor, connection: str, document_id: str, facet: str, desired_hash: UUID) -> None:
@@ -167,6 +197,7 @@ def wanted(
         "AND order_id = ANY(%(o)s) UNION ALL SELECT kind, entity_id, facet, desired_hash, order_id, order_facet FROM lane "
         "WHERE connection = %(c)s AND kind = 'party' AND entity_id = ANY(%(p)s)",
         {"c": connection, "o": list(order_ids), "p": list(party_ids)},
+        prepare=False,  # planned for as many as there are
     )
     return {(row[0], row[1], row[2]): Wanted(*row[3:]) for row in cur.fetchall()}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,8 +11,9 @@ from uuid import UUID
 from hub.session import Channel, Session
 from hub.store import attempts, changes, entities, journal
 from hub.store.database import Cursor
-from hub.store.entities import StoredEntity
+from hub.store.entities import NewVersion, StoredEntity
 from hub.store.journal import Entry
+from hub.sync.page_writes import PageWrites
 from hub.sync.prepare import mapping_defect
 from mappings.errors import MappingDefect
 from mappings.mapping import Mapping
@@ -43,22 +44,33 @@ class Incoming:
 class Ledger:
     """What the store holds about one page's records, read once for all of them, and what is to be written about them.
 
-    Whatever is not in `entities` is read when it is asked for; a new version takes its entity out again.
+    Whatever is not in `entities` is read when it is asked for; a new version takes its entity's place there. That holds
+    because only who has the turn to accept (`changes.one_at_a_time`) writes entities. `referenced` are the entities whose
+    object at the source is on record, `introduced` those of them whose reference was written in advance and is to be told.
     """
 
     entities: dict[tuple[EntityKind, str], StoredEntity | None] = field(default_factory=dict)
     referenced: set[str] = field(default_factory=set)
+    introduced: set[str] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
+    writes: PageWrites = field(default_factory=PageWrites)
+    _order: tuple[StoredEntity, Order] | None = None
 
     @classmethod
     def of(cls, cur: Cursor, channel: Channel, kind: EntityKind, entity_ids: Sequence[str]) -> Ledger:
         """Read and lock what is known of these entities."""
-        known = entities.many(cur, kind, entity_ids, lock=True)
+        ledger = cls()
+        ledger.read(cur, kind, entity_ids, lock=True)
         references = attempts.references(cur, channel.name, [(kind, entity_id) for entity_id in entity_ids])
-        return cls(
-            {(kind, entity_id): known.get(entity_id) for entity_id in entity_ids},
-            {entity_id for _, entity_id, facet in references if facet == ""},
-        )
+        ledger.referenced.update(entity_id for _, entity_id, facet in references if facet == "")
+        return ledger
+
+    def read(self, cur: Cursor, kind: EntityKind, entity_ids: Iterable[str], *, lock: bool = False) -> None:
+        """Read those of these entities that were not read yet, in one statement."""
+        unread = sorted({entity_id for entity_id in entity_ids if (kind, entity_id) not in self.entities})
+        if unread:
+            known = entities.many(cur, kind, unread, lock=lock)
+            self.entities.update({(kind, entity_id): known.get(entity_id) for entity_id in unread})
 
     def get(self, cur: Cursor, kind: EntityKind, entity_id: str, *, lock: bool = False) -> StoredEntity | None:
         """One entity, from what was read or from the store."""
@@ -66,8 +78,54 @@ class Ledger:
             self.entities[kind, entity_id] = entities.get(cur, kind, entity_id, lock=lock)
         return self.entities[kind, entity_id]
 
+    def many(self, cur: Cursor, kind: EntityKind, entity_ids: Sequence[str]) -> dict[str, StoredEntity]:
+        """Entities by id, from what was read or from the store; unknown ids are absent."""
+        self.read(cur, kind, entity_ids)
+        found = ((entity_id, self.entities[kind, entity_id]) for entity_id in entity_ids)
+        return {entity_id: entity for entity_id, entity in found if entity is not None}
+
+    def introduce(
+        self, session: Session, cur: Cursor, channel: Channel, mapping: Mapping, native_ids: MappingType[str, str]
+    ) -> None:
+        """Write the references of these entities (id -> native id) that have none, in one statement."""
+        objects = {entity_id: native for entity_id, native in native_ids.items() if entity_id not in self.referenced}
+        put = attempts.put_new_references(
+            cur,
+            objects,
+            connection=channel.name,
+            kind=EntityKind(mapping.entity),
+            record=mapping.record,
+            account=channel.account,
+            now=session.machine.now(),
+        )
+        self.introduced |= put
+
+    def put(self, cur: Cursor, new: NewVersion, known: StoredEntity | None) -> None:
+        """Write a new version of an entity; the first one said from which source it is."""
+        self.writes.put(cur, new)
+        self.entities[EntityKind(new.kind), new.entity_id] = StoredEntity(
+            new.kind,
+            new.entity_id,
+            new.version,
+            new.canonical,
+            new.content_hash,
+            new.source if known is None else known.source,
+            new.native_id if known is None else known.native_id,
+            new.name,
+            new.order_id,
+            new.status,
+            new.external_id,
+        )
+
+    def order_model(self, stored: StoredEntity) -> Order:
+        """The order behind a stored entity; lines of one order mostly follow one another."""
+        if self._order is None or self._order[0] is not stored:
+            self._order = (stored, Order.from_bytes(stored.canonical))
+        return self._order[1]
+
     def write(self, session: Session, cur: Cursor) -> None:
-        """Write the journal of this page."""
+        """Write what is held back, and the journal of this page."""
+        self.writes.flush(cur)
         journal.write(cur, self.entries, session.machine.now(), session.business.now())
         self.entries = []
 
@@ -92,20 +150,7 @@ def accept(
     kind = EntityKind(mapping.entity)
     entity_id = canonical_id(kind, channel.name, incoming.native_id)
     known = ledger.get(cur, kind, entity_id, lock=True)
-    if entity_id not in ledger.referenced:
-        ledger.referenced.add(entity_id)
-        attempts.put_reference(
-            cur,
-            connection=channel.name,
-            kind=kind,
-            entity_id=entity_id,
-            facet="",
-            record=mapping.record,
-            vendor_id=incoming.native_id,
-            account=channel.account,
-            attempt_id=None,
-            now=session.machine.now(),
-        )
+    _refer(session, cur, channel, mapping, incoming, entity_id, ledger)
     try:
         model = _mapped(channel, mapping, incoming, known)
         if model is None:
@@ -119,17 +164,49 @@ def accept(
     except Problems as refused:
         order_id = entity_id if kind is EntityKind.ORDER else known.order_id if known else None
         if kind is EntityKind.LINE and order_id is None:
-            order_id = _order_of_line(channel, mapping, incoming)
+            order_id = order_of_line(channel, mapping, incoming.native)
         return Verdict("rejected", entity_id, problems=refused.problems, order_id=order_id)
     except MappingDefect as defect:
         return Verdict("rejected", entity_id, problems=(mapping_defect(mapping.name, defect),))
     raise TypeError(f"{mapping.name} makes a {type(model).__name__}, which no source may bring")
 
 
-def _order_of_line(channel: Channel, mapping: Mapping, incoming: Incoming) -> str | None:
-    """The order that a refused line belongs to, so that its parked row stands with its order."""
+def _refer(
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    mapping: Mapping,
+    incoming: Incoming,
+    entity_id: str,
+    ledger: Ledger,
+) -> None:
+    """Have it on record which object of the source the entity is."""
+    if entity_id in ledger.referenced:
+        return
+    ledger.referenced.add(entity_id)
+    if entity_id in ledger.introduced:
+        attempts.note_reference(
+            cur, channel.name, mapping.entity, entity_id, "", mapping.record, incoming.native_id, None
+        )
+        return
+    attempts.put_reference(
+        cur,
+        connection=channel.name,
+        kind=EntityKind(mapping.entity),
+        entity_id=entity_id,
+        facet="",
+        record=mapping.record,
+        vendor_id=incoming.native_id,
+        account=channel.account,
+        attempt_id=None,
+        now=session.machine.now(),
+    )
+
+
+def order_of_line(channel: Channel, mapping: Mapping, native: MappingType[str, Any]) -> str | None:
+    """The order that a source's line says it belongs to: where a refused one is parked, whom an accepted one asks."""
     path = mapping.native_path("order_id")
-    native_id = incoming.native.get(path) if path else None
+    native_id = native.get(path) if path else None
     return canonical_id(EntityKind.ORDER, channel.name, native_id) if isinstance(native_id, str) and native_id else None
 
 
@@ -168,25 +245,23 @@ def _put(
     if known is not None and known.content_hash == content_hash:
         return None
     version = 1 if known is None else known.version + 1
-    now = session.machine.now()
-    entities.put(
-        cur,
-        kind=kind,
-        entity_id=model.id,
-        version=version,
-        canonical=model.canonical_bytes(),
-        content_hash=content_hash,
-        source=channel.name,
-        native_id=incoming.native_id,
-        name=model.name,
-        order_id=order_id,
-        status=status,
-        external_id=external_id,
-        change_id=incoming.change_id,
-        now=now,
+    new = NewVersion(
+        str(kind),
+        model.id,
+        version,
+        model.canonical_bytes(),
+        content_hash,
+        channel.name,
+        incoming.native_id,
+        model.name,
+        order_id,
+        status,
+        external_id,
+        session.machine.now(),
+        incoming.change_id,
     )
+    ledger.put(cur, new, known)
     what = f"{kind} {shown(model.name, 60)!r} accepted as version {version}"
-    ledger.entities.pop((kind, model.id), None)
     ledger.entries.append(Entry(channel.name, what, f"change {incoming.change_id}", order_id or None, kind, model.id))
     return version
 
@@ -200,8 +275,10 @@ def _accept_party(
     known: StoredEntity | None,
     ledger: Ledger,
 ) -> Verdict:
+    ledger.writes.flush_parties(cur)
     touched = tuple(entities.orders_of_party(cur, party.id))
     if not party.deleted:
+        ledger.writes.flush_versions(cur, EntityKind.PARTY)
         twins = entities.namesakes(cur, EntityKind.PARTY, party.name, channel.name, party.id)
         same = [twin for twin in twins if twin[2] == party.name]
         if same:
@@ -275,7 +352,7 @@ def _accept_order(
             ]
         )
     wanted = [party.party_id for party in order.parties]
-    parties = entities.many(cur, EntityKind.PARTY, wanted)
+    parties = ledger.many(cur, EntityKind.PARTY, wanted)
     missing = [party_id for party_id in wanted if party_id not in parties]
     if missing:
         return Verdict("held", order.id, waits_for=missing[0], order_id=order.id)
@@ -283,7 +360,7 @@ def _accept_order(
     if gone and order.status is not CommercialStatus.CANCELLED:
         raise Problems([_party_gone(order, entity) for entity in gone])
     if known is not None:
-        _check_move(session, cur, channel, order, known)
+        _check_move(session, cur, channel, order, known, ledger)
     version = _put(
         session,
         cur,
@@ -301,9 +378,10 @@ def _accept_order(
         return Verdict("unchanged", order.id)
     if known is not None and Order.from_bytes(known.canonical).currency != order.currency:
         # Prices in another currency than their order's would be billed as if they were in it.
+        ledger.writes.flush(cur)
         lines = [line.id for line in entities.lines_of(cur, [order.id]) if line.status != "cancelled"]
         changes.reconsider(cur, lines, order.id)
-    entities.set_parties(cur, order.id, sorted({(party.role, party.party_id) for party in order.parties}))
+    ledger.writes.set_parties(order.id, sorted({(party.role, party.party_id) for party in order.parties}))
     return Verdict("accepted", order.id, version, order_id=order.id)
 
 
@@ -322,11 +400,14 @@ def _party_gone(order: Order, entity: StoredEntity) -> Problem:
     )
 
 
-def _check_move(session: Session, cur: Cursor, channel: Channel, order: Order, known: StoredEntity) -> None:
+def _check_move(
+    session: Session, cur: Cursor, channel: Channel, order: Order, known: StoredEntity, ledger: Ledger
+) -> None:
     """Refuse a commercial status that cannot follow the present one; a CRM may jump, so the legal path is walked."""
     before = CommercialStatus(str(known.status))
     if before == order.status:
         return
+    ledger.writes.flush_versions(cur, EntityKind.LINE)
     lines = entities.lines_of(cur, [order.id])
     facts = CommercialFacts.closed_won(
         vouched_by=channel.name,
@@ -376,7 +457,7 @@ def _accept_line(
     order = ledger.get(cur, EntityKind.ORDER, line.order_id)
     if order is None:
         return Verdict("held", line.id, waits_for=line.order_id, order_id=line.order_id)
-    problems = check_line_against_order(Order.from_bytes(order.canonical), line)
+    problems = check_line_against_order(ledger.order_model(order), line)
     if problems:
         # When the order gets another currency, the line gets another try.
         return Verdict("rejected", line.id, problems=problems, waits_for=line.order_id, order_id=line.order_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -13,16 +14,19 @@ from hub.errors import ConnectionBroken
 from hub.results import IntakeResult
 from hub.session import Channel, Session
 from hub.store import changes, journal, parking
-from hub.store.changes import StoredChange
+from hub.store.changes import Conclusion, NewChange, StoredChange
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.sync import echoes, targets
-from hub.sync.accept import Incoming, Ledger, Verdict, accept
+from hub.sync.accept import Incoming, Ledger, Verdict, accept, order_of_line
 from hub.sync.echoes import SOURCE_ENTITIES
 from hub.sync.vendor import reading, take_tokens
 from mappings.mapping import Mapping
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.problems import Problem, Reason
+
+BATCH = 500
+"""Records of a page whose changes and versions are held back before they are written."""
 
 
 @dataclass
@@ -30,6 +34,24 @@ class _Tally:
     counts: Counter[str] = field(default_factory=Counter)
     orders: set[str] = field(default_factory=set)
     fresh: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One record as read, with what the store keeps of it."""
+
+    record: ReadRecord
+    native: bytes
+    native_hash: UUID
+
+    @classmethod
+    def of(cls, record: ReadRecord) -> _Read:
+        native = encode(dict(record.native))
+        return cls(record, native, fingerprint(native + (b"-" if record.deleted else b"+")))
+
+    @property
+    def native_id(self) -> str:
+        return self.record.native_id
 
 
 def source_streams(channel: Channel) -> list[tuple[str, StreamCapability, Mapping]]:
@@ -71,10 +93,11 @@ def intake(session: Session, name: str) -> IntakeResult:
         pages = connector.read(stream, mapping.native_fields, position)
         while (page := _next_page(session, channel, pages)) is not None:
             batch = _Tally()
+            read = [_Read.of(record) for record in page.records]
             with session.database.transaction() as cur:
-                if _holds_news(cur, channel, stream, page.records):
+                if _holds_news(cur, channel, stream, read):
                     changes.one_at_a_time(cur)
-                    _take(session, cur, channel, stream, mapping, page.records, batch)
+                    _take(session, cur, channel, stream, mapping, read, batch)
                     touched += targets.touch(session, cur, sorted(batch.orders))
                     journal.mark_stale(cur, batch.orders)
                 else:
@@ -108,7 +131,7 @@ def feed(
     with session.database.transaction() as cur:
         changes.one_at_a_time(cur)
         batch = _Tally()
-        _take(session, cur, channel, stream, mapping, records, batch)
+        _take(session, cur, channel, stream, mapping, [_Read.of(record) for record in records], batch)
         targets.touch(session, cur, sorted(batch.orders))
         journal.mark_stale(cur, batch.orders)
     return batch.counts
@@ -120,14 +143,10 @@ def _next_page(session: Session, channel: Channel, pages: Iterable[Page]) -> Pag
         return next(iter(pages), None)
 
 
-def _holds_news(cur: Cursor, channel: Channel, stream: str, records: Sequence[ReadRecord]) -> bool:
+def _holds_news(cur: Cursor, channel: Channel, stream: str, read: Sequence[_Read]) -> bool:
     """Whether any record is not as it was read last. Most pages of a poll hold none, and need not wait for their turn."""
-    known = changes.known_hashes(cur, channel.name, stream, [record.native_id for record in records]) if records else {}
-    return any(known.get(record.native_id) != _hash_of(record, encode(dict(record.native))) for record in records)
-
-
-def _hash_of(record: ReadRecord, native: bytes) -> UUID:
-    return fingerprint(native + (b"-" if record.deleted else b"+"))
+    known = changes.known_hashes(cur, channel.name, stream, [each.native_id for each in read]) if read else {}
+    return any(known.get(each.native_id) != each.native_hash for each in read)
 
 
 def _take(
@@ -136,46 +155,86 @@ def _take(
     channel: Channel,
     stream: str,
     mapping: Mapping,
-    records: Sequence[ReadRecord],
+    read: Sequence[_Read],
     tally: _Tally,
 ) -> None:
-    known = changes.known_hashes(cur, channel.name, stream, [record.native_id for record in records])
+    known = changes.known_hashes(cur, channel.name, stream, [each.native_id for each in read])
     seen = set(known)
     kind = EntityKind(mapping.entity)
-    news: list[tuple[ReadRecord, bytes, UUID]] = []
-    for record in records:
+    news: list[_Read] = []
+    for each in read:
         tally.counts["read"] += 1
-        native = encode(dict(record.native))
-        native_hash = _hash_of(record, native)
-        if known.get(record.native_id) == native_hash:
+        if known.get(each.native_id) == each.native_hash:
             tally.counts["unchanged"] += 1
             continue
-        news.append((record, native, native_hash))
-        known[record.native_id] = native_hash
+        news.append(each)
+        known[each.native_id] = each.native_hash
     if not news:
         return
-    wanted = [canonical_id(kind, channel.name, record.native_id) for record, _, _ in news]
-    ledger = Ledger.of(cur, channel, kind, wanted)
+    ledger = Ledger.of(cur, channel, kind, [canonical_id(kind, channel.name, each.native_id) for each in news])
     parked = parking.open_subjects(cur, channel.name)
-    ours = echoes.own(session, cur, channel, mapping.record, stream, [record for record, _, _ in news])
-    for (record, native, native_hash), entity_id in zip(news, wanted, strict=True):
-        change_id = changes.add(
-            cur,
-            connection=channel.name,
-            stream=stream,
-            native_id=record.native_id,
-            modified_at=record.modified_at,
-            received_at=session.machine.now(),
-            deleted=record.deleted,
-            native=native,
-            native_hash=native_hash,
-            entity_kind=kind,
-            entity_id=entity_id,
-            first=record.native_id not in seen,
+    ours = echoes.own(session, cur, channel, mapping.record, stream, [each.record for each in news])
+    for batch in _batches(news):
+        _take_batch(session, cur, channel, stream, mapping, batch, seen, ours, tally, ledger, parked)
+        seen.update(each.native_id for each in batch)
+    _free_waiting(session, cur, channel, tally, ledger, parked)
+    ledger.write(session, cur)
+
+
+def _batches(news: Sequence[_Read]) -> Iterator[list[_Read]]:
+    """In order, and no record twice in one batch: the later change of a record finds what became of the earlier one."""
+    batch: dict[str, _Read] = {}
+    for each in news:
+        if each.native_id in batch or len(batch) >= BATCH:
+            yield list(batch.values())
+            batch = {}
+        batch[each.native_id] = each
+    yield list(batch.values())
+
+
+def _take_batch(
+    session: Session,
+    cur: Cursor,
+    channel: Channel,
+    stream: str,
+    mapping: Mapping,
+    batch: Sequence[_Read],
+    seen: AbstractSet[str],
+    ours: AbstractSet[str],
+    tally: _Tally,
+    ledger: Ledger,
+    parked: set[str],
+) -> None:
+    """Take records of which each is news; `seen` were read before, `ours` show what the hub itself wrote."""
+    kind = EntityKind(mapping.entity)
+    ids = {each.native_id: canonical_id(kind, channel.name, each.native_id) for each in batch}
+    superseded = changes.supersede(cur, channel.name, stream, sorted(seen & ids.keys()))
+    ledger.introduce(
+        session, cur, channel, mapping, {ids[native_id]: native_id for native_id in ids if native_id not in ours}
+    )
+    if kind is EntityKind.LINE:
+        orders = (order_of_line(channel, mapping, each.record.native) for each in batch)
+        ledger.read(cur, EntityKind.ORDER, [order_id for order_id in orders if order_id is not None])
+    for change_id, each in zip(changes.reserve(cur, len(batch)), batch, strict=True):
+        record, entity_id = each.record, ids[each.native_id]
+        changes.note_superseded(cur, superseded.get(record.native_id, ()))
+        ledger.writes.add(
+            NewChange(
+                change_id,
+                channel.name,
+                stream,
+                record.native_id,
+                record.modified_at,
+                session.machine.now(),
+                record.deleted,
+                each.native,
+                each.native_hash,
+                str(kind),
+                entity_id,
+            )
         )
-        seen.add(record.native_id)
         if record.native_id in ours:
-            changes.conclude(cur, change_id, "unchanged")
+            ledger.writes.conclude(cur, Conclusion(change_id, "unchanged", None, None))
             entity = ledger.get(cur, kind, entity_id)
             order_id = None if entity is None else entity.id if kind is EntityKind.ORDER else entity.order_id
             ledger.entries.append(
@@ -186,8 +245,7 @@ def _take(
             continue
         incoming = Incoming(change_id, stream, record.native_id, record.native, record.deleted)
         _conclude(session, cur, channel, mapping, incoming, tally, ledger, parked)
-    _free_waiting(session, cur, channel, tally, ledger, parked)
-    ledger.write(session, cur)
+    ledger.writes.flush(cur)
 
 
 def _conclude(
@@ -204,7 +262,7 @@ def _conclude(
     verdict = accept(session, cur, channel, mapping, incoming, ledger)
     subject = f"change:{channel.name}:{incoming.stream}:{incoming.native_id}"
     now = session.machine.now()
-    changes.conclude(cur, incoming.change_id, verdict.status, version=verdict.version, waits_for=verdict.waits_for)
+    ledger.writes.conclude(cur, Conclusion(incoming.change_id, verdict.status, verdict.version, verdict.waits_for))
     if verdict.status == "rejected":
         parked.add(subject)
         parking.open_items(
@@ -237,6 +295,7 @@ def _free_waiting(
     """Changes that waited for what has just been accepted get their turn; what they free gets its turn too."""
     while tally.fresh:
         fresh, tally.fresh = tally.fresh, []
+        ledger.writes.flush(cur)
         for waiting in changes.waiting_for(cur, fresh):
             mapping = mapping_of(channel, waiting.stream)
             if mapping is not None:

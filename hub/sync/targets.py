@@ -10,6 +10,7 @@ from hub.session import Channel, Session
 from hub.store import entities, lane_moves, lanes
 from hub.store.database import Cursor
 from hub.store.entities import StoredEntity
+from hub.store.lanes import Want
 from oms_schema.ids import EntityKind
 from oms_schema.line import Line
 from oms_schema.order import Order
@@ -146,6 +147,7 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
             for (kind, entity_id, _), known in wanted.items():
                 if kind == "line":
                     assigned.setdefault(known.order_id, {})[entity_id] = known.order_facet
+            wants: list[Want] = []
             for order_id, order in sorted(orders.items()):
                 parts = assigned.get(order_id, {})
                 came_back: set[str] = set()
@@ -154,23 +156,26 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
                     there = wanted.get((lane.kind, lane.entity_id, lane.facet))
                     if there is not None and there.desired_hash == desired:
                         if lane.kind == "order_status" and lane.facet in came_back:
+                            # Whether a status is owed is asked of the lanes as they are wanted by now.
+                            news += lanes.want_all(cur, channel.name, wants, session.machine.now())
+                            wants = []
                             news += lane_moves.owe_status(cur, channel.name, order_id, lane.facet)
                         continue
                     if lane.kind == "line_status" and lane.content == CAME_BACK:
                         came_back.add(lane.order_facet)
-                    news += lanes.want(
-                        cur,
-                        connection=channel.name,
-                        kind=lane.kind,
-                        entity_id=lane.entity_id,
-                        facet=lane.facet,
-                        order_id=order_id if lane.kind != "party" else "",
-                        order_facet=lane.order_facet,
-                        stage=STAGES[lane.kind],
-                        version=lane.version,
-                        desired_hash=desired,
-                        now=session.machine.now(),
+                    wants.append(
+                        Want(
+                            kind=lane.kind,
+                            entity_id=lane.entity_id,
+                            facet=lane.facet,
+                            order_id=order_id if lane.kind != "party" else "",
+                            order_facet=lane.order_facet,
+                            stage=STAGES[lane.kind],
+                            version=lane.version,
+                            desired_hash=desired,
+                        )
                     )
+            news += lanes.want_all(cur, channel.name, wants, session.machine.now())
     return news
 
 

@@ -1,0 +1,185 @@
+"""What a page brings is written in batches, and the store holds exactly what writing record by record leaves in it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from connectors.base import Page, ReadRecord
+from hub.store import lanes
+from hub.store.changes import Conclusion
+from hub.store.database import Cursor
+from hub.store.entities import NewVersion, StoredEntity
+from hub.store.lanes import Want
+from hub.store.tables import metadata
+from hub.sync import intake
+from hub.sync.accept import Ledger
+from hub.sync.page_writes import PageWrites
+from oms_schema.ids import EntityKind
+
+if TYPE_CHECKING:
+    from conftest import World
+
+ACCOUNTS = ("001A", "001B", "001C", "001D")
+ORDERS = ("006A", "006B", "006C")
+LINES = tuple(f"00k{number}" for number in range(9))
+NAMES = ("Acme", "ACME", "Bolt", "Café")
+
+
+def _account(world: World, chance: random.Random) -> None:
+    name = "" if chance.random() < 0.1 else chance.choice(NAMES)
+    master = {"MasterRecordId": chance.choice(ACCOUNTS)} if chance.random() < 0.1 else {}
+    world.crm.put("Account", chance.choice(ACCOUNTS), deleted=chance.random() < 0.15, Name=name, **master)
+
+
+def _opportunity(world: World, chance: random.Random) -> None:
+    native_id = chance.choice(ORDERS)
+    account = chance.choice((*ACCOUNTS, "001X", None))
+    stage = chance.choice(("Closed Won", "Closed Won", "Closed Lost"))
+    world.crm.opportunity(native_id, f"Deal {native_id} {chance.choice(('', 'new'))}", account)
+    world.crm.put(
+        "Opportunity",
+        native_id,
+        deleted=chance.random() < 0.1,
+        StageName=stage,
+        IsWon=stage == "Closed Won",
+        CurrencyIsoCode=chance.choice(("USD", "USD", "EUR")),
+    )
+
+
+def _line(world: World, chance: random.Random) -> None:
+    native_id = chance.choice(LINES)
+    world.crm.line(native_id, (*ORDERS, "006X")[int(native_id[3:]) % 4])
+    changes: dict[str, Any] = {"CurrencyIsoCode": chance.choice(("USD", "USD", "EUR"))}
+    if chance.random() < 0.15:
+        changes["Flight_End__c"] = "2026-01-01T00:00:00.000+0000"
+    world.crm.put("OpportunityLineItem", native_id, deleted=chance.random() < 0.15, **changes)
+
+
+EDITS = {"Account": (_account, 6), "Opportunity": (_opportunity, 6), "OpportunityLineItem": (_line, 14)}
+
+
+def _edited(world: World, stream: str, chance: random.Random) -> list[ReadRecord]:
+    """What a poll reads: records as they were at several moments, some of them again."""
+    edit, most = EDITS[stream]
+    read: list[ReadRecord] = []
+    for _ in range(chance.randrange(most)):
+        before = dict(world.crm.records[stream])
+        edit(world, chance)
+        read += [one for key, one in world.crm.records[stream].items() if before.get(key) is not one]
+        if chance.random() < 0.2:
+            read.append(chance.choice(read))
+    return read
+
+
+def _travel(world: World, seed: int, page: int) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """Several polls of an untidy source with sends between them; every table of the store afterwards."""
+    chance = random.Random(seed)
+    pages: dict[str, list[ReadRecord]] = {}
+
+    def read(stream: str, fields: Sequence[str], cursor: str | None) -> Iterator[Page]:
+        records = pages[stream]
+        for start in range(0, max(1, len(records)), page):
+            end = start + page >= len(records)
+            yield Page(records[start : start + page], f"{world.business.now().isoformat()} {start}", last=end)
+
+    world.crm.read = read  # type: ignore[method-assign]
+    world.ads.lines_per_order = 2
+    for _ in range(4):
+        pages.update({stream: _edited(world, stream, chance) for stream in EDITS})
+        world.hub.intake("sfdc")
+        if chance.random() < 0.3:
+            world.ads.lose_reply()
+        if chance.random() < 0.7:
+            world.hub.push("gam-main")
+        world.machine.advance(61)
+        world.business.advance(61)
+        if chance.random() < 0.5:
+            world.hub.settle("gam-main")
+    return _whole_store(world)
+
+
+def _whole_store(world: World) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    rows = world.hub.session.database.rows
+    return [
+        (table.name, sorted((tuple(map(_plain, row)) for row in rows(f"SELECT * FROM {table.name}")), key=repr))
+        for table in metadata.sorted_tables
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def _emptied(world: World) -> None:
+    """The vendors, the clocks and the store as they were in the beginning."""
+    for clock in (world.machine, world.business):
+        clock.__init__()  # type: ignore[misc]
+    world.ads.__init__()  # type: ignore[misc]
+    world.crm.__init__(world.business)  # type: ignore[misc]
+    names = ", ".join(table.name for table in metadata.sorted_tables)
+    with world.hub.session.database.transaction() as cur:
+        cur.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE".encode())
+
+
+class AtOnce(PageWrites):
+    """Writes each thing when it is said, as if there were no page; what says it without a cursor goes with the next."""
+
+    def conclude(self, cur: Cursor, conclusion: Conclusion) -> None:
+        super().conclude(cur, conclusion)
+        self.flush(cur)
+
+    def put(self, cur: Cursor, new: NewVersion) -> None:
+        super().put(cur, new)
+        self.flush(cur)
+
+
+class Forgetful(Ledger):
+    """Reads every entity from the store each time, and writes every reference in its turn."""
+
+    def __init__(self) -> None:
+        super().__init__(writes=AtOnce())
+
+    def read(self, cur: Cursor, kind: EntityKind, entity_ids: Iterable[str], *, lock: bool = False) -> None:
+        self.entities = {}
+        super().read(cur, kind, entity_ids, lock=lock)
+
+    def get(self, cur: Cursor, kind: EntityKind, entity_id: str, *, lock: bool = False) -> StoredEntity | None:
+        self.writes.flush(cur)
+        self.entities = {}
+        return super().get(cur, kind, entity_id, lock=lock)
+
+    def introduce(self, *arguments: Any) -> None:
+        return None
+
+
+@pytest.fixture
+def record_by_record(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Within it, the hub takes a page record by record and wants lane by lane."""
+    real = lanes.want_all
+
+    def each_lane(cur: Cursor, connection: str, wants: Sequence[Want], now: datetime) -> int:
+        different = {(want.kind, want.entity_id, want.facet, want.desired_hash): want for want in wants}
+        return sum(real(cur, connection, [want], now) for want in different.values())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "BATCH", 1)
+        patch.setattr(intake, "Ledger", Forgetful)
+        patch.setattr(lanes, "want_all", each_lane)
+        yield patch
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_page_leaves_in_the_store_what_its_records_leave_one_by_one(
+    world: World, record_by_record: pytest.MonkeyPatch, seed: int
+) -> None:
+    slow = _travel(world, seed, 200)
+    record_by_record.undo()
+    _emptied(world)
+    fast = _travel(world, seed, 200)
+    for (name, one_by_one), (_, at_once) in zip(slow, fast, strict=True):
+        assert at_once == one_by_one, name
