@@ -309,7 +309,7 @@ def put_new_references(
         return frozenset()
     cur.execute(
         "INSERT INTO reference (connection, kind, entity_id, facet, record, vendor_id, account, since) "
-        "SELECT %s, %s, w.e, '', %s, w.v, %s, %s FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w(e, v, place) "
+        "SELECT %s, %s, w.e, '', %s, w.v, %s, %s FROM unnest(%b::text[], %b::text[]) WITH ORDINALITY AS w(e, v, place) "
         "ORDER BY w.place ON CONFLICT DO NOTHING RETURNING entity_id",
         (connection, kind, record, account, now, list(objects), list(objects.values())),
     )

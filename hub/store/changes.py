@@ -131,15 +131,15 @@ def add_all(cur: Cursor, new: Sequence[NewChange]) -> None:
     columns = [list(column) for column in zip(*new, strict=True)]
     cur.execute(
         "INSERT INTO change (id, connection, stream, native_id, modified_at, received_at, deleted, native, native_hash, "
-        "entity_kind, entity_id, status, version, waits_for) OVERRIDING SYSTEM VALUE SELECT * FROM unnest(%s::bigint[], "
-        "%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bool[], %s::bytea[], %s::uuid[], "
-        "%s::text[], %s::text[], %s::text[], %s::int[], %s::text[])",
+        "entity_kind, entity_id, status, version, waits_for) OVERRIDING SYSTEM VALUE SELECT * FROM unnest(%b::bigint[], "
+        "%b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::bool[], %b::bytea[], %b::uuid[], "
+        "%b::text[], %b::text[], %b::text[], %b::int[], %b::text[])",
         columns,
     )
     number, connection, stream, native_id, modified_at, _, deleted, _, native_hash = columns[:9]
     cur.execute(
         "INSERT INTO source_row (connection, stream, native_id, native_hash, modified_at, deleted, change_id) "
-        "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::timestamptz[], %s::bool[], %s::bigint[]) "
+        "SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::uuid[], %b::timestamptz[], %b::bool[], %b::bigint[]) "
         "ON CONFLICT (connection, stream, native_id) DO UPDATE SET native_hash = excluded.native_hash, "
         "modified_at = excluded.modified_at, deleted = excluded.deleted, change_id = excluded.change_id",
         (connection, stream, native_id, native_hash, modified_at, deleted, number),
@@ -163,7 +163,7 @@ def conclude_all(cur: Cursor, conclusions: Sequence[Conclusion]) -> None:
     if conclusions:
         cur.execute(
             "UPDATE change SET status = w.status, version = coalesce(w.version, change.version), waits_for = w.waits_for "
-            "FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::text[]) AS w (id, status, version, waits_for) "
+            "FROM unnest(%b::bigint[], %b::text[], %b::int[], %b::text[]) AS w (id, status, version, waits_for) "
             "WHERE change.id = w.id",
             [list(column) for column in zip(*conclusions, strict=True)],
             prepare=False,  # planned for as many as there are

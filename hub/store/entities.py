@@ -155,8 +155,8 @@ def put_all(cur: Cursor, new: Sequence[NewVersion]) -> None:
     columns = [list(column) for column in zip(*new, strict=True)]
     cur.execute(
         "INSERT INTO entity (kind, id, version, canonical, content_hash, source, native_id, name, order_id, status, "
-        "external_id, accepted_at) SELECT * FROM unnest(%s::text[], %s::text[], %s::int[], %s::bytea[], %s::uuid[], "
-        "%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[]) "
+        "external_id, accepted_at) SELECT * FROM unnest(%b::text[], %b::text[], %b::int[], %b::bytea[], %b::uuid[], "
+        "%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[]) "
         "ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, canonical = excluded.canonical, "
         "content_hash = excluded.content_hash, name = excluded.name, order_id = excluded.order_id, "
         "status = excluded.status, external_id = excluded.external_id",
@@ -165,7 +165,7 @@ def put_all(cur: Cursor, new: Sequence[NewVersion]) -> None:
     kind, entity_id, version, canonical, content_hash = columns[:5]
     cur.execute(
         "INSERT INTO entity_version (kind, id, version, canonical, content_hash, change_id, accepted_at) SELECT * FROM "
-        "unnest(%s::text[], %s::text[], %s::int[], %s::bytea[], %s::uuid[], %s::bigint[], %s::timestamptz[])",
+        "unnest(%b::text[], %b::text[], %b::int[], %b::bytea[], %b::uuid[], %b::bigint[], %b::timestamptz[])",
         (kind, entity_id, version, canonical, content_hash, columns[12], columns[11]),
     )
 
@@ -189,7 +189,7 @@ def set_parties(cur: Cursor, parties: Mapping[str, Sequence[tuple[str, str]]]) -
     cur.execute("DELETE FROM order_party WHERE order_id = ANY(%s)", (list(parties),), prepare=False)
     rows = [(order_id, str(role), party_id) for order_id, roles in parties.items() for role, party_id in roles]
     cur.execute(
-        "INSERT INTO order_party (order_id, role, party_id) SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])",
+        "INSERT INTO order_party (order_id, role, party_id) SELECT * FROM unnest(%b::text[], %b::text[], %b::text[])",
         [[row[at] for row in rows] for at in range(3)],
     )
 

@@ -28,8 +28,8 @@ def write(cur: Cursor, entries: Iterable[Entry], at: datetime, business_at: date
         return
     cur.execute(
         "INSERT INTO journal (at, business_at, place, order_id, entity_kind, entity_id, what, detail) "
-        "SELECT %s, %s, w.place, w.o, w.k, w.e, w.what, w.detail FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], "
-        "%s::text[], %s::text[]) WITH ORDINALITY AS w(place, o, k, e, what, detail, n) ORDER BY w.n",
+        "SELECT %s, %s, w.place, w.o, w.k, w.e, w.what, w.detail FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], "
+        "%b::text[], %b::text[]) WITH ORDINALITY AS w(place, o, k, e, what, detail, n) ORDER BY w.n",
         (at, business_at, *(list(column) for column in zip(*rows, strict=True))),
     )
 

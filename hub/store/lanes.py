@@ -132,9 +132,9 @@ def want_all(cur: Cursor, connection: str, wants: Sequence[Want], now: datetime)
 def _want(cur: Cursor, connection: str, wants: Mapping[tuple[str, str, str], Want], now: datetime) -> int:
     cur.execute(
         "INSERT INTO lane (connection, kind, entity_id, facet, order_id, order_facet, stage, desired_version, desired_hash, "
-        "wanted_at, state) SELECT %(c)s, w.k, w.e, w.f, w.o, w.p, w.s, w.v, w.h, %(now)s, 'ready' FROM unnest(%(kind)s::text[], "
-        "%(entity_id)s::text[], %(facet)s::text[], %(order_id)s::text[], %(order_facet)s::text[], %(stage)s::int[], "
-        "%(version)s::int[], %(desired_hash)s::uuid[]) WITH ORDINALITY AS w(k, e, f, o, p, s, v, h, place) ORDER BY w.place "
+        "wanted_at, state) SELECT %(c)s, w.k, w.e, w.f, w.o, w.p, w.s, w.v, w.h, %(now)s, 'ready' FROM unnest(%(kind)b::text[], "
+        "%(entity_id)b::text[], %(facet)b::text[], %(order_id)b::text[], %(order_facet)b::text[], %(stage)b::int[], "
+        "%(version)b::int[], %(desired_hash)b::uuid[]) WITH ORDINALITY AS w(k, e, f, o, p, s, v, h, place) ORDER BY w.place "
         "ON CONFLICT (connection, kind, entity_id, facet) DO UPDATE SET desired_version = excluded.desired_version, "
         "desired_hash = excluded.desired_hash, tries = 0, "
         "wanted_at = CASE WHEN lane.desired_hash IS DISTINCT FROM lane.acked_hash THEN lane.wanted_at "
