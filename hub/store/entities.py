@@ -83,14 +83,31 @@ def cancelled_orders(cur: Cursor, order_ids: Iterable[str]) -> frozenset[str]:
     return frozenset(row[0] for row in cur.fetchall())
 
 
-def namesakes(cur: Cursor, kind: EntityKind, name: str, source: str, not_id: str) -> list[tuple[str, str, str]]:
-    """(id, native id, name) of other entities of one source whose name is the same but for case."""
+class Named(NamedTuple):
+    """An entity and the name it bears."""
+
+    entity_id: str
+    native_id: str
+    name: str
+
+
+def of_names(
+    cur: Cursor, kind: EntityKind, names: Sequence[str], source: str
+) -> tuple[dict[str, str], dict[str, dict[str, Named]]]:
+    """These names in lower case as the database writes it, and, by that, the living entities of a source that bear it."""
     cur.execute(
-        "SELECT id, native_id, name FROM entity WHERE kind = %s AND lower(name) = lower(%s) AND source = %s AND id <> %s "
-        "AND status IS DISTINCT FROM 'deleted'",
-        (kind, name, source, not_id),
+        "SELECT w.name, lower(w.name), e.id, e.native_id, e.name FROM unnest(%b::text[]) AS w(name) LEFT JOIN entity e "
+        "ON lower(e.name) = lower(w.name) AND e.kind = %s AND e.source = %s AND e.status IS DISTINCT FROM 'deleted'",
+        (list(names), kind, source),
+        prepare=False,  # planned for as many as there are
     )
-    return cur.fetchall()
+    lowered: dict[str, str] = {}
+    bearers: dict[str, dict[str, Named]] = {}
+    for name, lower, entity_id, native_id, borne in cur.fetchall():
+        lowered[name] = lower
+        if entity_id is not None:
+            bearers.setdefault(lower, {})[entity_id] = Named(entity_id, native_id, borne)
+    return lowered, bearers
 
 
 class NewVersion(NamedTuple):
@@ -194,10 +211,14 @@ def set_parties(cur: Cursor, parties: Mapping[str, Sequence[tuple[str, str]]]) -
     )
 
 
-def orders_of_party(cur: Cursor, party_id: str) -> list[str]:
-    """Orders on which a party plays any part."""
-    cur.execute("SELECT DISTINCT order_id FROM order_party WHERE party_id = %s", (party_id,))
-    return [row[0] for row in cur.fetchall()]
+def orders_of_parties(cur: Cursor, party_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """By party, the orders on which it plays any part; one that plays none is absent."""
+    cur.execute(
+        "SELECT party_id, array_agg(DISTINCT order_id) FROM order_party WHERE party_id = ANY(%s) GROUP BY party_id",
+        (list(party_ids),),
+        prepare=False,  # planned for as many as there are
+    )
+    return {row[0]: tuple(row[1]) for row in cur.fetchall()}
 
 
 def count_by_status(cur: Cursor, kind: EntityKind) -> dict[str, int]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as MappingType
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from hub.session import Channel, Session
-from hub.store import attempts, changes, entities, journal
+from hub.store import attempts, changes, entities
 from hub.store.database import Cursor
 from hub.store.entities import NewVersion, StoredEntity
 from hub.store.journal import Entry
-from hub.sync.page_writes import PageWrites
+from hub.sync.accept_page import Ledger
 from hub.sync.prepare import mapping_defect
 from mappings.errors import MappingDefect
 from mappings.mapping import Mapping
@@ -40,96 +40,6 @@ class Incoming:
     deleted: bool
 
 
-@dataclass
-class Ledger:
-    """What the store holds about one page's records, read once for all of them, and what is to be written about them.
-
-    Whatever is not in `entities` is read when it is asked for; a new version takes its entity's place there. That holds
-    because only who has the turn to accept (`changes.one_at_a_time`) writes entities. `referenced` are the entities whose
-    object at the source is on record, `introduced` those of them whose reference was written in advance and is to be told.
-    """
-
-    entities: dict[tuple[EntityKind, str], StoredEntity | None] = field(default_factory=dict)
-    referenced: set[str] = field(default_factory=set)
-    introduced: set[str] = field(default_factory=set)
-    entries: list[Entry] = field(default_factory=list)
-    writes: PageWrites = field(default_factory=PageWrites)
-    _order: tuple[StoredEntity, Order] | None = None
-
-    @classmethod
-    def of(cls, cur: Cursor, channel: Channel, kind: EntityKind, entity_ids: Sequence[str]) -> Ledger:
-        """Read and lock what is known of these entities."""
-        ledger = cls()
-        ledger.read(cur, kind, entity_ids, lock=True)
-        references = attempts.references(cur, channel.name, [(kind, entity_id) for entity_id in entity_ids])
-        ledger.referenced.update(entity_id for _, entity_id, facet in references if facet == "")
-        return ledger
-
-    def read(self, cur: Cursor, kind: EntityKind, entity_ids: Iterable[str], *, lock: bool = False) -> None:
-        """Read those of these entities that were not read yet, in one statement."""
-        unread = sorted({entity_id for entity_id in entity_ids if (kind, entity_id) not in self.entities})
-        if unread:
-            known = entities.many(cur, kind, unread, lock=lock)
-            self.entities.update({(kind, entity_id): known.get(entity_id) for entity_id in unread})
-
-    def get(self, cur: Cursor, kind: EntityKind, entity_id: str, *, lock: bool = False) -> StoredEntity | None:
-        """One entity, from what was read or from the store."""
-        if (kind, entity_id) not in self.entities:
-            self.entities[kind, entity_id] = entities.get(cur, kind, entity_id, lock=lock)
-        return self.entities[kind, entity_id]
-
-    def many(self, cur: Cursor, kind: EntityKind, entity_ids: Sequence[str]) -> dict[str, StoredEntity]:
-        """Entities by id, from what was read or from the store; unknown ids are absent."""
-        self.read(cur, kind, entity_ids)
-        found = ((entity_id, self.entities[kind, entity_id]) for entity_id in entity_ids)
-        return {entity_id: entity for entity_id, entity in found if entity is not None}
-
-    def introduce(
-        self, session: Session, cur: Cursor, channel: Channel, mapping: Mapping, native_ids: MappingType[str, str]
-    ) -> None:
-        """Write the references of these entities (id -> native id) that have none, in one statement."""
-        objects = {entity_id: native for entity_id, native in native_ids.items() if entity_id not in self.referenced}
-        put = attempts.put_new_references(
-            cur,
-            objects,
-            connection=channel.name,
-            kind=EntityKind(mapping.entity),
-            record=mapping.record,
-            account=channel.account,
-            now=session.machine.now(),
-        )
-        self.introduced |= put
-
-    def put(self, cur: Cursor, new: NewVersion, known: StoredEntity | None) -> None:
-        """Write a new version of an entity; the first one said from which source it is."""
-        self.writes.put(cur, new)
-        self.entities[EntityKind(new.kind), new.entity_id] = StoredEntity(
-            new.kind,
-            new.entity_id,
-            new.version,
-            new.canonical,
-            new.content_hash,
-            new.source if known is None else known.source,
-            new.native_id if known is None else known.native_id,
-            new.name,
-            new.order_id,
-            new.status,
-            new.external_id,
-        )
-
-    def order_model(self, stored: StoredEntity) -> Order:
-        """The order behind a stored entity; lines of one order mostly follow one another."""
-        if self._order is None or self._order[0] is not stored:
-            self._order = (stored, Order.from_bytes(stored.canonical))
-        return self._order[1]
-
-    def write(self, session: Session, cur: Cursor) -> None:
-        """Write what is held back, and the journal of this page."""
-        self.writes.flush(cur)
-        journal.write(cur, self.entries, session.machine.now(), session.business.now())
-        self.entries = []
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of a change. `order_id` is the order whose lanes and projection it touches; `orders` are more of them."""
@@ -152,7 +62,7 @@ def accept(
     known = ledger.get(cur, kind, entity_id, lock=True)
     _refer(session, cur, channel, mapping, incoming, entity_id, ledger)
     try:
-        model = _mapped(channel, mapping, incoming, known)
+        model = _mapped(channel, mapping, incoming, known, ledger)
         if model is None:
             return Verdict("unchanged", entity_id)
         if isinstance(model, Party):
@@ -203,6 +113,19 @@ def _refer(
     )
 
 
+def parties_of(
+    channel: Channel, mapping: Mapping, natives: MappingType[str, MappingType[str, Any]]
+) -> dict[str, Party]:
+    """The parties that these records (by native id) describe; what cannot be mapped is refused in its turn."""
+    found: dict[str, Party] = {}
+    for native_id, native in natives.items():
+        with suppress(Problems, MappingDefect):
+            model = mapping.to_canonical(native, channel.name)
+            if isinstance(model, Party):
+                found[native_id] = model
+    return found
+
+
 def order_of_line(channel: Channel, mapping: Mapping, native: MappingType[str, Any]) -> str | None:
     """The order that a source's line says it belongs to: where a refused one is parked, whom an accepted one asks."""
     path = mapping.native_path("order_id")
@@ -210,10 +133,13 @@ def order_of_line(channel: Channel, mapping: Mapping, native: MappingType[str, A
     return canonical_id(EntityKind.ORDER, channel.name, native_id) if isinstance(native_id, str) and native_id else None
 
 
-def _mapped(channel: Channel, mapping: Mapping, incoming: Incoming, known: StoredEntity | None) -> Canonical | None:
+def _mapped(
+    channel: Channel, mapping: Mapping, incoming: Incoming, known: StoredEntity | None, ledger: Ledger
+) -> Canonical | None:
     """The canonical entity a change describes; a tombstone changes what is known. None: gone before it was ever seen."""
     if not incoming.deleted:
-        return mapping.to_canonical(incoming.native, channel.name)
+        party = ledger.mapped_party(incoming.native_id)
+        return mapping.to_canonical(incoming.native, channel.name) if party is None else party
     if known is None:
         return None
     if known.kind == EntityKind.PARTY:
@@ -275,22 +201,23 @@ def _accept_party(
     known: StoredEntity | None,
     ledger: Ledger,
 ) -> Verdict:
-    ledger.writes.flush_parties(cur)
-    touched = tuple(entities.orders_of_party(cur, party.id))
+    touched = ledger.orders_of_party(cur, party.id)
     if not party.deleted:
-        ledger.writes.flush_versions(cur, EntityKind.PARTY)
-        twins = entities.namesakes(cur, EntityKind.PARTY, party.name, channel.name, party.id)
-        same = [twin for twin in twins if twin[2] == party.name]
+        twins = ledger.namesakes(cur, party, channel.name)
+        same = [twin for twin in twins if twin.name == party.name]
         if same:
             # When the other one gets another name, this one gets another try.
             return Verdict(
-                "rejected", party.id, problems=(_two_of_one_name(party, incoming, same[0][1]),), waits_for=same[0][0]
+                "rejected",
+                party.id,
+                problems=(_two_of_one_name(party, incoming, same[0].native_id),),
+                waits_for=same[0].entity_id,
             )
         if twins and (known is None or known.name != party.name):
             ledger.entries.append(
                 Entry(
                     channel.name,
-                    f"account {shown(party.name, 60)!r} differs from {shown(twins[0][2], 60)!r} only in case",
+                    f"account {shown(party.name, 60)!r} differs from {shown(twins[0].name, 60)!r} only in case",
                     "both are kept as two accounts",
                     None,
                     EntityKind.PARTY,

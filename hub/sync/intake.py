@@ -18,7 +18,8 @@ from hub.store.changes import Conclusion, NewChange, StoredChange
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.sync import echoes, targets
-from hub.sync.accept import Incoming, Ledger, Verdict, accept, order_of_line
+from hub.sync.accept import Incoming, Verdict, accept, order_of_line, parties_of
+from hub.sync.accept_page import Ledger
 from hub.sync.echoes import SOURCE_ENTITIES
 from hub.sync.vendor import reading, take_tokens
 from mappings.mapping import Mapping
@@ -209,9 +210,11 @@ def _take_batch(
     kind = EntityKind(mapping.entity)
     ids = {each.native_id: canonical_id(kind, channel.name, each.native_id) for each in batch}
     superseded = changes.supersede(cur, channel.name, stream, sorted(seen & ids.keys()))
-    ledger.introduce(
-        session, cur, channel, mapping, {ids[native_id]: native_id for native_id in ids if native_id not in ours}
-    )
+    introduced: dict[str, str] = {ids[native_id]: native_id for native_id in ids if native_id not in ours}
+    ledger.introduce(session, cur, channel, mapping.record, kind, introduced)
+    if kind is EntityKind.PARTY:
+        natives = {each.native_id: each.record.native for each in batch if not each.record.deleted}
+        ledger.read_accounts(cur, channel.name, list(ids.values()), parties_of(channel, mapping, natives))
     if kind is EntityKind.LINE:
         orders = (order_of_line(channel, mapping, each.record.native) for each in batch)
         ledger.read(cur, EntityKind.ORDER, [order_id for order_id in orders if order_id is not None])
@@ -245,6 +248,7 @@ def _take_batch(
             continue
         incoming = Incoming(change_id, stream, record.native_id, record.native, record.deleted)
         _conclude(session, cur, channel, mapping, incoming, tally, ledger, parked)
+    ledger.forget_accounts()
     ledger.writes.flush(cur)
 
 
