@@ -96,8 +96,8 @@ def _held_is_dropped() -> Patches:
 
 def _tombstones_ignored() -> Patches:
     def make(mapped: Any) -> Any:
-        def blind(channel: Any, mapping: Any, incoming: Any, known: Any) -> Any:
-            return None if incoming.deleted else mapped(channel, mapping, incoming, known)
+        def blind(channel: Any, mapping: Any, incoming: Any, *rest: Any) -> Any:
+            return None if incoming.deleted else mapped(channel, mapping, incoming, *rest)
 
         return blind
 
@@ -107,15 +107,14 @@ def _tombstones_ignored() -> Patches:
 def _lanes_not_touched() -> Patches:
     """A new line version does not reach its lane while the order is unchanged."""
 
-    def make(want: Any) -> Any:
-        def lazy(cur: Any, *, kind: str, version: int, **more: Any) -> Any:
-            if kind == "line" and version % 3 == 0:
-                return False
-            return want(cur, kind=kind, version=version, **more)
+    def make(want_all: Any) -> Any:
+        def lazy(cur: Any, connection: str, wants: Any, now: Any) -> Any:
+            wanted = [want for want in wants if want.kind != "line" or want.version % 3]
+            return want_all(cur, connection, wanted, now)
 
         return lazy
 
-    return [wrap(lanes, "want", make)]
+    return [wrap(lanes, "want_all", make)]
 
 
 def _versions_without_news() -> Patches:
