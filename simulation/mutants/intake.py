@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from hub.store import changes, lanes
 from hub.sync import accept, intake
-from simulation import crm
+from simulation import crm, people
 from simulation.mutants.mutant import Mutant, Patches, wrap
 
 
@@ -37,7 +37,7 @@ def _cursor_beyond() -> Patches:
 
 
 def _cursor_before_records() -> Patches:
-    """The cursor is saved before what it stands for is durable."""
+    """The cursor is saved before what it stands for is durable; the source shows everything at once, with no overlap to hide it."""
 
     def remember(position: Any) -> Any:
         def told(cur: Any, connection: str, stream: str) -> Any:
@@ -56,7 +56,8 @@ def _cursor_before_records() -> Patches:
 
         return early
 
-    return [wrap(changes, "position", remember), wrap(intake, "_next_page", early_saver)]
+    source = [*_overlap_zero(), patch.object(people, "_later", lambda *_: 0.0)]
+    return [*source, wrap(changes, "position", remember), wrap(intake, "_next_page", early_saver)]
 
 
 _STREAM = [""]
