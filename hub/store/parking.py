@@ -224,12 +224,12 @@ def of_parties(cur: Cursor, order_id: str) -> list[Item]:
     return [Item(*row) for row in cur.fetchall()]
 
 
-def of_orders(cur: Cursor, order_ids: Sequence[str]) -> list[Row]:
+def of_orders(cur: Cursor, order_ids: Sequence[str], line_ids: Sequence[str] = ()) -> list[Row]:
     """(order, kind, entity, reason, code, path, sentence, owner, opened, resolved, resolution, connection) for these orders."""
     cur.execute(
         "SELECT coalesce(order_id, entity_id), entity_kind, entity_id, reason, code, path, sentence, owner, opened_at, "
-        "resolved_at, resolution, connection FROM parked WHERE order_id = ANY(%(o)s) OR entity_id = ANY(%(o)s) ORDER BY id",
-        {"o": list(order_ids)},
+        "resolved_at, resolution, connection FROM parked WHERE order_id = ANY(%(o)s) OR entity_id = ANY(%(e)s) ORDER BY id",
+        {"o": list(order_ids), "e": [*order_ids, *line_ids]},
     )
     return cur.fetchall()
 

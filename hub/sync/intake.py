@@ -287,6 +287,10 @@ def _conclude(
             parking.resolve(cur, now, "accepted", subject=subject)
         tally.fresh.append(verdict.entity_id)
     tally.counts[verdict.status] += 1
+    if subject in parked:
+        known = ledger.get(cur, EntityKind(mapping.entity), verdict.entity_id)
+        if known is not None and known.order_id is not None:
+            tally.orders.add(known.order_id)  # where a line is shown, whatever order the change names
     if verdict.order_id is not None:
         tally.orders.add(verdict.order_id)
     tally.orders.update(verdict.orders)

@@ -246,7 +246,7 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
             vendor_ids.setdefault(entity_id, []).append(f"{connection}:{vendor_id}")
     troubles: dict[str, list[Trouble]] = {}
     homeless: dict[str, dict[str, Trouble]] = {}
-    for row in parking.of_orders(cur, order_ids):
+    for row in parking.of_orders(cur, order_ids, line_ids):
         order_id, kind, entity_id, _, code, _, sentence, owner, _, resolved_at, _, _ = row
         if resolved_at is not None or kind.endswith("_projection"):
             continue  # a refused mirror that told of itself would be news for itself: woken, refused, told again
@@ -260,6 +260,9 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
             and not any(line.id == entity_id for line in lines.get(order_id, []))
         ):
             homeless.setdefault(order_id, {})[entity_id] = trouble
+    # A line that another order was accepted with is shown there, whatever order its newest change names.
+    lost = sorted({line_id for refused in homeless.values() for line_id in refused})
+    elsewhere = entities.many(cur, EntityKind.LINE, lost) if lost else {}
     last = journal.last_event(cur, order_ids)
     bills = billed.of_orders(cur, order_ids)
     result = []
@@ -273,6 +276,7 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
         refused = tuple(
             LineView(line_id, 0, line_id, 0, 0, None, False, None, (), trouble)
             for line_id, trouble in sorted(homeless.get(order_id, {}).items())
+            if line_id not in elsewhere
         )
         if stored is None and order_id not in troubles and not refused:
             continue
