@@ -232,3 +232,9 @@ def still_held(cur: Cursor, connection: str) -> list[tuple[str, str, int, str, s
         (connection,),
     )
     return cur.fetchall()
+
+
+def look_again(cur: Cursor) -> None:
+    """Have PostgreSQL count anew what it plans by: after a first read it takes tables for empty until it comes round by itself, and
+    reads each of 2,000 lanes through every reference of its connection (35 s instead of 0.03)."""
+    cur.execute("ANALYZE entity, change, reference, lane")

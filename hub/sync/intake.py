@@ -28,6 +28,8 @@ from oms_schema.problems import Problem, Reason
 
 BATCH = 500
 """Records of a page whose changes and versions are held back before they are written."""
+READ_ANEW = 1_000
+"""Accepted changes from which PostgreSQL is told to look at its tables again."""
 
 
 @dataclass
@@ -112,6 +114,8 @@ def intake(session: Session, name: str) -> IntakeResult:
             changes.one_at_a_time(cur)
             _say_what_waits(session, cur, channel)
         echoes.forget_old(session, cur, channel)
+        if tally.counts["accepted"] >= READ_ANEW:
+            changes.look_again(cur)
         journal.read_now(cur, name, session.machine.now())
     return IntakeResult(
         connection=name,

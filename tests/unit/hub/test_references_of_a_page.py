@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from hub.store import attempts
 from hub.store.database import Cursor
+from hub.sync import intake
 
 if TYPE_CHECKING:
+    import pytest
     from conftest import HandClock, World
 
 
@@ -57,3 +59,21 @@ def test_however_often_references_are_read_no_plan_for_ten_of_them_is_kept(world
         prepared = [row[0] for row in cur.fetchall()]
     assert any("connection_state" in statement for statement in prepared), "the driver prepares what comes again"
     assert not any("FROM reference" in statement for statement in prepared)
+
+
+def test_after_much_news_the_store_is_planned_by_what_it_holds_now(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted() -> list[tuple[object, ...]]:
+        return world.hub.session.database.rows(
+            "SELECT reltuples FROM pg_class WHERE relname = 'lane' AND relkind = 'r'"
+        )
+
+    world.book(2)
+    world.hub.intake("sfdc")
+    assert counted() == [(-1.0,)], "too little to look again"
+    monkeypatch.setattr(intake, "READ_ANEW", 3)
+    world.book(3, "006B")
+    world.hub.intake("sfdc")
+    ((lanes,),) = world.hub.session.database.rows("SELECT count(*) FROM lane")
+    assert counted() == [(float(str(lanes)),)]
