@@ -432,7 +432,7 @@ def _send(
 
 
 def _did_not_answer(channel: Channel, error: OutcomeUnknown | RetryLater) -> str:
-    what = f"{channel.connector.title} did not answer usefully ({error.code}: {error.message})."
+    what = f"{channel.connector.title} did not answer usefully ({error.code}: {error.message[:300]})."
     return f"{what} What was sent is sent again or looked up. Nobody needs to act unless this lasts."
 
 

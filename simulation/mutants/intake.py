@@ -37,7 +37,7 @@ def _cursor_beyond() -> Patches:
 
 
 def _cursor_before_records() -> Patches:
-    """The cursor is saved before what it stands for is durable; the source shows everything at once, with no overlap to hide it."""
+    """The cursor is saved before what it stands for is durable; the source shows everything at once: no overlap hides it."""
 
     def remember(position: Any) -> Any:
         def told(cur: Any, connection: str, stream: str) -> Any:

@@ -126,7 +126,7 @@ def test_a_task_leaves_small_counts_and_no_payload(run: Run, scripted_hub: Any) 
     scripted_hub.answers["push"] = [PushSummary("gam-main", 1, 2, {"created": 2}, parked=1)]
     assert run("push__gam-main").returned["push"] == {
         "connection": "gam-main", "calls": 1, "records": 2, "outcomes": {"created": 2}, "waiting": 0, "parked": 1,
-        "in_doubt": 0, "next_due": None, "not_in_plan": 0, "plan_moved": 0,
+        "in_doubt": 0, "next_due": None, "not_in_plan": 0, "plan_moved": 0, "silent": "",
     }  # fmt: skip
 
 
