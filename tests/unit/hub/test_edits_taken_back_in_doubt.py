@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from conftest import World
 
 
-def test_a_rename_and_an_edit_taken_back_during_the_repetition_are_taken_back_there(world: World) -> None:
+def renamed_and_edited_in_doubt(world: World) -> str:
+    """An order whose creation never arrived is renamed and edited, and about to be sent again; its first name."""
     world.book(lines=1)
     world.ads.misbehave = [lambda *_: None]
     world.ads.lose_request()
@@ -22,6 +23,11 @@ def test_a_rename_and_an_edit_taken_back_during_the_repetition_are_taken_back_th
     world.hub.intake("sfdc")
     world.machine.advance(6)
     world.hub.settle("gam-main")
+    return str(before)
+
+
+def test_a_rename_and_an_edit_taken_back_during_the_repetition_are_taken_back_there(world: World) -> None:
+    before = renamed_and_edited_in_doubt(world)
 
     def back(record: str, operation: Operation, items: Sequence[PushItem]) -> None:
         if record != "Order":
@@ -38,16 +44,7 @@ def test_a_rename_and_an_edit_taken_back_during_the_repetition_are_taken_back_th
 
 
 def test_an_edit_taken_back_after_the_reply_to_the_repetition_was_lost_is_taken_back_there(world: World) -> None:
-    world.book(lines=1)
-    world.ads.misbehave = [lambda *_: None]
-    world.ads.lose_request()
-    world.hub.intake("sfdc")
-    world.hub.push("gam-main")
-    before = world.crm.records["Opportunity"]["006A"].native["Name"]
-    world.crm.put("Opportunity", "006A", Name="Another", Description="x")
-    world.hub.intake("sfdc")
-    world.machine.advance(6)
-    world.hub.settle("gam-main")
+    before = renamed_and_edited_in_doubt(world)
     world.ads.lose_reply()
     world.hub.push("gam-main")
     world.crm.put("Opportunity", "006A", Name=before, Description=None)
