@@ -21,6 +21,7 @@ DEFAULT_CONCURRENCY = 5  # the account limit of the smallest service tier, share
 def build(
     *,
     now: datetime | None = None,
+    running: bool = True,
     state_file: Path | None = None,
     account: str = DEFAULT_ACCOUNT,
     client_id: str = DEFAULT_CLIENT_ID,
@@ -32,10 +33,11 @@ def build(
 
     Args:
         now: where the account's clock starts, aware; the machine's time if None.
+        running: whether the clock ticks by itself; a test that compares moments holds it.
         account: account id; `1234567_SB1` is answered under the host `1234567-sb1`.
         certificate: PEM of the certificate or public key that assertions are verified with.
     """
-    clock = Clock(now or datetime.now(UTC))
+    clock = Clock(now or datetime.now(UTC), running=running)
     state = NetSuiteAccount(clock, account=account)
     control = ControlApp("netsuite", clock=clock, faults=Faults("after_submit"), state=state, state_file=state_file)
     root = f"https://{account.lower().replace('_', '-')}.suitetalk.api.netsuite.com/services/rest"
@@ -52,6 +54,7 @@ def serve(
     *,
     port: int = 0,
     now: datetime | None = None,
+    running: bool = True,
     state_file: Path | None = None,
     account: str = DEFAULT_ACCOUNT,
     client_id: str = DEFAULT_CLIENT_ID,
@@ -62,6 +65,7 @@ def serve(
     """Serve the sandbox in a thread of this process; `.url`, `.close()`. Arguments as `build`."""
     app = build(
         now=now,
+        running=running,
         state_file=state_file,
         account=account,
         client_id=client_id,

@@ -21,6 +21,7 @@ SECRET_VARIABLE = "SANDBOX_SF_SECRET"  # noqa: S105 - the name of a variable, no
 def build(
     *,
     now: datetime | None = None,
+    running: bool = True,
     state_file: Path | None = None,
     multi_currency: bool = True,
     template: str | None = "adsales",
@@ -33,10 +34,11 @@ def build(
 
     Args:
         now: where the org's clock starts, aware; the machine's time if None.
+        running: whether the clock ticks by itself; a test that compares moments holds it.
         certificate: PEM of the certificate or public key that JWT assertions are verified with.
         client_secret: the app's secret; without it no client-credentials login succeeds.
     """
-    clock = Clock(now or datetime.now(UTC))
+    clock = Clock(now or datetime.now(UTC), running=running)
     org = SalesforceOrg(clock, multi_currency=multi_currency, template=template)
     key = read_public_key(certificate) if certificate else None
     sessions = Sessions(App(client_id, client_secret, key))
@@ -54,6 +56,7 @@ def serve(
     *,
     port: int = 0,
     now: datetime | None = None,
+    running: bool = True,
     state_file: Path | None = None,
     multi_currency: bool = True,
     template: str | None = "adsales",
@@ -65,6 +68,7 @@ def serve(
     """Serve the sandbox in a thread of this process; `.url`, `.close()`. Arguments as `build`."""
     app = build(
         now=now,
+        running=running,
         state_file=state_file,
         multi_currency=multi_currency,
         template=template,

@@ -22,6 +22,7 @@ SCOPES = frozenset({"accounting.transactions", "accounting.contacts", "accountin
 def build(
     *,
     now: datetime | None = None,
+    running: bool = True,
     state_file: Path | None = None,
     tenant_id: str = DEFAULT_TENANT,
     client_id: str = DEFAULT_CLIENT_ID,
@@ -37,9 +38,10 @@ def build(
 
     Args:
         now: where the clock starts, aware; the machine's time if None.
+        running: whether the clock ticks by itself; a test that compares moments holds it.
         client_secret: without it no log-in succeeds.
     """
-    clock = Clock(now or datetime.now(UTC))
+    clock = Clock(now or datetime.now(UTC), running=running)
     ledger = Ledger(clock, tenant_id)
     control = ControlApp("xero", clock=clock, faults=Faults(), state=ledger, state_file=state_file)
     tokens = Tokens(App(client_id, client_secret, scopes), clock)
@@ -54,6 +56,7 @@ def serve(
     *,
     port: int = 0,
     now: datetime | None = None,
+    running: bool = True,
     state_file: Path | None = None,
     tenant_id: str = DEFAULT_TENANT,
     client_id: str = DEFAULT_CLIENT_ID,
@@ -65,6 +68,7 @@ def serve(
     """Serve the sandbox in a thread of this process; `.url`, `.close()`. Arguments as `build`."""
     app = build(
         now=now,
+        running=running,
         state_file=state_file,
         tenant_id=tenant_id,
         client_id=client_id,

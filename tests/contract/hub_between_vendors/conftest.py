@@ -114,8 +114,8 @@ def town(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Everything running, empty, the clocks at the same moment."""
     secret = secrets.token_urlsafe(12)
     with (
-        Closing(sandbox.gam.serve(clock=START)) as ads,
-        Closing(sandbox.salesforce.serve(now=START, client_secret=secret)) as crm,
+        Closing(sandbox.gam.serve(clock=START, running=False)) as ads,
+        Closing(sandbox.salesforce.serve(now=START, running=False, client_secret=secret)) as crm,
     ):
         ad_people, crm_people = SandboxControl("gam", ads.url), SandboxControl("salesforce", crm.url)
         monkeypatch.setenv(STORE_URL, database_url)

@@ -32,7 +32,7 @@ def org(
 ) -> Iterator[Town]:
     """A hub with a CRM alone: what is accepted is mirrored, nothing else happens."""
     secret = secrets.token_urlsafe(12)
-    with Closing(sandbox.salesforce.serve(now=START, client_secret=secret)) as crm:
+    with Closing(sandbox.salesforce.serve(now=START, running=False, client_secret=secret)) as crm:
         people = SandboxControl("salesforce", crm.url)
         monkeypatch.setenv(STORE_URL, database_url)
         monkeypatch.setenv(CRM_SECRET, secret)

@@ -101,7 +101,7 @@ def netsuite_key() -> tuple[str, str]:
 
 @pytest.fixture
 def account(netsuite_key: tuple[str, str]) -> Iterator[Account]:
-    server = serve(certificate=netsuite_key[1], now=START)
+    server = serve(certificate=netsuite_key[1], now=START, running=False)
     served = Account(server)
     try:
         yield served

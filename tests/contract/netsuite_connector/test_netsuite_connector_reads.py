@@ -81,7 +81,6 @@ def test_a_payment_is_seen_even_if_it_leaves_the_time_of_its_invoice_alone(accou
 @pytest.mark.parametrize("page_size", [1, 2, 3, 500])
 def test_every_change_is_read_in_any_pages(account: Account, connect: Connect, page_size: int) -> None:
     connector = connect(page_size=page_size)
-    account.control("clock", running=False)
     for number in range(5):
         assert post(connector, invoice(f"DOC-{number}", f"{number + 1}.00")).outcome == "created"
     post(connector, memo("CR-1", "DOC-1", "1.00"))
@@ -96,7 +95,6 @@ def test_every_change_is_read_in_any_pages(account: Account, connect: Connect, p
 
 def test_the_overlap_is_read_again_and_the_cursor_never_goes_back(account: Account, connect: Connect) -> None:
     connector = connect(overlap_seconds=120)
-    account.control("clock", running=False)
     post(connector, invoice("DOC-1"))
     account.advance(60)
     post(connector, invoice("DOC-2"))

@@ -61,7 +61,7 @@ class Org:
 
 @pytest.fixture
 def org() -> Iterator[Org]:
-    server = serve(client_secret=SECRET, now=START)
+    server = serve(client_secret=SECRET, now=START, running=False)
     served = Org(server.url)
     try:
         yield served

@@ -100,7 +100,6 @@ def test_an_unchanged_describe_is_not_sent_again(org: Org, connect: Connect) -> 
             statuses.append(reply.status)
         return reply
 
-    org.control("clock", running=False)
     org.advance(60)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OrgSession, "send", noting)

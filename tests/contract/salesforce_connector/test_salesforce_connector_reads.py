@@ -24,7 +24,6 @@ def native_ids(pages: list[Page]) -> list[str]:
 
 
 def test_a_whole_stream_is_read_once_in_pages_though_all_share_one_moment(org: Org, connect: Connect) -> None:
-    org.control("clock", running=False)
     made = {org.deal(f"D{n}") for n in range(45)}
     connector = connect(page_size=10)
     pages = list(connector.read("Opportunity", ["Name"], None))
@@ -45,7 +44,6 @@ def test_each_request_that_salesforce_counts_is_paced_first(org: Org, connect: C
 
 
 def test_the_second_read_brings_the_edited_and_the_new_and_what_lies_in_the_overlap(org: Org, connect: Connect) -> None:
-    org.control("clock", running=False)
     first = org.deal("first")
     org.advance(3600)
     second = org.deal("second")
@@ -139,7 +137,7 @@ def test_a_read_that_fails_can_be_taken_up_from_the_cursor_before(
 
 
 def test_a_single_currency_org_reads_with_the_currency_of_the_settings() -> None:
-    server = serve(client_secret=SECRET, now=START, multi_currency=False)
+    server = serve(client_secret=SECRET, now=START, running=False, multi_currency=False)
     org = Org(server.url)
     values = {"domain": "acme.my", "consumer_key": "orderhub", "consumer_secret": SECRET, "endpoint": org.url}
     connector = SalesforceConnector(

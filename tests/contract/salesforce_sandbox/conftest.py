@@ -115,7 +115,7 @@ def secret() -> str:
 @pytest.fixture
 def org(secret: str) -> Iterator[RunningServer]:
     """A multi-currency ad sales org."""
-    with serve(now=NOW, client_secret=secret) as server:
+    with serve(now=NOW, running=False, client_secret=secret) as server:
         yield server
 
 

@@ -34,7 +34,7 @@ REST_UPSERTS = (
 def plain_org(secret: str) -> Iterator[RunningServer]:
     """A single-currency org without custom fields, as the recorded one is for the objects we replay."""
     now = datetime(2022, 3, 17, tzinfo=UTC)
-    with serve(now=now, client_secret=secret, multi_currency=False, template=None) as server:
+    with serve(now=now, running=False, client_secret=secret, multi_currency=False, template=None) as server:
         yield server
 
 

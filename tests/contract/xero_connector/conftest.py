@@ -108,7 +108,7 @@ class Organisation:
 
 @pytest.fixture
 def organisation() -> Iterator[Organisation]:
-    server = serve(client_secret=SECRET, now=START, minute_limit=10_000)
+    server = serve(client_secret=SECRET, now=START, running=False, minute_limit=10_000)
     recorder = Recorder(server.app.vendor)
     server.app.vendor = recorder
     server.app.clock.run(False)

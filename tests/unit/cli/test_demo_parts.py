@@ -130,7 +130,7 @@ def test_custom_targeting_holds_every_value_of_the_book_once() -> None:
 # ---------------------------------------------------------------- the CRM
 @pytest.fixture
 def crm() -> Iterator[str]:
-    with salesforce.serve(client_secret=SECRET, now=datetime(2019, 9, 11, tzinfo=UTC)) as server:
+    with salesforce.serve(client_secret=SECRET, now=datetime(2019, 9, 11, tzinfo=UTC), running=False) as server:
         yield server.url
 
 

@@ -51,8 +51,8 @@ def make_stage(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatc
 
         def make(book: OrderBook, *, faults: bool = False) -> Stage:
             clock = clock_stops(book)[0]
-            ad_server = stack.enter_context(gam.serve(clock=clock))
-            crm = stack.enter_context(salesforce.serve(client_secret=SECRET, now=clock))
+            ad_server = stack.enter_context(gam.serve(clock=clock, running=False))
+            crm = stack.enter_context(salesforce.serve(client_secret=SECRET, now=clock, running=False))
             people = People(SandboxControl("gam-main", ad_server.url), SandboxControl("sfdc", crm.url))
             stack.callback(people.ad_server.close)
             stack.callback(people.crm.close)

@@ -25,7 +25,7 @@ API = "/services/data/v68.0"
 
 @pytest.fixture
 def server() -> Iterator[RunningServer]:
-    with serve(now=datetime(2019, 9, 11, tzinfo=UTC), client_secret=SECRET) as server:
+    with serve(now=datetime(2019, 9, 11, tzinfo=UTC), running=False, client_secret=SECRET) as server:
         yield server
 
 

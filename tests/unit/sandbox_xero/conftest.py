@@ -68,7 +68,7 @@ class Client:
 
 @pytest.fixture
 def xero() -> Iterator[Client]:
-    server = serve(client_secret=SECRET, now=START, minute_limit=1000)
+    server = serve(client_secret=SECRET, now=START, running=False, minute_limit=1000)
     server.app.clock.run(False)
     client = Client(server)
     yield client

@@ -89,7 +89,7 @@ def test_faults_lose_requests_and_replies_and_commit_late(xero: Client) -> None:
 
 def test_state_survives_a_restart_and_a_reset_forgets_it(tmp_path: Path) -> None:
     file = tmp_path / "xero.json"
-    server = serve(client_secret=SECRET, now=START, state_file=file)
+    server = serve(client_secret=SECRET, now=START, running=False, state_file=file)
     one = Client(server)
     one.put(one.invoice())
     one.send(
