@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 import jwt
@@ -269,15 +268,13 @@ def test_a_request_of_another_service_is_refused() -> None:
         door.read(envelope(orders("<name>A</name>")).encode())
 
 
-def test_fifty_lines_are_created_in_well_under_a_second(gam: Any) -> None:
+def test_fifty_lines_are_created_by_one_request_and_answered_in_their_order(gam: Any) -> None:
     order = gam.order()
-    gam.line(order["id"], "warm")  # the schema is compiled once
     client = gam.service("LineItemService").zeep_client
     lines = [gam.line_fields(order["id"], f"L{number}") for number in range(50)]
     header = {"RequestHeader": {"networkCode": "123456", "applicationName": "t"}}
     message = etree.tostring(client.create_message(client.service, "createLineItems", lines, _soapheaders=header))
-    started = datetime.now(UTC)
     reply = post(gam, "LineItemService", message.decode())
     assert reply.status_code == 200
-    # 0.02 s on an idle core; the limit leaves room for a busy two-core machine.
-    assert (datetime.now(UTC) - started).total_seconds() < 0.7
+    answered = etree.fromstring(reply.content).iterfind(f".//{{{SPACE}}}rval/{{{SPACE}}}name")
+    assert [name.text for name in answered] == [f"Line L{number}" for number in range(50)]

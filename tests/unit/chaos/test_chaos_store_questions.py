@@ -144,7 +144,7 @@ def test_the_watch_knows_what_a_dead_worker_held_until_it_is_settled(hub: Hub, m
         assert watch.holders(["push-1.1", "push-2.2"]) == ["push-1.1"]
         assert watch.senders_since(0, ["push-1.1"]) == ["push-1.1"]
         assert watch.senders_since(watch.newest_attempt(), ["push-1.1"]) == []
-        assert watch.wait_for(lambda: watch.holders(["push-1.1"]), random.Random(1), 1.0) == "push-1.1"
+        assert watch.wait_for(lambda: watch.holders(["push-1.1"]), random.Random(1), 60.0) == "push-1.1"
     held = watch.left_behind("push-1.1")
     assert held == (lane.id,)
     assert not watch.settled(held, killed_at)

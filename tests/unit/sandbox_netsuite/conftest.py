@@ -22,14 +22,17 @@ PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).d
 PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
-def assertion(key: str = PRIVATE, algorithm: str = "ES256", kid: str = "certificate-1", **changes: Any) -> str:
+def assertion(
+    key: str = PRIVATE, algorithm: str = "ES256", kid: str = "certificate-1", lasts: int = 300, **changes: Any
+) -> str:
+    """A signed assertion that is good for `lasts` seconds from this moment on."""
     now = int(time.time())
     claims = {
         "iss": "orderhub",
         "scope": ["rest_webservices"],
         "aud": AUDIENCE,
         "iat": now,
-        "exp": now + 300,
+        "exp": now + lasts,
         **changes,
     }
     return jwt.encode(
