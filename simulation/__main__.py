@@ -14,7 +14,7 @@ import os
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from simulation import campaign
@@ -47,7 +47,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=_positive, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
     parser.add_argument("--backwards", action="store_true", help="the seeds from the last to the first")
     parser.add_argument("--hashes", action="store_true", help="tell the hash of each seed's event log in the last line")
-    parser.add_argument("--json", action="store_true", help="nothing but the last line")
+    parser.add_argument("--json", action="store_true", help="only the last line on standard output, all else on standard error")
     parser.add_argument("--mutants", action="store_true", help="set every broken engine loose until it is caught")
     parser.add_argument(
         "--mutant",
@@ -90,8 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = asked.seeds if asked.seeds is not None else 0 if other else 2000
 
     def say(text: str) -> None:
-        if not asked.json:
-            print(text, flush=True)
+        print(text, flush=True, file=sys.stderr if asked.json else sys.stdout)
 
     figures = Figures()
     if seeds:
@@ -137,14 +136,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     answer["mutants"] = len(caught)
     answer["mutants_caught"] = len(found)
     answer["median_seeds_to_catch"] = statistics.median(found) if found else None
-    if not asked.json:
-        _details(figures)
+    _details(say, figures)
     print(json.dumps(answer))
     return 1 if failed or len(found) < len(caught) else 0
 
 
-def _tell(say: object, report: Report, figures: Figures) -> None:
-    assert callable(say)
+def _tell(say: Callable[[str], None], report: Report, figures: Figures) -> None:
     if report.violations:
         say(f"seed {report.seed}: {report.violations[0]}")
         say(f"  replay it with: python -m simulation --replay {report.seed}   (shortest form: --shrink)")
@@ -152,10 +149,10 @@ def _tell(say: object, report: Report, figures: Figures) -> None:
         say(f"{figures.seeds} schedules, {len(figures.failures)} failed")
 
 
-def _details(figures: Figures) -> None:
+def _details(say: Callable[[str], None], figures: Figures) -> None:
     for title, counted in (("faults by kind", figures.faults), ("how verbs ended", figures.endings)):
         if counted:
-            print(f"{title}: {', '.join(f'{name} {count}' for name, count in Counter(counted).most_common())}")
+            say(f"{title}: {', '.join(f'{name} {count}' for name, count in Counter(counted).most_common())}")
 
 
 def _replay(what: str, *, shrinking: bool) -> int:

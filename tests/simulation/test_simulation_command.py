@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,11 +23,19 @@ def suites(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What each suite answers, without running it; a test changes it."""
     answers: dict[str, Any] = {
         "seeds": Figures(seeds=10, seconds=5.0),
+        "reports": [],
         "exhaustive": Figures(seeds=4, seconds=1.0),
         "timing": dict(TIMED),
         "again": [Catch(mutant.name, 3, "I1", "two", 2) for mutant in ALL_MUTANTS],
     }
-    monkeypatch.setattr(campaign, "run_seeds", lambda *_, **__: answers["seeds"])
+
+    def run_seeds(start: int, count: int, jobs: int, hear: Any, **_: Any) -> Figures:
+        for report in answers["reports"]:
+            hear(report, answers["seeds"])
+        figures: Figures = answers["seeds"]
+        return figures
+
+    monkeypatch.setattr(campaign, "run_seeds", run_seeds)
     monkeypatch.setattr(campaign, "run_exhaustive", lambda *_, **__: answers["exhaustive"])
     monkeypatch.setattr(campaign, "run_timing", lambda *_, **__: answers["timing"])
     monkeypatch.setattr(command, "catch_all_again", lambda *_, **__: iter(answers["again"]), raising=False)
@@ -72,6 +81,19 @@ def test_random_seeds_alone_tell_how_the_broken_engines_fared(
     suites["again"][0] = Catch(ALL_MUTANTS[0].name, 500, None)
     assert command.main(["--seeds", "10", "--json"]) == 1, "a broken engine that nothing notices is a failure"
     assert told(capsys)["mutants_caught"] == len(ALL_MUTANTS) - 1
+
+
+@pytest.mark.parametrize("arguments", [["--json"], []])
+def test_a_failing_seed_is_named_with_its_replay_whatever_the_last_line_is_for(
+    suites: dict[str, Any], capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    suites["reports"] = [SimpleNamespace(seed=117, violations=(Violation("I4", "the goal never came", -1),))]
+    command.main(["--seeds", "10", "--engine-only", *arguments])
+    captured = capsys.readouterr()
+    said = captured.err if arguments else captured.out
+    assert "seed 117: I4 at rest: the goal never came" in said
+    assert "python -m simulation --replay 117" in said
+    assert len(captured.out.splitlines()) == 1 or not arguments
 
 
 def test_what_the_single_faults_broke_is_in_the_sums(
