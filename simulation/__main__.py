@@ -47,7 +47,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=_positive, default=max(1, (os.cpu_count() or 2) - 1), help="processes")
     parser.add_argument("--backwards", action="store_true", help="the seeds from the last to the first")
     parser.add_argument("--hashes", action="store_true", help="tell the hash of each seed's event log in the last line")
-    parser.add_argument("--json", action="store_true", help="only the last line on standard output, all else on standard error")
+    parser.add_argument(
+        "--json", action="store_true", help="only the last line on standard output, all else on standard error"
+    )
     parser.add_argument("--mutants", action="store_true", help="set every broken engine loose until it is caught")
     parser.add_argument(
         "--mutant",
