@@ -320,6 +320,21 @@ def send_again(cur: Cursor, lane: Lane) -> None:
         note(cur, subject(lane.id), "lane sent again", state=READY)
 
 
+def took_late(cur: Cursor, lane: Lane, attempt_id: int) -> None:
+    """The vendor took what this attempt sent, as its worker tells after the lease. What was acknowledged before counts no
+    more of a lane that nobody works on, unless the vendor took a later attempt: `send_again` says why."""
+    cur.execute(
+        "UPDATE lane SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL "
+        "WHERE id = %s AND state IN ('ready', 'parked') AND acked_hash IS DISTINCT FROM %s AND NOT EXISTS (SELECT 1 "
+        "FROM attempt a WHERE a.lane_id = lane.id AND a.id > %s AND a.outcome IN ('created', 'updated', 'unchanged')) "
+        "RETURNING state",
+        (lane.id, lane.desired_hash, attempt_id),
+    )
+    row = cur.fetchone()
+    if row is not None:
+        note(cur, subject(lane.id), "lane renewed", state=row[0])
+
+
 def acknowledge(
     cur: Cursor,
     lane: Lane,

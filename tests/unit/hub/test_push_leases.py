@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from hub.config import HubSettings
 from hub.session import Channel, Session
 from hub.store import database
 from hub.store.lanes import Lane
+from hub.sync.outcomes import conclude
 from hub.sync.prepare import prepare
 
 if TYPE_CHECKING:
@@ -68,6 +70,39 @@ def test_a_slow_worker_that_claims_its_lost_work_again_sends_it_once(
     monkeypatch.setattr("hub.sync.push.prepare", prepare_slowly)
     world.hub.push("gam-main")
     assert len(world.ads.live("LineItem")) == 2
+
+
+@pytest.mark.parametrize("looks", [1, 40], ids=["in doubt", "parked"])
+def test_an_answer_that_comes_after_the_lease_tells_what_the_vendor_holds(
+    world: World, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    world.book(lines=1)
+    world.travel()
+    (line,) = world.ads.live("LineItem")
+    before = line["primaryGoal"]["units"]
+    world.crm.line("00k006A0000", "006A", Goal_Impressions__c=Decimal(before + 1))
+    world.hub.intake("sfdc")
+
+    def no_look(*_: object) -> None:
+        raise RuntimeError("stumbled")
+
+    def answered_late(*arguments: Any) -> object:
+        """The worker stands still before it writes the answer down; another one finds its work in doubt and cannot look."""
+        monkeypatch.setattr("hub.sync.push.conclude", conclude)
+        with second_worker(world) as other, pytest.MonkeyPatch.context() as blind:
+            blind.setattr(world.ads, "observe", no_look)
+            for _ in range(looks):
+                world.machine.advance(3601)
+                other.settle("gam-main")
+        return conclude(*arguments)
+
+    monkeypatch.setattr("hub.sync.push.conclude", answered_late)
+    world.hub.push("gam-main")
+    assert line["primaryGoal"]["units"] == before + 1
+    world.crm.line("00k006A0000", "006A", Goal_Impressions__c=Decimal(before))
+    world.travel()
+    assert line["primaryGoal"]["units"] == before, "the salesperson took the change back"
+    assert not world.hub.status().parked
 
 
 def test_the_lease_begins_anew_with_every_call(world: World) -> None:
