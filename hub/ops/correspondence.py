@@ -31,6 +31,7 @@ _MOVES: Mapping[str, tuple[frozenset[str], frozenset[str] | None]] = {
     "lane released": (_AWAY, frozenset({READY})),
     "lane sent again": (_AWAY, frozenset({READY})),
     "lane acknowledged": (_AWAY, frozenset({READY})),
+    "lane acknowledged late": (_STATES, None),
     "lane in doubt": (_AWAY, frozenset({IN_DOUBT})),
     "lane probed": (_AWAY, frozenset({IN_DOUBT})),
     "lane parked": (_AWAY, frozenset({PARKED})),
@@ -152,7 +153,7 @@ def _follow_lane(told: _Told, lane_id: int, what: str, event: Mapping[str, Any])
             told.wrong.append(f"lane {lane_id} has fence {event['fence']} in the chain; {lane.fences} is its turn.")
     if what == "lane wanted":
         lane.desired = str(event["hash"])
-    if what == "lane acknowledged":
+    if what in {"lane acknowledged", "lane acknowledged late"}:
         lane.acked = str(event["hash"])
     if what in _FORGETTING:
         lane.acked = None

@@ -320,21 +320,6 @@ def send_again(cur: Cursor, lane: Lane) -> None:
         note(cur, subject(lane.id), "lane sent again", state=READY)
 
 
-def took_late(cur: Cursor, lane: Lane, attempt_id: int) -> None:
-    """The vendor took what this attempt sent, as its worker tells after the lease. What was acknowledged before counts no
-    more of a lane that nobody works on, unless the vendor took a later attempt: `send_again` says why."""
-    cur.execute(
-        "UPDATE lane SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL "
-        "WHERE id = %s AND state IN ('ready', 'parked') AND acked_hash IS DISTINCT FROM %s AND NOT EXISTS (SELECT 1 "
-        "FROM attempt a WHERE a.lane_id = lane.id AND a.id > %s AND a.outcome IN ('created', 'updated', 'unchanged')) "
-        "RETURNING state",
-        (lane.id, lane.desired_hash, attempt_id),
-    )
-    row = cur.fetchone()
-    if row is not None:
-        note(cur, subject(lane.id), "lane renewed", state=row[0])
-
-
 def acknowledge(
     cur: Cursor,
     lane: Lane,
@@ -363,6 +348,36 @@ def acknowledge(
     if row[0]:
         parking.resolve(cur, now, why, subject=subject(lane.id))
     return True
+
+
+def acknowledge_late(
+    cur: Cursor, lane: Lane, payload: bytes, attempt_id: int, vendor_id: str | None, now: datetime
+) -> None:
+    """The vendor took what this attempt sent, as its worker tells after it lost the lane: that is acknowledged, whatever the
+    lane waits for now, unless a later attempt was taken or another record stands for the entity.
+
+    Else a change that was taken back meanwhile would look in sync with what was acknowledged before.
+    """
+    cur.execute(
+        f"WITH late AS (SELECT l.id FROM lane l {_JOIN} WHERE l.id = %(lane)s AND r.vendor_id = %(vendor_id)s AND NOT EXISTS ("
+        "  SELECT 1 FROM attempt a WHERE a.lane_id = l.id AND a.id > %(attempt)s "
+        "  AND a.outcome IN ('created', 'updated', 'unchanged')) FOR UPDATE OF l) "
+        "UPDATE lane SET acked_version = %(version)s, acked_hash = %(hash)s, acked_payload = %(payload)s, acked_at = %(now)s "
+        "FROM late WHERE lane.id = late.id RETURNING state",
+        {
+            "lane": lane.id,
+            "vendor_id": vendor_id,
+            "attempt": attempt_id,
+            "version": lane.desired_version,
+            "hash": lane.desired_hash,
+            "payload": payload,
+            "now": now,
+        },
+    )
+    row = cur.fetchone()
+    if row is not None:
+        hashed = lane.desired_hash.hex
+        note(cur, subject(lane.id), "lane acknowledged late", state=row[0], version=lane.desired_version, hash=hashed)
 
 
 def still_claimed(cur: Cursor, claimed: Sequence[Lane]) -> list[Lane]:

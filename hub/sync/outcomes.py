@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from connectors.base import CreateProtocol, Operation, Outcome, PushResult, RecordCapability
 from hub.encoding import encode
@@ -86,7 +86,7 @@ def conclude(
         outcome = result.outcome
         lane = item.lane
         if not result.vendor_id and (
-            outcome is Outcome.CREATED or (outcome in TAKEN and item.operation is Operation.CREATE)
+            outcome is Outcome.CREATED or (outcome in _TAKEN and item.operation is Operation.CREATE)
         ):
             outcome = Outcome.IN_DOUBT  # a success without an id is no evidence of which object it was
         attempts.finish(
@@ -103,13 +103,18 @@ def conclude(
         came.setdefault(outcome, []).append(attempt_id)
         if not lane.kind.endswith("_projection") and lane.order_id:
             stale.add(lane.order_id)
-        if outcome in TAKEN:
+        if outcome in _TAKEN:
             holder = _record_reference(session, cur, channel, item, attempt_id, result.vendor_id)
             if holder is not None:
                 park(session, cur, channel, lane, item.name, [two_entities_one_record(channel, item, holder)])
                 continue
             if not lanes.acknowledge(cur, lane, item.payload_bytes, lane.desired_hash, lane.desired_version, now):
-                _came_late(cur, lane, attempt_id, now)
+                # Another worker took the lane meanwhile. Whoever parked it asked for this answer.
+                lanes.acknowledge_late(
+                    cur, lane, item.payload_bytes, attempt_id, result.vendor_id or lane.vendor_id, now
+                )
+                if lanes.wake(cur, [lane.id], now, "an answer came late"):
+                    parking.resolve(cur, now, "an answer came late", subject=f"lane:{lane.id}")
             if not lane.kind.endswith("_projection"):
                 entries.append(_told(channel, item, outcome, result.vendor_id or lane.vendor_id))
         elif outcome is Outcome.RETRY:
@@ -141,18 +146,8 @@ def conclude(
     return counts
 
 
-TAKEN = (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
-"""What the vendor says of a record that it holds as it was sent."""
-
+_TAKEN = (Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED)
 _NOTHING_WRITTEN = (Outcome.UNCHANGED, Outcome.REJECTED, Outcome.RETRY)
-
-
-def _came_late(cur: Cursor, lane: Lane, attempt_id: int, now: datetime) -> None:
-    """An answer after another worker took the lane is no acknowledgement, but news for who parked it. What is in doubt or in
-    flight again is acknowledged by whoever settles or sends it."""
-    lanes.took_late(cur, lane, attempt_id)
-    if lanes.wake(cur, [lane.id], now, "an answer came late"):
-        parking.resolve(cur, now, "an answer came late", subject=f"lane:{lane.id}")
 
 
 def _record_reference(

@@ -20,7 +20,7 @@ from hub.sync import jobs
 from hub.sync.doubtful_updates import Doubtful, settle_by_look, worth_a_look
 from hub.sync.look_ups import count_failures, look_up
 from hub.sync.native_keys import may_resend
-from hub.sync.outcomes import TAKEN, park, reference_kind, retry_wait, settle_window, tell
+from hub.sync.outcomes import park, reference_kind, retry_wait, settle_window, tell
 from hub.sync.targets import STAGES
 from hub.sync.vendor import caught
 from oms_schema.problems import Problem, Reason, shown
@@ -108,14 +108,7 @@ def _settle_batch(
                 attempt = open_creates[lane.id]
             elif (older := _under_an_old_key(channel, lane, attempt, open_creates.get(lane.id))) is not None:
                 attempt = older
-            if attempt is not None and attempt.outcome in TAKEN and lane.vendor_id in {attempt.vendor_id} - {None}:
-                # Its worker wrote the answer down after the lease was over: that is what the vendor holds.
-                now = session.machine.now()
-                lanes.acknowledge(cur, lane, attempt.payload, attempt.desired_hash, attempt.version, now)
-                tell(session, cur, channel, lane, "settled: answered late", attempt.code or "")
-                tally["adopted"] += 1
-                continue
-            if attempt is None or attempt.outcome in {"rejected", "retry", *TAKEN}:
+            if attempt is None or attempt.outcome in {"rejected", "retry", "created", "updated", "unchanged"}:
                 # The worker died before it wrote an attempt, or after the outcome was recorded: nothing is in doubt.
                 lanes.release(cur, [lane], None)
                 tally["resent"] += 1

@@ -103,6 +103,32 @@ def test_an_answer_that_comes_after_the_lease_tells_what_the_vendor_holds(
     world.travel()
     assert line["primaryGoal"]["units"] == before, "the salesperson took the change back"
     assert not world.hub.status().parked
+    assert not world.hub.audit_mismatches()
+
+
+def test_a_worker_that_dies_before_it_writes_our_mark_proves_nothing_of_the_look_up_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.ads.lose_reply()
+    assert world.hub.push("gam-main").in_doubt == 1
+    (company,) = world.ads.live("Company")
+    company["externalId"] = None
+    world.machine.advance(61)
+    assert world.hub.settle("gam-main").adopted == 1
+
+    def stand_still(session: Session, channel: Channel, claimed: Sequence[Lane]) -> object:
+        world.machine.advance(3601)
+        with second_worker(world) as other:
+            other.settle("gam-main")
+        monkeypatch.setattr("hub.sync.push.prepare", prepare)
+        return prepare(session, channel, claimed)
+
+    monkeypatch.setattr("hub.sync.push.prepare", stand_still)
+    world.hub.push("gam-main")
+    world.rest()
+    assert company["externalId"], "our mark was written"
 
 
 def test_the_lease_begins_anew_with_every_call(world: World) -> None:
