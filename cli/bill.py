@@ -423,7 +423,7 @@ def _ppm(percent: str) -> int:
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     return table
 
 
@@ -509,19 +509,20 @@ def _reviewed(found: Review) -> RenderableType:
 
 
 def _documents(found: Sequence[BilledDocument]) -> Table:
-    table = _table("Document", "kind", "state", "number", "date", "net", "", "open", "")
+    """Number above id, kind above state: whole on a terminal of 80 columns, because people copy both from here."""
+    table = _table("Number and id", "kind", "date", "net", "open", "")
+    for column in table.columns[:5]:
+        column.no_wrap = True
+    for column in table.columns[3:5]:
+        column.justify = "right"
     for one in found:
         balance = "–" if one.balance is None else f"{one.balance:,}"
         issued = "–" if one.issued_on is None else one.issued_on.isoformat()
-        kind = one.kind.replace("_", " ")
         table.add_row(
-            one.document_id,
-            kind,
-            one.state,
-            one.number or "–",
+            f"{one.number or '–'}\n{one.document_id}",
+            f"{one.kind.replace('_', ' ')}\n{one.state}",
             issued,
-            f"{one.net:,}",
-            one.currency,
+            f"{one.net:,} {one.currency}",
             balance,
             Text(one.mismatch),
         )

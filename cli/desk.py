@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,27 +55,59 @@ class Desk:
     err: Console
 
     def answer(self, data: Mapping[str, Any], *tables: RenderableType) -> None:
-        """Show the one answer of this command: `data` as JSON, or the tables."""
-        if self.as_json:
-            typer.echo(json_line(data))
-        else:
-            self.out.print(*tables, sep="\n")
+        """Show the one answer of this command: `data` as JSON, or the tables. A disk that is full is an expected error."""
+        with self.written():
+            if self.as_json:
+                typer.echo(json_line(data))
+            else:
+                self.out.print(*tables, sep="\n")
+
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Around what is written to stdout."""
+        try:
+            yield
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            sentence = (
+                f"The answer cannot be written ({error.strerror or error}). What was asked for is done, and its answer is not "
+                "whole. Whoever runs the hub makes room and asks again."
+            )
+            self.err.print(sentence, style="red")
+            _forget_stdout()
+            raise typer.Exit(ExitCode.ATTENTION) from error
 
     def say(self, sentence: str) -> None:
         """A remark while the work goes on; never on stdout."""
-        self.err.print(sentence, highlight=False, markup=False)
+        self.err.print(sentence, highlight=False)
 
     def fail(self, code: ExitCode, sentence: str) -> typer.Exit:
         """Report an expected error; raise what this returns."""
-        if self.as_json:
-            typer.echo(json_line({"error": code.name.lower(), "sentence": sentence, "exit_code": int(code)}))
-        self.err.print(sentence, style="red", highlight=False, markup=False)
+        self.tell(code, sentence)
+        self.err.print(sentence, style="red", highlight=False)
         return typer.Exit(code)
 
+    def tell(self, code: ExitCode, sentence: str) -> None:
+        """The JSON object of an error; nothing where tables are shown. Where nobody reads it, the sentence on stderr remains."""
+        if not self.as_json:
+            return
+        try:
+            typer.echo(json_line({"error": code.name.lower(), "sentence": sentence, "exit_code": int(code)}))
+        except OSError as error:
+            self.say(f"stdout cannot be written ({error.strerror or error}): there is no JSON object.")
+            _forget_stdout()
 
-def json_line(data: Mapping[str, Any]) -> str:
-    """One line of JSON: aware instants in ISO 8601, decimals as text so that no digit is lost."""
-    return orjson.dumps(data, default=_plain, option=orjson.OPT_NON_STR_KEYS).decode()
+
+def _forget_stdout() -> None:
+    """What is left in its buffer cannot be written when the process ends either, and would say so once more."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def json_line(data: Mapping[str, Any]) -> bytes:
+    """One line of JSON, always UTF-8: aware instants in ISO 8601, decimals as text so that no digit is lost."""
+    return orjson.dumps(data, default=_plain, option=orjson.OPT_NON_STR_KEYS)
 
 
 def _plain(value: object) -> object:
@@ -91,8 +125,8 @@ def _plain(value: object) -> object:
 
 
 def new_desk(as_json: bool) -> Desk:
-    """The desk of a command that does not open the hub."""
-    return Desk(as_json, Console(), Console(stderr=True))
+    """The desk of a command that does not open the hub. Brackets and colons in somebody's names are text, never markup."""
+    return Desk(as_json, Console(markup=False, emoji=False), Console(stderr=True, markup=False, emoji=False))
 
 
 @contextmanager

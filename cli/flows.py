@@ -89,30 +89,43 @@ def chosen(hub: Hub, names: Iterable[str], can: Callable[[ConnectionInfo], bool]
 
 Failed = Callable[[ConnectionBroken | VendorUnavailable], None]
 """Told of a connection that cannot be asked now, so that the others go on."""
+Paused = Callable[[ConnectionPaused], None]
+"""Told of a connection that was left out because a person paused it."""
 
 
 def _raise(error: ConnectionBroken | VendorUnavailable) -> None:
     raise error
 
 
-def pull_changes(hub: Hub, names: Iterable[str] = (), *, failed: Failed = _raise) -> Iterator[IntakeResult]:
+def _pass_over(error: ConnectionPaused) -> None:
+    """Who reads all sources need not be told, unless they ask."""
+
+
+def pull_changes(
+    hub: Hub, names: Iterable[str] = (), *, failed: Failed = _raise, paused: Paused = _pass_over
+) -> Iterator[IntakeResult]:
     """Read the named sources, or all, to the present; one result per connection.
 
     A paused source is left out unless it was named: who names it wants to know, who reads all of them wants the others.
     """
     named = list(names)
     for info in chosen(hub, named, lambda info: info.reads, "be read"):
-        with _one_of_several(named, failed):
+        with _one_of_several(named, failed, paused):
             yield hub.intake(info.name)
 
 
 def pull_delivery(
-    hub: Hub, names: Iterable[str] = (), sleep: Sleep = time.sleep, *, failed: Failed = _raise
+    hub: Hub,
+    names: Iterable[str] = (),
+    sleep: Sleep = time.sleep,
+    *,
+    failed: Failed = _raise,
+    paused: Paused = _pass_over,
 ) -> Iterator[DeliverySummary]:
     """Bring the delivered numbers of the named connections, or all. A report not ready in time is left running."""
     named = list(names)
     for info in chosen(hub, named, lambda info: info.reports_delivery, "report delivery"):
-        with _one_of_several(named, failed):
+        with _one_of_several(named, failed, paused):
             summary = hub.start_delivery(info.name)
             patience = time.monotonic() + REPORT_PATIENCE
             nap = 0.2
@@ -124,13 +137,14 @@ def pull_delivery(
 
 
 @contextmanager
-def _one_of_several(named: Sequence[str], failed: Failed) -> Iterator[None]:
+def _one_of_several(named: Sequence[str], failed: Failed, paused: Paused) -> Iterator[None]:
     """Around the work of one connection; `named` are those that were asked for by name."""
     try:
         yield
-    except ConnectionPaused:
+    except ConnectionPaused as error:
         if named:
             raise
+        paused(error)
     except (ConnectionBroken, VendorUnavailable) as error:
         failed(error)
 

@@ -8,10 +8,12 @@ import typer
 
 from cli import audit, bill, delivery, look, mapping_trial, parked_work, reconcile, reports, work
 from cli.demo.run import demo
+from cli.ending import Command, stopping_on_sigterm
 from cli.exit_codes import EPILOG, ExitCode
 
 app = typer.Typer(
     name="orderhub",
+    cls=Command,
     help="Orders travel: CRM → canonical order → ad server → delivery → CRM.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -52,6 +54,7 @@ app.add_typer(bill.app, name="bill")
 
 def run() -> None:
     """The console entry point; ends the process with a documented exit code."""
+    stopping_on_sigterm()
     try:
         app()
     except KeyboardInterrupt:

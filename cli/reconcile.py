@@ -143,7 +143,9 @@ def approve_plan(
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
     """The first rows of a list, and how many more there are."""
-    shown = Table(*columns, show_edge=False, pad_edge=False, header_style="bold")
+    shown = Table(show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
     for row in rows[:ROWS]:
         shown.add_row(*(Text(cell) for cell in row))
     return shown if len(rows) <= ROWS else Group(shown, Text(f"… and {len(rows) - ROWS:,} more (--json shows them)."))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli.desk import ConfigOption, JsonOption, opened
+from cli.desk import ConfigOption, Desk, JsonOption, opened
 from hub.billing.reconciling import MOST_SESSIONS, SESSIONS
 from hub.errors import Refused
 from hub.reports import NAMES, Kind, Report, Selection
@@ -59,6 +60,8 @@ def report(
     `ledger` is a file for Beancount: invoices, credit memos, commission, tax and payments. `fx` values what was billed in other
     currencies at the rates of a file.
     """
+    if as_json and form is not Form.TABLE and out is None:
+        raise typer.BadParameter(f"--json and --format {form} are two answers for one stdout. Name a file with --out.")
     with opened(config, as_json) as (desk, hub):
         chosen = Selection.of(since or period, until or period, by)
         if form is Form.PARQUET and out is None:
@@ -66,7 +69,7 @@ def report(
         if form is Form.TABLE and out is not None and name != "ledger":
             raise Refused("A table is for the screen. Nothing was written. Add --format csv or --format parquet.")
         if name == "ledger":
-            _write_ledger(ledger(hub.session, chosen), out)
+            _write_ledger(desk, ledger(hub.session, chosen), out)
             return
         if name in fx_reports.NAMES:
             if rates is None or into is None:
@@ -81,10 +84,12 @@ def report(
         if form is Form.TABLE:
             desk.answer(answer.as_dict(), *_table(answer))
         elif out is None:
-            write_csv(answer, sys.stdout)
+            with desk.written():
+                _stdout_in_utf8()
+                write_csv(answer, sys.stdout)
         else:
             _write_file(answer, form, out)
-            desk.say(f"{len(answer.rows):,} rows in {out}.")
+            _tell_of_file(desk, {"report": name, "format": form, "rows_written": len(answer.rows), "file": out})
 
 
 def reconcile(
@@ -136,12 +141,31 @@ def _writing(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_ledger(text: str, out: Path | None) -> None:
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
+def _write_ledger(desk: Desk, text: str, out: Path | None) -> None:
+    if out is not None:
         with _writing(out):
             out.write_text(text, encoding="utf-8")
+        if desk.as_json:
+            desk.answer({"report": "ledger", "file": out})
+    elif desk.as_json:
+        desk.answer({"report": "ledger", "text": text})
+    else:
+        with desk.written():
+            typer.echo(text.encode(), nl=False)
+
+
+def _tell_of_file(desk: Desk, data: Mapping[str, Any]) -> None:
+    """Stdout stays free for nothing but an answer: where no JSON was asked for, the remark goes to stderr."""
+    if desk.as_json:
+        desk.answer(data)
+    else:
+        desk.say(f"{data['rows_written']:,} rows in {data['file']}.")
+
+
+def _stdout_in_utf8() -> None:
+    """CSV is UTF-8 wherever it goes, whatever the terminal speaks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict")
 
 
 def _table(answer: Report) -> list[Table | Text]:

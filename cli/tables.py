@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -187,9 +186,7 @@ def parked_table(groups: Sequence[ParkedGroup], items: Sequence[ParkedItem] = ()
 def trace_tables(trace: TraceResult) -> RenderableType:
     """One order: its sentence, where it stands, its ids, and everything that happened, oldest first."""
     head = _table("Order", "Version", "Stands", "Next step")
-    head.add_row(
-        f"{escape(trace.name)}\n{trace.order_id}", str(trace.version), Text(trace.sentence), Text(trace.next_step)
-    )
+    head.add_row(f"{trace.name}\n{trace.order_id}", str(trace.version), Text(trace.sentence), Text(trace.next_step))
     systems = _table("System", "State")
     for name, state in trace.systems:
         systems.add_row(name, Text(state))
@@ -232,7 +229,7 @@ def _when(instant: datetime | None) -> str:
 
 def _cut(value: Any, most: int = LONGEST_CELL) -> str:
     text = value if isinstance(value, str) else repr(value)
-    return escape(text if len(text) <= most else text[: most - 1] + "…")
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _what(item: PlanItem) -> str:

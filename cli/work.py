@@ -12,7 +12,7 @@ from cli.exit_codes import ExitCode
 from cli.flows import DELIVERED_STATES, pull_changes, pull_delivery
 from cli.flows import apply as apply_until_rest
 from cli.look import Names
-from hub.errors import ConnectionBroken, PlanMoved, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectionPaused, PlanMoved, VendorUnavailable
 from hub.results import PlanResult
 
 
@@ -33,14 +33,23 @@ def pull(
                 raise error
             unusable[error.connection] = str(error)
 
-        intakes = list(pull_changes(hub, names, failed=failed)) if everything or not delivery else []
-        deliveries = list(pull_delivery(hub, names, failed=failed)) if everything or delivery else []
+        resting: dict[str, str] = {}
+
+        def paused(error: ConnectionPaused) -> None:
+            resting[error.connection] = str(error)
+
+        changes = pull_changes(hub, names, failed=failed, paused=paused)
+        delivered = pull_delivery(hub, names, failed=failed, paused=paused)
+        intakes = list(changes) if everything or not delivery else []
+        deliveries = list(delivered) if everything or delivery else []
         data = {
             "intake": [result.as_dict() for result in intakes],
             "delivery": [result.as_dict() for result in deliveries],
             "unusable": unusable,
+            "paused": resting,
         }
-        desk.answer(data, tables.pulled(intakes, deliveries), *tables.left_out(unusable))
+        shown = tables.pulled(intakes, deliveries) if intakes or deliveries else "Nothing was read."
+        desk.answer(data, shown, *tables.left_out(unusable), *resting.values())
     if unusable:
         raise typer.Exit(ExitCode.UNUSABLE)
     if any(r.rejected or r.held for r in intakes) or any(

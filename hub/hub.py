@@ -310,8 +310,8 @@ class Hub:
         return completeness.completeness(self.session, source)
 
     def finality(self, source: str, since: date, until: date) -> Sequence[DayFinality]:
-        """Which days of a source are final, and why; days inclusive."""
-        return finality.finality(self.session, source, since, until)
+        """Which days of a source are final, and why; days inclusive. Raises NotFound, and Refused for a span of no day."""
+        return finality.asked(self.session, source, since, until)
 
     def status(self) -> StatusResult:
         """The whole hub on one page; reads only the store."""

@@ -126,7 +126,8 @@ def _summary(
         mismatches=mismatches,
         waiting=waiting,
         statuses=statuses,
-        blocked=Counter(one.code for one in again.prepared.blocked),
+        # a plain dictionary: dataclasses.asdict() makes another Counter out of the pairs, and so counts them
+        blocked=dict(Counter(one.code for one in again.prepared.blocked)),
         review_hash=again.prepared.review_hash,
         batch=run.export.batch,
     )

@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from hub.delivery.answers import DayFinality
+from hub.errors import NotFound, Refused
 from hub.session import Session
 from hub.store import partitions
 
@@ -28,6 +29,20 @@ def verdict(day: date, zone: str, closing_days: int | None, confirmed: datetime 
     if closing_days is not None and confirmed >= closes_at(day, zone, closing_days):
         return "closed"
     return "open"
+
+
+def asked(session: Session, source: str, since: date, until: date) -> Sequence[DayFinality]:
+    """The days that a person asks about: an answer about no day at all would read as if every day were final.
+
+    Raises Refused for a span that ends before it begins, NotFound for a name that no source has or ever had.
+    """
+    if until < since:
+        raise Refused(f"{until} lies before {since}. Nothing was looked at. Give the earlier day first.")
+    days = finality(session, source, since, until)
+    if source not in session.configuration.connections and all(day.confirmed_as_of is None for day in days):
+        known = ", ".join(session.configuration.connections) or "none"
+        raise NotFound(f"There is no connection {source!r}. Nothing was looked at. The configuration names: {known}.")
+    return days
 
 
 def finality(session: Session, source: str, since: date, until: date) -> Sequence[DayFinality]:

@@ -145,3 +145,23 @@ def test_a_refused_document_is_taken_back_by_two_people(office: Office, orderhub
     confirmed = orderhub("bill", "confirm", "1", "--by", "Grace")
     assert "1 documents are withdrawn" in words(confirmed)
     assert office.status(line) == "locked"
+
+
+def test_a_close_that_is_blocked_is_one_json_object_that_counts_by_code(office: Office, orderhub: Orderhub) -> None:
+    office.line(office.order())
+    closed = orderhub("bill", "close", "--period", "2026-02", "--prepared-by", "Ada", "--json")
+    assert closed.exit_code == 1, closed.output
+    assert told(closed)["blocked"] == {"NO-REPORT": 1}
+
+
+def test_documents_show_number_and_id_whole_on_80_columns(
+    office: Office, orderhub: Orderhub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = office.line(office.order())
+    office.delivered(line, 983_456)
+    assert orderhub("bill", "close", "--period", "2026-02", "--prepared-by", "A", "--approved-by", "B").exit_code == 0
+    (document,) = told(orderhub("bill", "documents", "--period", "2026-02", "--json"))["documents"]
+    shown = CliRunner().invoke(app, ["bill", "documents", "--period", "2026-02"], env={"COLUMNS": "80"}).stdout
+    assert "…" not in shown
+    for whole in (document["number"], document["document_id"], "11,801.47 USD"):
+        assert any(whole in row for row in shown.splitlines())

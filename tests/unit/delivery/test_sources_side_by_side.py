@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from hub.delivery.finality import closes_at, finality, verdict
+from hub.delivery.finality import asked, closes_at, finality, verdict
 from hub.delivery.refusals import ReportRefused
 from hub.delivery.shape import ReportShape
+from hub.errors import NotFound, Refused
 from hub.store import facts, partitions
 
 BY_LINE: dict[str, Any] = {
@@ -115,3 +116,12 @@ def test_what_a_source_declares_must_hold_together() -> None:
     ):
         with pytest.raises(ValueError, match="validation error"):
             ReportShape.model_validate({**BY_LINE, **wrong})
+
+
+def test_no_day_at_all_and_no_source_at_all_are_never_answered_as_final(world: Any) -> None:
+    first, last = date(2026, 3, 1), date(2026, 3, 2)
+    assert [one.how for one in asked(world.session, "ads", first, last)] == ["missing", "missing"]
+    with pytest.raises(Refused, match="lies before"):
+        asked(world.session, "ads", last, first)
+    with pytest.raises(NotFound, match="no connection 'asd'"):
+        asked(world.session, "asd", first, last)
