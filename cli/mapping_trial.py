@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +25,7 @@ from connectors.base import RecordSchema
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
 from hub.encoding import decode, encode
+from hub.mapping_files import installed_folders
 from mappings.compiler import load_mapping
 from mappings.context import Names
 from mappings.errors import MappingError, MappingErrors
@@ -115,10 +115,11 @@ def compiled(file: Path) -> Mapping:
             f"{file} does not say which mapping it is. It was not compiled. Begin it with `{key}: gam.line@1` "
             "(connector, entity, version)."
         )
-    base = Path(str(files("mappings").joinpath(connector, f"{entity}.v{version}.yaml"))) if overlay else file
-    if not base.exists():
+    wanted = [folder / f"{entity}.v{version}.yaml" for folder in installed_folders(connector)] if overlay else [file]
+    base = next((path for path in reversed(wanted) if path.exists()), None)
+    if base is None:
         raise TrialError(
-            f"{file} is an overlay on {name}, which is not shipped. It was not compiled. Correct its `base:`."
+            f"{file} is an overlay on {name}, which is not installed. It was not compiled. Correct its `base:`."
         )
     schemas = load_connector(connector).record_schemas()
     return load_mapping(base, _schema(schemas, file, base), [file] if overlay else [])

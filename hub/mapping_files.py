@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,20 +25,42 @@ GROUP = "orderhub.mappings"
 _NAME = re.compile(r"^(?P<entity>[a-z_]+)\.v(?P<version>\d+)\.ya?ml$")
 
 
+def installed_folders(connector: str) -> list[Path]:
+    """Where the mappings of a connector may lie, the shipped ones first; what comes later goes before what comes earlier."""
+    packages = (Path(str(files(point.module))) / connector for point in entry_points(group=GROUP))
+    return [Path(str(files("mappings").joinpath(connector))), *packages]
+
+
 def _newest(folder: Path) -> dict[str, Path]:
-    """By entity, the file of the highest version in a folder."""
+    """By entity, the mapping of the highest version in a folder."""
+    return {entity: path for entity, path in _versions(folder).items() if entity != "actions"}
+
+
+def _versions(folder: Path) -> dict[str, Path]:
+    """By the word before the version, the file of the highest version in a folder."""
     best: dict[str, tuple[int, Path]] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         match = _NAME.match(path.name)
         if match is not None:
             candidate = (int(match["version"]), path)
             best[match["entity"]] = max(best.get(match["entity"], candidate), candidate)
-    return {entity: path for entity, (_, path) in best.items() if entity != "actions"}
+    return {entity: path for entity, (_, path) in best.items()}
 
 
-def _is_overlay(path: Path) -> bool:
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return isinstance(loaded, dict) and "base" in loaded
+def _head(path: Path) -> MappingType[str, Any]:
+    """What a file says of itself; the compiler reads the rest and says what is wrong in it. Raises ConfigurationError."""
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"The mapping {path} cannot be read ({' '.join(str(error).split())}). The connection is not used. "
+            "Whoever edited it last corrects it; `orderhub map try` reads it without a connection."
+        ) from error
+    if not isinstance(loaded, dict):
+        raise ConfigurationError(
+            f"The mapping {path} holds no mapping. The connection is not used. Whoever edited it last fills it in."
+        )
+    return loaded
 
 
 def mapping_paths(
@@ -45,9 +68,7 @@ def mapping_paths(
 ) -> dict[str, tuple[Path, tuple[Path, ...]]]:
     """By entity: the mapping file and the overlays on it, those asked for by name first. Raises ConfigurationError."""
     chosen: dict[str, tuple[Path, tuple[Path, ...]]] = {}
-    shipped = Path(str(files("mappings").joinpath(connector)))
-    folders = [shipped]
-    folders += [Path(str(files(point.module))) / connector for point in entry_points(group=GROUP)]
+    folders = installed_folders(connector)
     for folder in folders:
         chosen.update({entity: (path, ()) for entity, path in _newest(folder).items()})
     asked = _asked_for(connector, folders, overlays)
@@ -59,10 +80,8 @@ def mapping_paths(
             f"The mapping path {own} does not exist. The connection is not used. Correct `mapping:` in the configuration."
         )
     for entity, path in (_newest(own) if own.is_dir() else {"": own}).items():
-        if _is_overlay(path):
-            name = (
-                entity or str(yaml.safe_load(path.read_text(encoding="utf-8"))["base"]).partition("@")[0].split(".")[-1]
-            )
+        if "base" in (head := _head(path)):
+            name = entity or str(head["base"]).partition("@")[0].split(".")[-1]
             if name not in chosen:
                 raise ConfigurationError(
                     f"The overlay {path} changes mapping {name!r}, which {connector} does not have. The connection is not used. "
@@ -96,7 +115,7 @@ def load_mappings(
     """By (entity, `in` or `out`): the compiled mapping. Raises ConfigurationError or mappings.errors.MappingErrors."""
     loaded: dict[tuple[str, str], Mapping] = {}
     for entity, (path, overlays) in sorted(mapping_paths(connector, own, named).items()):
-        record = str(yaml.safe_load(path.read_text(encoding="utf-8")).get("record", ""))
+        record = str(_head(path).get("record", ""))
         if record not in schemas:
             raise ConfigurationError(
                 f"The mapping {path} is for record {record!r}, which {connector} does not have. The connection is not used. "
@@ -112,14 +131,12 @@ def load_mappings(
 def load_action_table(
     connector: str, mappings: MappingType[tuple[str, str], Mapping], capabilities: Capabilities, own: Path | None
 ) -> Actions:
-    """The verbs of a connection by canonical status; none when nobody wrote a table. Raises ConfigurationError."""
-    shipped = Path(str(files("mappings").joinpath(connector)))
-    found = [
-        path
-        for folder in (shipped, own if own is not None and own.is_dir() else None)
-        if folder is not None and folder.is_dir()
-        for path in sorted(folder.glob("actions.v*.yaml"))
-    ]
+    """The verbs of a connection by canonical status; none when nobody wrote a table. Raises ConfigurationError.
+
+    The table lies beside the mappings and is looked for where they are.
+    """
+    folders = installed_folders(connector) + ([own] if own is not None else [])
+    found = [path for folder in folders if (path := _versions(folder).get("actions")) is not None]
     if not found:
         return Actions()
     verbs = {

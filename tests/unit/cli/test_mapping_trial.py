@@ -62,7 +62,7 @@ def test_an_overlay_is_laid_over_the_shipped_mapping(orderhub: Any, write: Any) 
         ("mapping: nothing\n", "does not say which mapping it is"),
         ("- a list\n", "holds no mapping"),
         ("a: [", "cannot be read"),
-        ("base: gam.nothing@1\n", "is not shipped"),
+        ("base: gam.nothing@1\n", "is not installed"),
         ("mapping: nobody.line@1\nrecord: X\n", "nobody"),
         ("mapping: gam.line@1\nrecord: Nothing\n", "the vendor does not have"),
     ],
