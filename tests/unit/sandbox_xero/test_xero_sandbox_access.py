@@ -101,7 +101,7 @@ def test_state_survives_a_restart_and_a_reset_forgets_it(tmp_path: Path) -> None
     before = one.send("GET", "Invoices").json()["Invoices"]
     one.http.close()
     server.close()
-    server = serve(client_secret=SECRET, state_file=file)
+    server = serve(client_secret=SECRET, now=START, running=False, state_file=file)
     two = Client(server)
     try:
         assert two.send("GET", "Invoices").json()["Invoices"] == before
