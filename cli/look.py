@@ -10,7 +10,7 @@ from cli import tables
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
 from cli.flows import chosen
-from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectorStumbled, VendorUnavailable
 from hub.results import CheckResult, StatusResult
 
 Names = Annotated[
@@ -27,7 +27,7 @@ def check(connections: Names = None, config: ConfigOption = None, as_json: JsonO
         for info in chosen(hub, names, lambda info: True, "be checked"):
             try:
                 results.append(hub.check(info.name))
-            except (ConnectionBroken, VendorUnavailable) as error:
+            except (ConnectionBroken, ConnectorStumbled, VendorUnavailable) as error:
                 unusable[info.name] = str(error)
         data = {"connections": [result.as_dict() for result in results], "unusable": unusable}
         desk.answer(data, tables.connections_checked(results, unusable))

@@ -37,10 +37,11 @@ def load(name: str) -> type[Connector]:
         )
     try:
         loaded = found[0].load()
-    except ImportError as error:
+    except Exception as error:  # whatever a package of somebody's own does while it is imported
         raise Misconfigured(
             "CONNECTOR-IMPORT",
-            f"Connector {name!r} cannot be imported ({error}). The connection is not used. Install what it needs.",
+            f"Connector {name!r} cannot be imported ({type(error).__name__}: {error}). The connection is not used. "
+            f"Install what {found[0].value} needs, or correct it.",
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, Connector)):
         raise Misconfigured("CONNECTOR-TYPE", f"{found[0].value} is not a Connector. Fix the entry point {name!r}.")

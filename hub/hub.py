@@ -9,9 +9,17 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Self
 
-from connectors.base import ChecksDeclaredFields, ObservesRecords, PushesRecords, ReadsChanges, ReportsDelivery
+from connectors.base import (
+    CheckReport,
+    ChecksDeclaredFields,
+    Connector,
+    ObservesRecords,
+    PushesRecords,
+    ReadsChanges,
+    ReportsDelivery,
+)
 from connectors.discovery import load as load_connector
-from connectors.errors import Misconfigured
+from connectors.errors import ConnectorError, Misconfigured
 from hub import config, log
 from hub.billing import reconciling
 from hub.billing.reconciling import SESSIONS, Reconciliation
@@ -54,7 +62,7 @@ from hub.store import changes, database, entities, facts, journal, parking
 from hub.store.parking import Selection
 from hub.store.shares import Work
 from hub.sync import breaker, census, drift, intake, observe, plan, push, recovery, settle, targets
-from hub.sync.vendor import reading, take_tokens
+from hub.sync.vendor import caught, reading, take_tokens
 from oms_schema.delivery import DeliveryFact
 from oms_schema.ids import EntityKind
 
@@ -108,16 +116,16 @@ class Hub:
 
     @anchored
     def check(self, connection: str) -> CheckResult:
-        """Try a connection: credentials, rights, and every field its mappings use. Writes only how the connection is."""
+        """Try a connection: credentials, rights, and every field its mappings use. Writes only how the connection is.
+
+        Raises ConnectorStumbled when the connector itself fails.
+        """
         channel = self.session.channel(connection)
         used = preflight.used_by(channel.mappings)
         with self.session.doing(Work.INTERACTIVE):
             take_tokens(self.session, channel, "check")
             with reading(self.session, channel, "check"):
-                report = channel.connector.check(used.fields, used.written)
-                if isinstance(channel.connector, ChecksDeclaredFields):
-                    more = channel.connector.check_declared(used.declared_read, used.declared_written)
-                    report = replace(report, findings=(*report.findings, *more))
+                report = caught(channel, "check", lambda: _checked(channel.connector, used), (ConnectorError,))
         breaker.answered(self.session, channel)
         channel.account = report.account
         errors = [finding.sentence for finding in report.findings if finding.severity == "error"]
@@ -508,6 +516,16 @@ def _report_files() -> ModuleType:
             "`orderhub[facts]`."
         ) from error
     return files
+
+
+def _checked(connector: Connector, used: preflight.Used) -> CheckReport:
+    report = connector.check(used.fields, used.written)
+    if not isinstance(report, CheckReport):
+        raise TypeError(f"check() gave {type(report).__name__}, not CheckReport")
+    if not isinstance(connector, ChecksDeclaredFields):
+        return report
+    more = connector.check_declared(used.declared_read, used.declared_written)
+    return replace(report, findings=(*report.findings, *more))
 
 
 def _info(name: str, settings: config.ConnectionSettings) -> ConnectionInfo:

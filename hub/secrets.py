@@ -23,7 +23,7 @@ def _environment(name: str) -> str:
         return os.environ[name]
     except KeyError:
         raise SecretMissing(
-            f"The environment variable {name} is not set. The connection is not used. Whoever runs the hub sets it."
+            f"The environment variable {name} is not set. What refers to it is not used. Whoever runs the hub sets it."
         ) from None
 
 
@@ -32,7 +32,7 @@ def _file(path: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretMissing(
-            f"The secret file {path} cannot be read ({type(error).__name__}). The connection is not used. "
+            f"The secret file {path} cannot be read ({type(error).__name__}). What refers to it is not used. "
             "Whoever runs the hub puts the file there, readable for the hub's user."
         ) from None
 
@@ -56,7 +56,7 @@ def resolve(value: str) -> str:
     source = _sources.get(scheme)
     if source is None:
         raise SecretMissing(
-            f"The reference {scheme}:… needs Airflow, and this process runs without it. The connection is not used here. "
+            f"The reference {scheme}:… needs Airflow, and this process runs without it. What refers to it is not used here. "
             "Use an env: or file: reference, or run the work through the DAGs."
         )
     return source(rest)

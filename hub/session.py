@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from connectors.base import Capabilities, Connector
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
+from hub import log
 from hub.clock import Clock, Sleep, StoredClock, SystemClock, sleep
 from hub.config import Configuration, ConnectionSettings, _where
-from hub.errors import ConfigurationError, ConnectionBroken, NotFound
+from hub.errors import ConfigurationError, ConnectionBroken, HubError, NotFound
 from hub.mapping_files import load_action_table, load_mappings
 from hub.secrets import SecretMissing, is_reference, resolve, resolve_all
 from hub.store import journal
@@ -102,7 +103,9 @@ class Session:
         try:
             database = Database(resolve(url) if is_reference(url) else url)
         except SecretMissing as error:
-            raise ConfigurationError(str(error)) from error
+            raise ConfigurationError(
+                f"The store's address (store.url) is not known: {error} Nothing can run."
+            ) from error
         machine = SystemClock()
         business: Clock = machine
         if configuration.hub.business_clock == "store":
@@ -142,11 +145,21 @@ class Session:
         if settings is None:
             names = ", ".join([*self.configuration.connections, *self.configuration.broken]) or "none"
             raise NotFound(f"There is no connection {name!r}. Nothing was done. The configuration names: {names}.")
-        connector = self.connect(name, settings)
         try:
-            schemas = connector.record_schemas()
+            connector = self.connect(name, settings)
+            schemas, capabilities = connector.record_schemas(), connector.capabilities
+        except HubError:
+            raise
+        except Exception as error:  # a connector of somebody's own may fail anyhow; the other connections go on
+            log.stumbled(name, settings.connector, error)
+            raise ConnectionBroken(
+                name,
+                f"Connection {name}: the connector {settings.connector} failed with {type(error).__name__} before any request. "
+                "The connection is not used, the others go on. Integration mends the connector; the log names the place.",
+            ) from error
+        try:
             mappings = load_mappings(settings.connector, schemas, settings.mapping, settings.overlays)
-            actions = load_action_table(settings.connector, mappings, connector.capabilities, settings.mapping)
+            actions = load_action_table(settings.connector, mappings, capabilities, settings.mapping)
         except (MappingErrors, ConfigurationError) as error:
             raise ConnectionBroken(name, f"Connection {name}: {error}") from error
         channel = Channel(name, settings, connector, mappings, actions)
