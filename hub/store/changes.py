@@ -223,11 +223,12 @@ def of_entity(cur: Cursor, entity_ids: Sequence[str]) -> list[tuple[datetime, st
     return cur.fetchall()
 
 
-def still_held(cur: Cursor, connection: str) -> list[tuple[str, str, int, str, str, str]]:
-    """(stream, native id, change, kind, entity, waits for) of held changes that are not shown as parked yet."""
+def still_held(cur: Cursor, connection: str) -> list[tuple[str, str, int, str, str, str, str | None]]:
+    """(stream, native id, change, kind, entity, waits for, order that the entity is accepted for) of held changes that are not
+    shown as parked yet."""
     cur.execute(
-        "SELECT c.stream, c.native_id, c.id, c.entity_kind, c.entity_id, c.waits_for FROM change c "
-        "WHERE c.connection = %s AND c.status = 'held' AND c.waits_for IS NOT NULL AND NOT EXISTS (SELECT 1 FROM parked p "
+        "SELECT c.stream, c.native_id, c.id, c.entity_kind, c.entity_id, c.waits_for, e.order_id FROM change c "
+        "LEFT JOIN entity e ON e.kind = c.entity_kind AND e.id = c.entity_id WHERE c.connection = %s AND c.status = 'held' AND c.waits_for IS NOT NULL AND NOT EXISTS (SELECT 1 FROM parked p "
         "WHERE p.change_id = c.id AND p.resolved_at IS NULL) ORDER BY c.id",
         (connection,),
     )

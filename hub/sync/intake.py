@@ -280,7 +280,7 @@ def _conclude(
             subject=subject,
             entity_kind=mapping.entity,
             entity_id=verdict.entity_id,
-            order_id=verdict.order_id,
+            order_id=_shown_on(cur, ledger, mapping, verdict) or verdict.order_id,
             now=now,
             change_id=incoming.change_id,
         )
@@ -291,14 +291,18 @@ def _conclude(
             parking.resolve(cur, now, "accepted", subject=subject)
         tally.fresh.append(verdict.entity_id)
     tally.counts[verdict.status] += 1
-    if subject in parked:
-        known = ledger.get(cur, EntityKind(mapping.entity), verdict.entity_id)
-        if known is not None and known.order_id is not None:
-            tally.orders.add(known.order_id)  # where a line is shown, whatever order the change names
+    if subject in parked and (order_id := _shown_on(cur, ledger, mapping, verdict)) is not None:
+        tally.orders.add(order_id)
     if verdict.order_id is not None:
         tally.orders.add(verdict.order_id)
     tally.orders.update(verdict.orders)
     return verdict
+
+
+def _shown_on(cur: Cursor, ledger: Ledger, mapping: Mapping, verdict: Verdict) -> str | None:
+    """The order that an entity is accepted for: a line is shown there, whatever order its newest change names."""
+    known = ledger.get(cur, EntityKind(mapping.entity), verdict.entity_id)
+    return None if known is None else known.order_id
 
 
 def _free_waiting(
@@ -327,8 +331,8 @@ def as_incoming(change: StoredChange) -> Incoming:
 
 def _say_what_waits(session: Session, cur: Cursor, channel: Channel) -> None:
     """Whatever still waits for another record once everything was read is shown as parked."""
-    for stream, native_id, change_id, kind, entity_id, waits_for in changes.still_held(cur, channel.name):
-        order_id = waits_for if waits_for.startswith("ord_") else entity_id if kind == "order" else None
+    for stream, native_id, change_id, kind, entity_id, waits_for, shown_on in changes.still_held(cur, channel.name):
+        order_id = shown_on or (waits_for if waits_for.startswith("ord_") else entity_id if kind == "order" else None)
         parking.open_items(
             cur,
             [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from conftest import World
 
@@ -35,4 +37,17 @@ def test_a_line_that_names_another_order_is_shown_once(world: World) -> None:
     world.crm.put("OpportunityLineItem", "00k006A0000", OpportunityId="006A", CurrencyIsoCode="USD")
     world.travel()
     assert world.hub.status().parked == []
+    assert "Needs attention" not in told_of(world, "00k006A0000")
+
+
+@pytest.mark.parametrize("order", ["006B", "006X"])
+def test_what_is_wrong_with_a_line_is_shown_on_it_until_it_is_ignored(world: World, order: str) -> None:
+    world.book(2, "006A")
+    world.book(1, "006B")
+    world.travel()
+    world.crm.put("OpportunityLineItem", "00k006A0000", OpportunityId=order, CurrencyIsoCode="EUR")
+    world.travel()
+    assert "Needs attention" in told_of(world, "00k006A0000")
+    assert world.hub.ignore(note="it stays where it is", by="Ada", connection="sfdc")
+    world.rest()
     assert "Needs attention" not in told_of(world, "00k006A0000")
