@@ -228,7 +228,8 @@ def still_held(cur: Cursor, connection: str) -> list[tuple[str, str, int, str, s
     shown as parked yet."""
     cur.execute(
         "SELECT c.stream, c.native_id, c.id, c.entity_kind, c.entity_id, c.waits_for, e.order_id FROM change c "
-        "LEFT JOIN entity e ON e.kind = c.entity_kind AND e.id = c.entity_id WHERE c.connection = %s AND c.status = 'held' AND c.waits_for IS NOT NULL AND NOT EXISTS (SELECT 1 FROM parked p "
+        "LEFT JOIN entity e ON e.kind = c.entity_kind AND e.id = c.entity_id "
+        "WHERE c.connection = %s AND c.status = 'held' AND c.waits_for IS NOT NULL AND NOT EXISTS (SELECT 1 FROM parked p "
         "WHERE p.change_id = c.id AND p.resolved_at IS NULL) ORDER BY c.id",
         (connection,),
     )

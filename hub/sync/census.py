@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from connectors.base import CensusRow, CountsRecords, ObservesRecords, ReadRecord, ReadsChanges
 from hub.errors import ConnectionBroken
 from hub.results import CensusSummary
 from hub.session import Channel, Session
-from hub.store import attempts, censuses, entities, guarding, journal, lane_moves, lanes, parking
+from hub.store import attempts, censuses, changes, entities, guarding, journal, lane_moves, lanes, parking
 from hub.store.censuses import DUPLICATES, UNKNOWN, Held
 from hub.store.database import Cursor
 from hub.store.journal import Entry
@@ -409,20 +410,30 @@ def _source(
     never = sorted(there - known.keys())
     now = session.business.now()
     gone: list[str] = []
+    hashes: dict[str, UUID] = {}
     for start in range(0, len(vanished), CHUNK):
         chunk = vanished[start : start + CHUNK]
+        hashes |= _read_last(session, channel, stream, chunk)
         present = ask(session, channel, "fetch", lambda i=chunk: reads.fetch(record, mapping.native_fields, i))  # type: ignore[misc]
         gone += [native_id for native_id in chunk if native_id not in present]
     if _may_vanish(session, channel, stream, mapping, gone, len(known)):
         for start in range(0, len(gone), CHUNK):
             tombstones = [ReadRecord(native_id, now, {}, deleted=True) for native_id in gone[start : start + CHUNK]]
-            intake.feed(session, channel, stream, mapping, tombstones)
+            intake.feed(session, channel, stream, mapping, tombstones, hashes)
     tally.vanished += len(gone)
     for start in range(0, len(never), CHUNK):
         chunk = never[start : start + CHUNK]
+        hashes = _read_last(session, channel, stream, chunk)
         natives = ask(session, channel, "fetch", lambda i=chunk: reads.fetch(record, mapping.native_fields, i))  # type: ignore[misc]
-        intake.feed(session, channel, stream, mapping, [ReadRecord(i, now, native) for i, native in natives.items()])
+        records = [ReadRecord(i, now, native) for i, native in natives.items()]
+        intake.feed(session, channel, stream, mapping, records, hashes)
         tally.never_read += len(natives)
+
+
+def _read_last(session: Session, channel: Channel, stream: str, native_ids: Sequence[str]) -> dict[str, UUID]:
+    """How those of these records that were read were last read; asked before the source is."""
+    with session.database.transaction() as cur:
+        return changes.known_hashes(cur, channel.name, stream, native_ids)
 
 
 def _may_vanish(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as HashMapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -100,6 +101,12 @@ def intake(session: Session, name: str) -> IntakeResult:
             with session.database.transaction() as cur:
                 if _holds_news(cur, channel, stream, read):
                     changes.one_at_a_time(cur)
+                    left_off = changes.position(cur, name, stream)
+                    if left_off != position:
+                        # Another worker has read on meanwhile: what it wrote may be newer than this page.
+                        position = left_off
+                        pages = connector.read(stream, mapping.native_fields, position)
+                        continue
                     _take(session, cur, channel, stream, mapping, read, batch)
                     touched += targets.touch(session, cur, sorted(batch.orders))
                     journal.mark_stale(cur, batch.orders)
@@ -130,13 +137,24 @@ def intake(session: Session, name: str) -> IntakeResult:
 
 
 def feed(
-    session: Session, channel: Channel, stream: str, mapping: Mapping, records: Sequence[ReadRecord]
+    session: Session,
+    channel: Channel,
+    stream: str,
+    mapping: Mapping,
+    records: Sequence[ReadRecord],
+    known: HashMapping[str, UUID],
 ) -> Counter[str]:
-    """Take records of a stream that no page brought; what became of them, counted."""
+    """Take records of a stream that no page brought; what became of them, counted.
+
+    `known` are the hashes of those that had been read when the source was asked for them (`changes.known_hashes`). One that
+    came in since by itself is left out: what was asked for may be older, and the cursor is beyond it.
+    """
     with session.database.transaction() as cur:
         changes.one_at_a_time(cur)
         batch = _Tally()
-        _take(session, cur, channel, stream, mapping, [_Read.of(record) for record in records], batch)
+        present = changes.known_hashes(cur, channel.name, stream, [record.native_id for record in records])
+        read = [_Read.of(each) for each in records if present.get(each.native_id) == known.get(each.native_id)]
+        _take(session, cur, channel, stream, mapping, read, batch)
         targets.touch(session, cur, sorted(batch.orders))
         journal.mark_stale(cur, batch.orders)
     return batch.counts

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from connectors.base import Native, Page
 from hub import Hub
+from hub.errors import VendorUnavailable
 from hub.session import Session
 from hub.store import database
 from hub.sync import targets
@@ -84,3 +86,60 @@ def test_a_census_at_the_source_and_an_intake_do_not_stumble_over_each_other(
     assert len(world.ads.live("Order")) == 2
     assert len(world.ads.live("LineItem")) == 3
     assert world.hub.session.database.rows("SELECT entity_id FROM change GROUP BY 1 HAVING count(*) > 2") == []
+
+
+def test_a_page_read_before_another_workers_is_not_written_over_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.crm.put("Opportunity", "006A", Name="First edit")
+    first = world.crm.records["Opportunity"]["006A"]
+    world.crm.put("Opportunity", "006A", Name="Second edit")
+    second = world.crm.records["Opportunity"]["006A"]
+    reads: list[str | None] = []
+
+    def fresh(stream: str, fields: Sequence[str], cursor: str | None) -> Iterator[Page]:
+        yield Page([second] if stream == "Opportunity" else [], "later", last=True)
+
+    def slow(stream: str, fields: Sequence[str], cursor: str | None) -> Iterator[Page]:
+        if stream != "Opportunity":
+            yield Page([], cursor or "none", last=True)
+            return
+        reads.append(cursor)
+        if cursor == "later":
+            yield Page([], "later", last=True)
+            return
+        monkeypatch.setattr(world.crm, "read", fresh)
+        with world.second_worker() as other:
+            other.intake("sfdc")
+        monkeypatch.setattr(world.crm, "read", slow)
+        yield Page([first], "sooner", last=False)
+        raise VendorUnavailable("sfdc", "the calls of today are used up", 3600.0)
+
+    monkeypatch.setattr(world.crm, "read", slow)
+    world.hub.intake("sfdc")
+    assert reads[-1] == "later", "what the other worker left off at is read on from"
+    ((kept,),) = world.hub.session.database.rows("SELECT name FROM entity WHERE kind = 'order'")
+    assert kept == "Second edit"
+
+
+def test_a_record_that_a_census_misses_is_not_written_over_what_came_in_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.book(lines=1, order="006B")
+    fetch = world.crm.fetch
+
+    def then_edited(record: str, fields: Sequence[str], native_ids: Sequence[str]) -> Mapping[str, Native]:
+        found = fetch(record, fields, native_ids)
+        if "006B" in native_ids:
+            world.crm.put("Opportunity", "006B", Name="Edited")
+            world.hub.intake("sfdc")
+        return found
+
+    monkeypatch.setattr(world.crm, "fetch", then_edited)
+    world.hub.census("sfdc")
+    kept = world.hub.session.database.rows("SELECT name FROM entity WHERE kind = 'order' AND native_id = '006B'")
+    assert kept == [("Edited",)]
