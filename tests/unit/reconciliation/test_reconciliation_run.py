@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from hub.billing.reconciling import run as reconciling
+from hub.config import ConnectionSettings
+from hub.delivery.shape import ReportShape
 from hub.errors import Refused
 from hub.reports import report
 from hub.store import billing_contracts, reconciliation, reconciliation_columns
 from hub.store.billing_contracts import Shard
 from hub.store.database import Database
+from oms_schema.line import CostMethod, GoalUnit
 
 
 def two_lines(office: Any) -> tuple[str, str]:
@@ -240,3 +245,37 @@ def test_counts_that_are_not_as_many_as_their_lines_say_are_an_error(office: Any
         cur.execute("UPDATE reconciliation_input SET lives = NULL WHERE line_id = %s", (fine,))
     with pytest.raises(ValueError, match="not as many"):
         run(office)
+
+
+def test_a_unit_that_a_source_declares_again_counts_in_all_its_months(office: Any) -> None:
+    """Reports of clicks, then some without, then with clicks again: as if they had never been missing."""
+    connections = office.hub.session.configuration.connections
+    with_clicks = connections["ads"]
+    shape = with_clicks.report.model_dump(mode="json", exclude_none=True)
+    del shape["columns"]["clicks"]
+    without = ConnectionSettings(connector="report_api", report=ReportShape.model_validate(shape))
+    january = date(2026, 1, 1), date(2026, 1, 31)
+    february = date(2026, 2, 1), date(2026, 2, 28)
+
+    def told(month: tuple[date, date], impressions: int, clicks: int, settings: ConnectionSettings) -> None:
+        connections["ads"] = settings
+        file = office.folder / f"ads-{impressions}.csv.gz"
+        file.write_bytes(
+            gzip.compress(f"day,line,impressions,clicks\n{month[1]},{line},{impressions},{clicks}\n".encode())
+        )
+        office.clock.time += timedelta(minutes=1)
+        office.hub.load_report("ads", file, since=month[0], until=month[1], final=True)
+
+    def found() -> tuple[str, dict[str, int]]:
+        done = office.hub.reconcile("2026-01", "2026-02", by="Ada")
+        return str(done.gross["USD"]), dict(done.codes)
+
+    flight = {"start": datetime(2026, 1, 1), "end": datetime(2026, 3, 1)}  # noqa: DTZ001 - wall times; the flight has a zone
+    line = office.line(office.order(), method=CostMethod.CPC, unit=GoalUnit.CLICKS, rate="1", **flight)
+    told(january, 10_000, 100, with_clicks)
+    told(february, 20_000, 200, with_clicks)
+    assert found() == ("300.00", {})
+    told(february, 20_001, 0, without)
+    assert found() == ("0.00", {"NO-REPORT": 2})
+    told(february, 20_002, 200, with_clicks)
+    assert found() == ("300.00", {})
