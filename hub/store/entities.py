@@ -95,9 +95,11 @@ def of_names(
     cur: Cursor, kind: EntityKind, names: Sequence[str], source: str
 ) -> tuple[dict[str, str], dict[str, dict[str, Named]]]:
     """These names in lower case as the database writes it, and, by that, the living entities of a source that bear it."""
+    # OFFSET has each name looked up in the index, also where PostgreSQL takes the table for smaller than it is.
     cur.execute(
-        "SELECT w.name, lower(w.name), e.id, e.native_id, e.name FROM unnest(%b::text[]) AS w(name) LEFT JOIN entity e "
-        "ON lower(e.name) = lower(w.name) AND e.kind = %s AND e.source = %s AND e.status IS DISTINCT FROM 'deleted'",
+        "SELECT w.name, lower(w.name), e.id, e.native_id, e.name FROM unnest(%b::text[]) AS w(name) LEFT JOIN LATERAL ("
+        "SELECT id, native_id, name FROM entity WHERE lower(name) = lower(w.name) AND kind = %s AND source = %s "
+        "AND status IS DISTINCT FROM 'deleted' OFFSET 0) e ON true",
         (list(names), kind, source),
         prepare=False,  # planned for as many as there are
     )
@@ -233,7 +235,7 @@ def find_order_ids(cur: Cursor, text: str) -> list[str]:
         "SELECT DISTINCT order_id FROM ("
         "  SELECT CASE WHEN kind = 'order' THEN id ELSE order_id END AS order_id FROM entity "
         "   WHERE kind IN ('order', 'line') AND (id = %(t)s OR native_id = %(t)s OR external_id = %(t)s OR "
-        "         (kind = 'order' AND name = %(t)s))"
+        "         (kind = 'order' AND lower(name) = lower(%(t)s) AND name = %(t)s))"
         "  UNION SELECT l.order_id FROM reference r JOIN lane l USING (connection, kind, entity_id, facet) "
         "   WHERE r.vendor_id = %(t)s AND r.kind IN ('order', 'line')"
         "  UNION SELECT order_id FROM parked WHERE entity_id = %(t)s OR order_id = %(t)s"

@@ -91,7 +91,7 @@ entity = Table(
     moment("accepted_at"),
     PrimaryKeyConstraint("kind", "id"),
     Index("ix_entity_order_id", "order_id", "kind"),
-    Index("ix_entity_name", "kind", "name"),
+    Index("ix_entity_name", "kind", text("lower(name)")),
     Index("ix_entity_external_id", "external_id", postgresql_where=text("external_id IS NOT NULL")),
     Index("ix_entity_native_id", "native_id"),
 )

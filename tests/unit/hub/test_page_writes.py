@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from connectors.base import Page, ReadRecord
-from hub.store import lanes
+from hub.store import entities, lanes
 from hub.store.changes import Conclusion
 from hub.store.database import Cursor
 from hub.store.entities import NewVersion, StoredEntity
@@ -237,3 +237,26 @@ def test_accounts_of_one_page_see_each_others_names(world: World, gone: bool) ->
     assert [
         row[0] for row in world.hub.session.database.rows("SELECT subject FROM parked WHERE resolved_at IS NULL")
     ] == ["change:sfdc:Account:001F"]
+
+
+def test_the_names_of_a_page_are_found_without_reading_every_account(world: World) -> None:
+    def accounts_read(cur: Cursor) -> int:
+        cur.execute("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'entity'")
+        ((read,),) = cur.fetchall()
+        return int(read)
+
+    with world.hub.session.database.transaction() as cur:
+        cur.execute(
+            "INSERT INTO entity (kind, id, version, canonical, content_hash, source, native_id, name, accepted_at) SELECT "
+            "'party', 'pty_' || i, 1, '', gen_random_uuid(), 'sfdc', '001' || i, 'Account ' || i, now() "
+            "FROM generate_series(1, 3000) i"
+        )
+        cur.execute("ANALYZE entity")
+        before = accounts_read(cur)
+        lowered, named = entities.of_names(cur, EntityKind.PARTY, ["ACCOUNT 7", "Account 8", "Nobody"], "sfdc")
+        assert accounts_read(cur) - before == 2
+    assert lowered == {"ACCOUNT 7": "account 7", "Account 8": "account 8", "Nobody": "nobody"}
+    assert {lower: list(bearers) for lower, bearers in named.items()} == {
+        "account 7": ["pty_7"],
+        "account 8": ["pty_8"],
+    }
