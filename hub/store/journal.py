@@ -56,12 +56,21 @@ def last_event(cur: Cursor, order_ids: Sequence[str]) -> dict[str, datetime]:
 
 
 def mark_stale(cur: Cursor, order_ids: Iterable[str]) -> None:
-    """These orders' projections are to be computed anew."""
+    """These orders' projections are to be computed anew, once this transaction has ended.
+
+    Those that stand in the list already are held there till then: who took one out meanwhile would compute it without what
+    was done here. Those taken out at this very moment are put in again.
+    """
     wanted = sorted(set(order_ids))
-    if wanted:
+    while wanted:
         cur.execute(
-            "INSERT INTO stale_projection (order_id) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING", (wanted,)
+            "WITH put AS (INSERT INTO stale_projection (order_id) SELECT unnest(%(o)s::text[]) ON CONFLICT DO NOTHING "
+            "RETURNING order_id), held AS (SELECT order_id FROM stale_projection WHERE order_id = ANY(%(o)s) "
+            "ORDER BY order_id FOR KEY SHARE) SELECT order_id FROM put UNION ALL SELECT order_id FROM held",
+            {"o": wanted},
         )
+        noted = {row[0] for row in cur.fetchall()}
+        wanted = [order_id for order_id in wanted if order_id not in noted]
 
 
 def take_stale(cur: Cursor, limit: int) -> list[str]:
