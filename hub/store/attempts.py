@@ -369,16 +369,6 @@ def live(cur: Cursor, connection: str, kind: str) -> list[tuple[str, str, str]]:
     return cur.fetchall()
 
 
-def by_vendor_id(cur: Cursor, connection: str, kind: str, vendor_ids: Sequence[str]) -> dict[str, str]:
-    """Vendor id -> entity id; superseded references count too, delivery may still come for them."""
-    cur.execute(
-        "SELECT DISTINCT ON (vendor_id) vendor_id, entity_id FROM reference WHERE connection = %s AND kind = %s "
-        "AND vendor_id = ANY(%s) ORDER BY vendor_id, superseded_at DESC NULLS FIRST",
-        (connection, kind, list(vendor_ids)),
-    )
-    return {row[0]: row[1] for row in cur.fetchall()}
-
-
 def of_orders(cur: Cursor, order_ids: Sequence[str]) -> list[tuple[str, str, str, str, str, str]]:
     """(order, connection, kind, entity, facet, vendor id) of orders and their lines."""
     cur.execute(

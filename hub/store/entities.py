@@ -69,12 +69,6 @@ def lines_of(cur: Cursor, order_ids: Sequence[str]) -> list[StoredEntity]:
     return [_entity(row) for row in cur.fetchall()]
 
 
-def existing(cur: Cursor, kind: EntityKind, entity_ids: Iterable[str]) -> set[str]:
-    """Which of these ids exist."""
-    cur.execute("SELECT id FROM entity WHERE kind = %s AND id = ANY(%s)", (kind, list(entity_ids)))
-    return {row[0] for row in cur.fetchall()}
-
-
 def cancelled_orders(cur: Cursor, order_ids: Iterable[str]) -> frozenset[str]:
     """Which of these orders are cancelled."""
     cur.execute(
