@@ -36,6 +36,8 @@ class PutBack:
 
 def put_back(session: Session, cur: Cursor, items: Sequence[Item], resolution: str) -> PutBack:
     """Give these items another try, inside the caller's transaction."""
+    if any(item.change_id is not None for item in items):
+        changes.one_at_a_time(cur)  # before anything is locked that an intake may want meanwhile
     now = session.machine.now()
     tried = 0
     for lane_id in lanes.wake(cur, sorted({i.lane_id for i in items if i.lane_id is not None}), now, resolution):
@@ -130,6 +132,7 @@ def ignore(session: Session, selection: Selection, *, by: str | None, note_text:
     if not selection.named:
         raise Refused("Ignoring needs a group, reason, code, connection or subject. Nothing was closed. Name one.")
     with session.database.acting(actor), session.database.transaction() as cur:
+        changes.one_at_a_time(cur)  # what an intake has just accepted is parked no more
         items = parking.items(cur, selection)
         now = session.machine.now()
         closed = parking.resolve_items(cur, now, f"ignored by {actor}: {reason}", [item.id for item in items])

@@ -143,3 +143,21 @@ def test_a_record_that_a_census_misses_is_not_written_over_what_came_in_meanwhil
     world.hub.census("sfdc")
     kept = world.hub.session.database.rows("SELECT name FROM entity WHERE kind = 'order' AND native_id = '006B'")
     assert kept == [("Edited",)]
+
+
+@pytest.mark.parametrize(
+    "verb", [lambda hub: hub.replay(connection="sfdc"), lambda hub: hub.ignore(connection="sfdc", note="not needed")]
+)
+def test_parked_work_and_an_intake_that_brings_its_correction_do_not_stumble_over_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: Callable[[Hub], object]
+) -> None:
+    world.book(lines=2)
+    world.crm.put("OpportunityLineItem", "00k006A0000", CurrencyIsoCode="EUR")
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 1
+    world.crm.put("OpportunityLineItem", "00k006A0000", CurrencyIsoCode="USD")
+    side_by_side(world, monkeypatch, lambda: None, verb)
+    world.rest()
+    assert len(world.ads.live("LineItem")) == 2
+    assert world.hub.status().parked == []
+    assert world.hub.session.database.rows("SELECT 1 FROM change WHERE status = 'ignored'") == []
