@@ -1,7 +1,7 @@
 """What each source counted of a line, month after month and added up from its first one: one row by line and source.
 
 A month is read anew from `delivery_day` when a load touched it (`delivery_touched`, written by triggers in the transaction of
-the load); what stands for the other months is kept.
+the load); what stands for the other months is kept. All months of a source are touched when it declares other units.
 """
 
 from __future__ import annotations
