@@ -99,7 +99,9 @@ def planned(plan: PlanResult, *, everything: bool, whole: bool = True) -> Render
 
 def applied_tables(applied: Applied) -> RenderableType:
     """What was written where."""
-    table = _table("Connection", "calls", "records", "outcomes", "adopted", "resent", "waiting", "parked", "in doubt")
+    table = _many_columns(
+        "Connection", "calls", "records", "outcomes", "adopted", "resent", "waiting", "parked", "in doubt"
+    )
     for name, done in applied.connections.items():
         nothing = "paused" if done.paused else "nothing due"
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(done.outcomes.items())) or nothing
@@ -127,12 +129,20 @@ def _not_in_plan(name: str, done: AppliedConnection) -> str:
 
 def status_tables(status: StatusResult) -> RenderableType:
     """The whole hub on one page."""
-    table = _table("Connection", "Connector", "State", "Lanes", "in doubt", "parked", "last read", "last pushed")
+    table = _many_columns(
+        "Connection", "Connector", "State", "Lanes", "in doubt", "parked", "last\nread", "last\npushed"
+    )
     for c in status.connections:
         lanes = ", ".join(f"{count} {state}" for state, count in sorted(c.lanes.items())) or "none"
-        state = Text(c.state if not c.message else f"{c.state}: {c.message}")
         counts = _counts(c.in_doubt, c.parked)
-        table.add_row(c.name, c.connector, state, lanes, *counts, _when(c.last_read), _when(c.last_pushed))
+        table.add_row(
+            c.name,
+            c.connector,
+            Text(c.state),
+            lanes,
+            *counts,
+            *(_when(at).replace(" ", "\n") for at in (c.last_read, c.last_pushed)),
+        )
     totals = _table("", "by state", "in sum")
     # `accepted` is the sum of all lines, the other counts are its parts.
     lines = {state: count for state, count in status.lines.items() if state != "accepted"}
@@ -141,7 +151,8 @@ def status_tables(status: StatusResult) -> RenderableType:
         totals.add_row(name, by_state or "none", f"{sum(counts_by_state.values()):,}")
     totals.add_row("delivered impressions", "", f"{status.delivered:,}")
     totals.add_row("business time", "", _when(status.business_time))
-    parts: list[RenderableType] = [table, "", totals]
+    wrong = [Text(f"{c.name}: {c.message}", "yellow") for c in status.connections if c.message]
+    parts: list[RenderableType] = [table, *wrong, "", totals]
     if rewritten := [Text(_rewritten(c)) for c in status.connections if c.near_misses]:
         parts += ["", *rewritten]
     if status.delivery_missing:
@@ -206,7 +217,18 @@ def trace_tables(trace: TraceResult) -> RenderableType:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(show_edge=False, pad_edge=False, header_style="bold")
+    return _with_columns(Table(show_edge=False, pad_edge=False, header_style="bold"), columns)
+
+
+def _many_columns(*columns: str) -> Table:
+    """One blank between columns instead of three characters: so that eight and more leave words whole on 80 columns."""
+    table = _with_columns(Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold"), columns)
+    for column in table.columns:
+        column.no_wrap = str(column.header) in _ONE_WORD
+    return table
+
+
+def _with_columns(table: Table, columns: Sequence[str]) -> Table:
     for column in columns:
         numeric = column in _NUMERIC
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
@@ -217,6 +239,10 @@ _NUMERIC = {
     "read", "accepted", "unchanged", "refused", "held", "lanes touched", "rows", "new facts", "restated",
     "unknown lines", "calls", "records", "adopted", "resent", "waiting", "parked", "in doubt", "in sum",
 }  # fmt: skip
+
+
+_ONE_WORD = {"Connection", "Connector", "State", "last\nread", "last\npushed"}
+"""Columns whose values are never folded; the others give way."""
 
 
 def _counts(*numbers: int) -> list[str]:

@@ -135,7 +135,8 @@ def _refused(fault: Exception, value: Any, kinds: list[Kind | None]) -> Refused:
 def _happened(subject: str, value: Any, refused: Refused) -> str:
     if value is None or refused.code in ("required_missing", "setting_missing", "setting_wrong"):
         return f"{subject} {refused.rule.removeprefix('it ')}."
-    return f"{subject} is {shown_value(value)!r}, but {refused.rule}."
+    # no !r: what is invisible is escaped already, and would be escaped twice
+    return f"{subject} is '{shown_value(value)}', but {refused.rule}."
 
 
 def _moves_at(plan: Plan, loc: tuple[str, ...]) -> list[InMove]:

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from cli.desk import Desk, new_desk
 from cli.ending import unicode_or_escaped
 from cli.exit_codes import ExitCode
 from hub.errors import ConnectionPaused
-from hub.results import PlanItem, PlanResult
+from hub.results import ConnectionStatus, PlanItem, PlanResult, PushSummary, StatusResult
 
 UNTIDY = "Fête 🌲 [/red] [bold]Ltd :tiger:"
 
@@ -185,3 +186,34 @@ def test_a_paused_source_is_told_and_not_passed_over_in_silence(orderhub: Any, s
         0,
         ["Nothing was read.", "Kim paused sfdc. Nothing is read. Operations resumes it."],
     )
+
+
+# ---------------------------------------------------------------- a terminal of 80 columns
+@pytest.mark.parametrize("verb", ["status", "apply"])
+def test_no_word_of_a_page_is_broken_on_80_columns(
+    verb: str, orderhub: Any, scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = datetime(2026, 11, 21, 12, 34, 56, tzinfo=UTC)
+    rows = [
+        ConnectionStatus("gam-main", "salesforce", "unreachable", "It is away.", {"in_sync": 1234}, 12, 34, told, told)
+    ]
+    scripted.says("status", StatusResult(rows, (), {"booked": 1}, {"accepted": 9}, 0, told))
+    outcomes = {"created": 1234, "updated": 1234, "in_doubt": 2}
+    scripted.says("push gam-main", PushSummary("gam-main", 9, 2468, outcomes, parked=3), PushSummary("gam-main"))
+    shown = orderhub(verb).stdout
+    whole = {
+        "status": (
+            "Connection",
+            "Connector",
+            "salesforce",
+            "unreachable",
+            "2026-11-21",
+            "12:34:56",
+            "in_sync",
+            "parked",
+        ),
+        "apply": ("Connection", "gam-main", "records", "outcomes", "created", "adopted", "waiting"),
+    }
+    for word in whole[verb]:
+        assert word in shown.replace(",", " ").split(), shown
