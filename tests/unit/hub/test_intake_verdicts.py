@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from connectors.base import Operation
+from hub.sync import accept
+from oms_schema.problems import Problem, Reason
 
 if TYPE_CHECKING:
     from conftest import World
@@ -330,3 +332,29 @@ def test_what_was_read_twice_is_one_change(world: World) -> None:
     world.hub.intake("sfdc")
     again = world.hub.intake("sfdc")
     assert (again.accepted, again.unchanged) == (0, again.read)
+
+
+def test_a_line_accepted_just_before_its_order_changed_currency_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both in one replay: what is still held back about the line must not be written over its being looked at again."""
+    world.book(lines=1)
+    with monkeypatch.context() as earlier:
+        refused = Problem(
+            code="X", reason=Reason.VALIDATION, path="", value="", happened="", effect="", fix="", owner=""
+        )
+        earlier.setattr(accept, "check_line_against_order", lambda order, line: (refused,))
+        world.hub.intake("sfdc")
+    world.crm.put("Account", "001A", deleted=True)
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="EUR")
+    world.hub.intake("sfdc")
+    world.crm.put("Account", "001A")
+    world.hub.intake("sfdc")
+    assert {code for _, code in parked(world)} == {"X", "ORDER-PARTY-DELETED"}
+    world.hub.replay()
+    assert {code for _, code in parked(world)} == {"CURRENCY-MISMATCH"}
+    world.rest()
+    assert (len(world.ads.live("Order")), world.ads.live("LineItem")) == (1, [])
+    world.crm.put("Opportunity", "006A", CurrencyIsoCode="USD")
+    world.travel()
+    assert len(world.ads.live("LineItem")) == 1
