@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
     FINE = 0
     """Everything asked for was done."""
     ATTENTION = 1
-    """Done, but something is parked or in doubt, or a check failed: a person should look."""
+    """Done, but something is parked or in doubt, or a check failed: a person should look. Or refused: nothing was done."""
     USAGE = 2
     """The command line was wrong."""
     UNUSABLE = 3
@@ -25,6 +25,6 @@ class ExitCode(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 fine; 1 something is parked or in doubt, or a check failed; 2 wrong command line; 3 configuration, "
-    "store or connection unusable; 4 not found; 5 the plan moved; 130 interrupted."
+    "Exit codes: 0 fine; 1 something is parked or in doubt, a check failed, or the request was refused; 2 wrong command line; "
+    "3 configuration, store or connection unusable; 4 not found; 5 the plan moved; 130 interrupted."
 )
