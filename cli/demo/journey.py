@@ -205,9 +205,9 @@ def true_delivery(book: OrderBook, ids: Ids, live: set[str]) -> list[TrueDeliver
     """What each line in the ad server will deliver: the impressions of its row, over its flight."""
     until = last_delivery(book)
     return [
-        TrueDelivery(line_id, line.start, line.flight_end or until, line.impressions)
+        TrueDelivery(line_id, line.start, line.flight_end or until, line.delivers)
         for line_id, (_, line) in ids.lines.items()
-        if line_id in live
+        if line_id in live and line.has_time
     ]
 
 
@@ -247,7 +247,7 @@ def count(
         duplicates=duplicates(ad_server),
         parked=parked_by_reason(book, ids, seeded, parked_causes(stage.hub), set(live_ids)),
         delivered=sum(delivered.values()),
-        delivered_in_file=sum(ids.lines[line_id][1].impressions for line_id in live_ids),
+        delivered_in_file=sum(ids.lines[line_id][1].delivers for line_id in live_ids),
         delivered_in_whole_file=sum(line.impressions for line in book.lines),
         mirrored=sum(mirrored(stage.crm, "Opportunity").values()),
         vendor_calls=writes(calls),
@@ -314,7 +314,7 @@ def per_order_differences(stage: Stage, ids: Ids) -> list[str]:
     order_of = {line_id: suspects[1] for line_id, suspects in ids.suspects.items()}
     for line_id, (_, line) in ids.lines.items():
         numbers = sums[order_of[line_id]]
-        numbers[0] += line.impressions if line_id in live else 0
+        numbers[0] += line.delivers if line_id in live else 0
         numbers[1] += delivered.get(line_id, 0)
         numbers[3] += lines.get(ids.line_items[line_id], 0)
     return [

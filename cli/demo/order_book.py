@@ -118,7 +118,17 @@ class BookLine:
     @property
     def usable(self) -> bool:
         """Whether the row by itself can become a line: it has a price, something to deliver and time to do it."""
-        return self.cpm is not None and self.goal > 0 and (self.flight_end is None or self.flight_end > self.start)
+        return self.cpm is not None and self.goal > 0 and self.has_time
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the flight begins before it ends."""
+        return self.flight_end is None or self.flight_end > self.start
+
+    @property
+    def delivers(self) -> int:
+        """What readers see of it when it is live: nothing in a flight of no time, whatever flight a person gives it later."""
+        return self.impressions if self.has_time else 0
 
     @property
     def flight_end(self) -> datetime | None:

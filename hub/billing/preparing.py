@@ -48,7 +48,7 @@ def month(text: str) -> BillingPeriod:
 def named(by: str | None, what: str) -> str:
     """The person who acts. Raises Refused without a name: the hub answers for no figures."""
     if by is None or not by.strip():
-        raise Refused(f"{what} needs a name. Nothing was done. Give one with --by.")
+        raise Refused(f"{what} needs a name. Nothing was done. Give one with --by (`bill close`: --prepared-by).")
     return who(by)
 
 

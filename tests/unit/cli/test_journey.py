@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import requests
 
 import hub
 from cli.demo.configuration import (
@@ -103,6 +104,19 @@ def test_a_small_book_travels_and_every_check_holds(make_stage: MakeStage) -> No
     again = play(stage)
     assert figures(again) == figures(outcome)
     assert not [name for name in again.vendor_calls_by_operation if name.startswith("create")]
+
+    # And once more, after a person gave the line that ends before it starts another flight, as the tutorial shows.
+    (item,) = [
+        row["Id"]
+        for row in stage.people.crm.objects("OpportunityLineItem")
+        if row["Flight_End__c"] and row["Flight_End__c"] < row["Flight_Start__c"]
+    ]
+    flight = {"Flight_Start__c": "2030-01-01T00:00:00Z", "Flight_End__c": "2030-01-31T23:59:59Z"}
+    edit = {"object": "OpportunityLineItem", "id": item, "fields": flight}
+    requests.post(f"{stage.people.crm.url}/control/edit", json=edit, timeout=10).raise_for_status()
+    mended = play(stage)
+    assert [check.name for check in mended.checks if not check.held] == []
+    assert (mended.lines_live, mended.delivered) == (outcome.lines_live + 1, outcome.delivered)
 
 
 def test_faults_change_the_calls_but_not_the_result(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
