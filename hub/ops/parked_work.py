@@ -8,10 +8,11 @@ nothing is parked nowhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from hub.errors import ConnectionBroken, Refused
+from hub.errors import ConnectionBroken, Refused, StoreContended
 from hub.ops.people import who, why
 from hub.session import Channel, Session
 from hub.store import changes, journal, lanes, limits, parking
@@ -20,6 +21,7 @@ from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.parking import Item, Selection
 from hub.sync import intake
+from hub.sync.push import CONTENDED_TRIES
 
 MASS_REPLAYS = 5
 """Mass replays that may follow each other at once; then one every `MASS_PAUSE` seconds."""
@@ -81,6 +83,10 @@ def replay(session: Session, selection: Selection, *, by: str | None, note_text:
     Raises Refused, and ConnectionBroken when changes of an unusable source were selected (the others were put back).
     """
     actor, reason = who(by), why(note_text)
+    return _undisturbed(lambda: _replay(session, selection, actor, reason, key))
+
+
+def _replay(session: Session, selection: Selection, actor: str, reason: str, key: str | None) -> int:
     with session.database.acting(actor), session.database.transaction() as cur:
         items = parking.items(cur, selection)
         subjects = {item.subject for item in items}
@@ -102,6 +108,14 @@ def replay(session: Session, selection: Selection, *, by: str | None, note_text:
         name, sentence = result.broken[0]
         raise ConnectionBroken(name, f"{result.tried} put back, but not the changes of {name}. {sentence}")
     return result.tried
+
+
+def _undisturbed(step: Callable[[], int]) -> int:
+    """One transaction of a person, done again when another worker's locks go first: nobody else would do it again."""
+    for _ in range(CONTENDED_TRIES - 1):
+        with suppress(StoreContended):
+            return step()
+    return step()
 
 
 def _own_key(selection: Selection, items: Sequence[Item]) -> str:
@@ -131,6 +145,10 @@ def ignore(session: Session, selection: Selection, *, by: str | None, note_text:
         raise Refused("Ignoring needs a note that says why. Nothing was closed. Give one with --note.")
     if not selection.named:
         raise Refused("Ignoring needs a group, reason, code, connection or subject. Nothing was closed. Name one.")
+    return _undisturbed(lambda: _ignore(session, selection, actor, reason))
+
+
+def _ignore(session: Session, selection: Selection, actor: str, reason: str) -> int:
     with session.database.acting(actor), session.database.transaction() as cur:
         changes.one_at_a_time(cur)  # what an intake has just accepted is parked no more
         items = parking.items(cur, selection)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hub.errors import StoreContended, StoreUnavailable
+from hub.ops import parked_work
 from hub.store.database import Database
 from hub.sync import push
 from hub.sync.outcomes import conclude
@@ -109,3 +110,30 @@ def test_work_that_is_not_decided_because_of_locks_is_given_back_at_once(
     assert world.hub.session.database.rows("SELECT count(*) FROM lane WHERE state = 'in_flight'") == [(0,)]
     world.rest()
     assert len(world.ads.live("Order")) == (0 if step == "leave_alone" else 1)
+
+
+@pytest.mark.parametrize("verb", ["replay", "ignore"])
+def test_what_a_person_does_with_parked_work_is_done_again_when_locks_go_first(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    world.book(lines=1)
+    world.crm.put("OpportunityLineItem", "00k006A0000", CurrencyIsoCode="EUR")
+    world.hub.intake("sfdc")
+    mark_stale, met = parked_work.journal.mark_stale, iter([True, True, False])
+
+    def contended(*arguments: Any) -> None:
+        mark_stale(*arguments)
+        if next(met, False):
+            raise StoreContended("another worker went first")
+
+    monkeypatch.setattr(parked_work.journal, "mark_stale", contended)
+    if verb == "ignore":
+        assert world.hub.ignore(connection="sfdc", note="not wanted", by="Ada") > 0
+        assert world.hub.parked() == []
+    else:
+        assert world.hub.replay(connection="sfdc", by="Ada") == 1
+    assert next(met, None) is None
+    ((times,),) = world.hub.session.database.rows(
+        "SELECT count(*) FROM audit WHERE convert_from(event, 'UTF8')::jsonb->>'what' = %s", (verb,)
+    )
+    assert times == 1
