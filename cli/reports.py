@@ -28,6 +28,9 @@ SHOWN = 50
 """Rows of a table; every other form holds all."""
 
 
+_FIGURES = (Kind.MONEY, Kind.COUNT, Kind.DAY)
+
+
 class Form(StrEnum):
     """How a report is shown."""
 
@@ -82,7 +85,7 @@ def report(
         else:
             answer = money_report(hub.session, name, chosen)
         if form is Form.TABLE:
-            desk.answer(answer.as_dict(), *_table(answer))
+            desk.answer(answer.as_dict(), *_table(answer, desk.out.width))
         elif out is None:
             with desk.written():
                 _stdout_in_utf8()
@@ -168,15 +171,29 @@ def _stdout_in_utf8() -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="strict")
 
 
-def _table(answer: Report) -> list[Table | Text]:
+def _table(answer: Report, width: int) -> list[Table | Text]:
+    """The first rows. A figure that is broken in two reads as another figure, so figures stay whole where `width` allows it;
+    where it does not, they are folded between lines that show it: nothing is ever cut off.
+    """
     shown = [column for column in answer.columns if not column.name.endswith("_id")]
     places = [answer.columns.index(column) for column in shown]
-    table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for column in shown:
+    rows = [[as_text(row[place]) for place in places] for row in answer.rows[:SHOWN]]
+    words = [column.name.split("_") for column in shown]
+    natural = [max(map(len, (*words[i], *(row[i] for row in rows)))) for i in range(len(shown))]
+    least = (size if column.kind in _FIGURES else min(size, 10) for column, size in zip(shown, natural, strict=True))
+    fits = sum(least) + len(shown) <= width
+    table = (
+        Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+        if fits
+        else Table(show_edge=False, pad_edge=False, header_style="bold")
+    )
+    for column, name in zip(shown, words, strict=True):
         right = column.kind in (Kind.MONEY, Kind.COUNT)
-        table.add_column(column.name.replace("_", " "), justify="right" if right else "left", overflow="fold")
-    for row in answer.rows[:SHOWN]:
-        table.add_row(*(Text(as_text(row[place])) for place in places))
+        whole = fits and column.kind in _FIGURES
+        header = ("\n" if whole else " ").join(name)
+        table.add_column(header, justify="right" if right else "left", overflow="fold", no_wrap=whole)
+    for cells in rows:
+        table.add_row(*map(Text, cells))
     if len(answer.rows) > SHOWN:
         return [table, Text(f"… and {len(answer.rows) - SHOWN:,} more (--json and --format csv hold all).")]
     return [table] if answer.rows else [Text("Nothing to report.")]

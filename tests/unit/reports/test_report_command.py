@@ -82,3 +82,12 @@ def test_what_cannot_be_reported_is_a_sentence(orderhub: Orderhub, words: tuple[
     refused = orderhub(*words)
     assert refused.exit_code == 1
     assert sentence in " ".join(refused.stderr.split())
+
+
+@pytest.mark.parametrize("width", ["80", "40"])
+def test_figures_stay_whole_on_80_columns_and_are_never_cut_off(orderhub: Orderhub, width: str) -> None:
+    shown = CliRunner().invoke(app, ["report", "summary", "--by", "month"], env={"COLUMNS": width}).stdout
+    assert ("10800.00" in shown.split()) == (width == "80")
+    assert "…" not in shown
+    first = "".join(row.partition("│")[0].strip() for row in shown.splitlines() if "│" in row)
+    assert "2026-02-01" in (shown if width == "80" else first)
