@@ -14,7 +14,6 @@ from typing import Any
 
 from typer import TyperException
 from typer.core import TyperGroup
-from typer.rich_utils import rich_format_error
 
 from cli.desk import new_desk
 from cli.exit_codes import ExitCode
@@ -48,6 +47,8 @@ class Command(TyperGroup):
         try:
             ended = super().main(words, prog_name, complete_var, False, windows_expand_args, **extra)
         except TyperException as error:
+            from typer.rich_utils import rich_format_error  # costs every other start a few hundredths of a second
+
             rich_format_error(error)  # type: ignore[arg-type]  # the class that it names is private
             if desk.as_json:
                 wrong_word = " ".join(error.format_message().split()).rstrip(".")
