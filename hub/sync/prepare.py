@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as MappingType
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from hub.store.lanes import DOCUMENT, Lane
 from hub.sync.vendor import ask
 from mappings.context import Lookup, Names
 from mappings.errors import MappingDefect
-from mappings.mapping import Loss
+from mappings.mapping import Loss, Mapping
 from oms_schema.base import Canonical
 from oms_schema.ids import EntityKind, idempotency_key
 from oms_schema.line import Line
@@ -27,7 +28,7 @@ from oms_schema.problems import Problem, Problems, Reason
 from oms_schema.projection import LineProjection, OrderProjection
 from oms_schema.status import CommercialStatus
 
-MODELS: Mapping[str, type[Canonical]] = {
+MODELS: MappingType[str, type[Canonical]] = {
     "party": Party,
     "order": Order,
     "line": Line,
@@ -49,7 +50,7 @@ class Prepared:
     lane: Lane
     record: str
     operation: Operation
-    payload: Mapping[str, Any]
+    payload: MappingType[str, Any]
     """What is sent; an update leaves out what can be set at creation only."""
     payload_bytes: bytes
     """The whole desired record, the form that is kept and compared."""
@@ -94,7 +95,7 @@ class StoreContext:
         self,
         channel: Channel,
         lane: Lane,
-        references: Mapping[tuple[str, str, str], str],
+        references: MappingType[tuple[str, str, str], str],
         names: Names,
         facets: int,
         assumed: str | None,
@@ -239,7 +240,7 @@ def prepare(
     return ready, refused
 
 
-def _frozen(cur: Cursor, channel: Channel, models: Mapping[tuple[str, str], Canonical]) -> frozenset[str]:
+def _frozen(cur: Cursor, channel: Channel, models: MappingType[tuple[str, str], Canonical]) -> frozenset[str]:
     """The orders and lines that are not changed any more: a verb of this connection takes them out of the market.
 
     A vendor refuses changes of what is archived; the order itself never comes back. What is not there yet is created at no
@@ -298,9 +299,7 @@ def _one(channel: Channel, lane: Lane, model: Canonical | None, context: StoreCo
         raise Problems([_nothing_known(lane)])
     if lane.kind in STATUS_KINDS:
         return _status(channel, lane, model, key, name)
-    mapping = channel.mapping(lane.kind, "out")
-    if mapping is None:
-        raise Problems([_no_mapping(channel, lane)])
+    mapping = _mapping(channel, lane)
     payload = mapping.to_vendor(model, context)
     operation = Operation.CREATE if lane.vendor_id is None else Operation.UPDATE
     sent = payload
@@ -323,9 +322,7 @@ def _status(channel: Channel, lane: Lane, model: Canonical, key: str, name: str)
     status = (
         str(model.status) if isinstance(model, Order) else "cancelled" if getattr(model, "cancelled", False) else ""
     )
-    mapping = channel.mapping(base, "out")
-    if mapping is None:
-        raise Problems([_no_mapping(channel, lane)])
+    mapping = _mapping(channel, lane)
     payload = {"status": status, "members": lane.desired_hash.hex}
     return Prepared(lane, mapping.record, Operation.ACT, payload, encode(payload), key, name, action=table.get(status))
 
@@ -343,15 +340,28 @@ def _nothing_known(lane: Lane) -> Problem:
     )
 
 
-def _no_mapping(channel: Channel, lane: Lane) -> Problem:
+def _mapping(channel: Channel, lane: Lane) -> Mapping:
+    """The mapping that writes a lane's record. Raises Problems when the connection cannot carry it."""
+    kind = STATUS_KINDS.get(lane.kind, lane.kind)
+    mapping = channel.mapping(kind, "out")
+    if mapping is None:
+        raise Problems([_not_carried(lane, f"{channel.name} has no mapping for {kind}.", "mappings adds one")])
+    if mapping.record not in channel.capabilities.records:
+        title = channel.connector.title
+        happened = f"{channel.name} maps {kind} to {mapping.record}, which the connector of {title} does not declare."
+        raise Problems([_not_carried(lane, happened, "connector declares it, or the mapping names another record")])
+    return mapping
+
+
+def _not_carried(lane: Lane, happened: str, remedy: str) -> Problem:
     return Problem(
         code="LANE-NO-MAPPING",
         reason=Reason.MAPPING,
         path=lane.kind,
         value="",
-        happened=f"{channel.name} has no mapping for {lane.kind}.",
-        effect="It is not sent.",
-        fix="Whoever owns the mappings adds one.",
+        happened=happened,
+        effect="It is not sent, and neither is what waits for it.",
+        fix=f"Whoever owns the {remedy}, and replays it.",
         owner="Integration",
     )
 

@@ -157,12 +157,9 @@ def _batch_size(channel: Channel, kind: str) -> int:
     if kind == lanes.DOCUMENT:
         mapped = {mapping.record for each in MODELS if (mapping := channel.mapping(each, "out")) is not None}
         return max((_together(channel, record) for record in channel.capabilities.records.keys() - mapped), default=1)
-    base = kind.removesuffix("_status")
-    mapping = channel.mapping(base, "out")
-    if mapping is None:
-        return 0
-    capability = channel.capabilities.records.get(mapping.record)
-    return 0 if capability is None else capability.batch
+    mapping = channel.mapping(kind.removesuffix("_status"), "out")
+    capability = None if mapping is None else channel.capabilities.records.get(mapping.record)
+    return 1 if capability is None else capability.batch  # what cannot be carried is claimed, to be parked and said
 
 
 def _together(channel: Channel, record: str) -> int:
@@ -186,8 +183,6 @@ def _push_kind(
 ) -> None:
     """Everything due of one kind. Batches are filled across claims, so that refused records do not leave them half empty."""
     size = _batch_size(channel, kind)
-    if size == 0:
-        return
     job = jobs.of_kind(channel, kind, operation_of(kind, updates))
     claimable = size * 2 if job is None else job.batch
     buffer: list[Prepared] = []
