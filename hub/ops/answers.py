@@ -85,7 +85,7 @@ def adopt(
                 asked.attempt.id,
                 "created",
                 now,
-                code=asked.attempt.code,
+                code=attempts.ADOPTED,
                 message=f"adopted by {actor}",
                 vendor_id=vendor_id,
             )

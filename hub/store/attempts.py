@@ -170,6 +170,20 @@ def doubtful_creates(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]
     return {row[1]: Attempt(*row) for row in cur.fetchall()}
 
 
+ADOPTED = "ADOPTED"
+"""The code of a create whose entity got a record that it need not have made: it may still be carried out."""
+
+
+def adopted_instead(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
+    """The newest create of each lane in whose place another record was adopted."""
+    cur.execute(
+        f"SELECT DISTINCT ON (lane_id) {_COLUMNS} FROM attempt WHERE lane_id = ANY(%s) AND operation = 'create' "
+        "AND outcome = 'created' AND code = %s ORDER BY lane_id, id DESC",
+        (list(lane_ids), ADOPTED),
+    )
+    return {row[1]: Attempt(*row) for row in cur.fetchall()}
+
+
 def earlier_creates(cur: Cursor, attempt: Attempt) -> list[Attempt]:
     """Creates of the lane before this one, of other content, that are still in doubt, the oldest first: each of them may have
     made what a look-up finds."""

@@ -2,7 +2,8 @@
 
 A unique field keeps a vendor from holding two records only as long as both carry the same value in it. A record that was
 renamed while its creation was in doubt would otherwise exist under both names: the new one at once, the old one by the
-late commit of the first request. The rename follows as an update, when nothing of the first request can be under way.
+late commit of the first request. The rename follows as an update, when nothing of the first request can be under way. So it
+does where another record of that name was adopted: the name that it gives up is free for the lost request.
 """
 
 from __future__ import annotations
@@ -33,11 +34,16 @@ def as_first_sent(session: Session, channel: Channel, prepared: Sequence[Prepare
         return list(prepared), []
     with session.database.transaction() as cur:
         doubtful = attempts.doubtful_creates(cur, lane_ids)
+        adopted = attempts.adopted_instead(
+            cur, [item.lane.id for item in prepared if item.operation is Operation.UPDATE]
+        )
     now = session.machine.now()
     ready: list[Prepared] = []
     later: Later = []
     for item in prepared:
-        capability, first = _unique(channel, item), doubtful.get(item.lane.id)
+        capability = _unique(channel, item)
+        open_creates = [each[item.lane.id] for each in (doubtful, adopted) if item.lane.id in each]
+        first = max(open_creates, key=lambda each: each.invoked_at, default=None)
         if capability is None or first is None:
             ready.append(item)
         elif item.operation is Operation.CREATE:

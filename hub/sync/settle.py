@@ -284,7 +284,8 @@ def _present(
         return
     if made.id != attempt.id:  # the vendor refused this one, because the other record was there
         attempts.finish(cur, attempt.id, "retry", now, code="MADE-BEFORE", message=attempt.code)
-    attempts.finish(cur, made.id, "created", now, code=made.code, message="found by look-up", vendor_id=vendor_id)
+    code = made.code if ours else attempts.ADOPTED
+    attempts.finish(cur, made.id, "created", now, code=code, message="found by look-up", vendor_id=vendor_id)
     if capability.create is CreateProtocol.NATIVE_KEY:  # all of them bore one key, so all of them made this one record
         attempts.finish_doubtful_creates(cur, lane.id, "created", now, code="SAME-KEY", vendor_id=vendor_id)
     if ours:

@@ -82,6 +82,32 @@ def test_an_order_edited_in_doubt_ends_with_what_it_was_edited_to(world: World, 
     assert mismatches(world.hub.session) == []
 
 
+@pytest.mark.parametrize("adopted_by", ["a look-up", "a person"])
+def test_another_record_adopted_in_doubt_keeps_its_name_until_the_lost_request_is_over(
+    world: World, adopted_by: str
+) -> None:
+    """The lost request creates a second record as soon as the name that it carries comes free."""
+    world.book(lines=1)
+    world.ads.apply("Company", Operation.CREATE, PushItem("", {"name": "Acme", "type": "ADVERTISER"}))
+    late = LateCommit(world)
+    world.ads.misbehave = [late.lose]
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    (there,) = world.ads.live("Company")
+    if adopted_by == "a person":
+        (lane,) = world.hub.session.database.rows("SELECT entity_id FROM lane WHERE kind = 'party'")
+        world.hub.adopt(lane[0], str(there["id"]), connection="gam-main", by="Ada", note="the same company")
+    world.machine.advance(6)  # past the index lag, and before the lost request can no longer be carried out
+    world.hub.settle("gam-main")
+    world.crm.put("Account", "001A", Name="Another name")
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    late.commit()
+    world.rest()
+    assert world.ads.live("Company") == [there], "there is one"
+    assert there["name"] == "Another name"
+
+
 # ---------------------------------------------------------------- a name that one account leaves and another one takes
 def name_taken_over(world: World) -> None:
     """Account A is at the ad server as Acme; it is renamed, and at once another account takes the name and has a deal."""
