@@ -345,11 +345,11 @@ def _mapping(channel: Channel, lane: Lane) -> Mapping:
     kind = STATUS_KINDS.get(lane.kind, lane.kind)
     mapping = channel.mapping(kind, "out")
     if mapping is None:
-        raise Problems([_not_carried(lane, f"{channel.name} has no mapping for {kind}.", "mappings adds one")])
+        raise Problems([_not_carried(lane, f"{channel.name} has no mapping for {kind}.", "adds one")])
     if mapping.record not in channel.capabilities.records:
         title = channel.connector.title
         happened = f"{channel.name} maps {kind} to {mapping.record}, which the connector of {title} does not declare."
-        raise Problems([_not_carried(lane, happened, "connector declares it, or the mapping names another record")])
+        raise Problems([_not_carried(lane, happened, "names another record, or has the connector declare it")])
     return mapping
 
 
@@ -361,7 +361,7 @@ def _not_carried(lane: Lane, happened: str, remedy: str) -> Problem:
         value="",
         happened=happened,
         effect="It is not sent, and neither is what waits for it.",
-        fix=f"Whoever owns the {remedy}, and replays it.",
+        fix=f"Whoever owns the mappings {remedy}, and replays what is parked.",
         owner="Integration",
     )
 

@@ -13,18 +13,20 @@ from connectors.base import Connector
 from connectors.errors import Misconfigured
 from hub.errors import ConnectionBroken, ConnectorStumbled
 
+from .conftest import FakeAdServer
+
 if TYPE_CHECKING:
     from conftest import World
 
 WHAT_FAILS = ["__init__", "record_schemas", "capabilities"]
 
 
-def failing(what: str, world: World) -> Connector:
+def failing(what: str) -> Connector:
     """The world's ad server, with a defect in one place."""
     if what == "__init__":
         raise RuntimeError("a defect")
 
-    class Defective(type(world.ads)):  # type: ignore[misc]
+    class Defective(FakeAdServer):
         """Fails wherever it is first asked for `what`."""
 
         def __getattribute__(self, name: str) -> Any:
@@ -38,7 +40,7 @@ def failing(what: str, world: World) -> Connector:
 @pytest.mark.parametrize("what", WHAT_FAILS)
 def test_a_connector_that_fails_before_any_request_stops_its_own_connection_only(what: str, world: World) -> None:
     world.book()
-    world.hub.session.connect = lambda name, _: world.crm if name == "sfdc" else failing(what, world)
+    world.hub.session.connect = lambda name, _: world.crm if name == "sfdc" else failing(what)
     assert world.hub.intake("sfdc").accepted
     with pytest.raises(ConnectionBroken, match=r"failed with RuntimeError before any request.*Integration mends"):
         world.hub.push("gam-main")

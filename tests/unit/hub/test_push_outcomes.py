@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -596,26 +595,3 @@ def test_a_connection_that_breaks_while_settling_gives_its_lanes_back_at_once(
     leased = "SELECT count(*) FROM lane WHERE lease_until IS NOT NULL"
     assert list(world.hub.session.database.rows(leased)) == [(0,)]
     assert world.hub.settle("gam-main").adopted == 2, "without waiting for the lease to end"
-
-
-@pytest.mark.parametrize("missing", ["mapping", "record"])
-def test_a_kind_that_the_connection_cannot_carry_is_parked_and_said_and_goes_once_it_can(
-    world: World, monkeypatch: pytest.MonkeyPatch, missing: str
-) -> None:
-    channel = world.hub.session.channel("gam-main")
-    with monkeypatch.context() as without:
-        if missing == "mapping":
-            without.delitem(channel.mappings, ("party", "out"))
-        else:
-            left = {name: one for name, one in channel.capabilities.records.items() if name != "Company"}
-            without.setattr(channel, "capabilities", replace(channel.capabilities, records=left))
-        world.book(lines=1)
-        world.travel()
-        assert not world.ads.live("Order")
-        (row,) = world.hub.status().parked
-        assert (row.reason, row.owner) == ("mapping", "Integration")
-        assert "party" in row.sentence
-    world.hub.replay(reason="mapping")
-    world.rest()
-    assert len(world.ads.live("LineItem")) == 1
-    assert not world.hub.status().parked
