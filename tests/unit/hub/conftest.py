@@ -425,3 +425,11 @@ def world(database_url: str) -> Iterator[World]:
 
 
 __all__ = ["Call", "FakeAdServer", "FakeCrm", "HandClock", "World", "date", "make_world"]
+
+
+@pytest.fixture
+def sound_audit(world: World) -> Iterator[None]:
+    """The test ends with a chain that holds, and with an event for every transition."""
+    yield
+    assert world.hub.verify_audit().sound
+    assert world.hub.audit_mismatches() == []
