@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from cli.demo.signals import stopping_on_signals
 from simulation import campaign
 from simulation.campaign import Figures
 from simulation.catching import Catch, catch_all, catch_all_again, named, record
@@ -181,4 +182,5 @@ def _replay(what: str, *, shrinking: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stopping_on_signals():
+        sys.exit(main())

@@ -129,10 +129,12 @@ class Worker:
             until = world.after(shortest)
             clock.limit = until if limit is None else min(limit, until)
         kept.disturbed = disturbed or world.arena.databases[self.slot].inside
+        world.standing.append(self.slot)
         try:
             for step in crash.inner:
-                world.perform(step, inside=self)
+                world.perform(step)
         finally:
+            world.standing.pop()
             clock.limit, kept.disturbed = limit, disturbed
 
 

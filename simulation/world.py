@@ -67,6 +67,8 @@ class World:
         """Documents that the hub has said it will post."""
         self.unspent: dict[str, tuple[tuple[CallFault, ...], Crash | None]] = {}
         """Faults that a verb was to meet and did not, because it had less to do; the next of its kind meets them."""
+        self.standing: list[int] = []
+        """Slots of the workers that stand still in the middle of a verb; one may stand still while another does."""
         self._workers: dict[int, Worker] = {}
         self._tokens, self._tokens_at = 0.0, self.clock.now()
         arena.clean()
@@ -238,15 +240,17 @@ class World:
         return made
 
     # ---------------------------------------------------------------- steps
-    def perform(self, step: Step, inside: Worker | None = None) -> None:
-        """Carry one step out; `inside` is the worker that stands still meanwhile. Raises InvariantBroken."""
+    def perform(self, step: Step) -> None:
+        """Carry one step out; a worker that stands still is given nothing else to do meanwhile. Raises InvariantBroken."""
         if step.what == "together":
             self._together(step)
         elif step.what in VERBS:
-            slot = step.worker
-            if inside is not None and slot == inside.slot:
-                slot = (slot + 1) % WORKERS
-            self.run_verb(step, self.worker(slot))
+            slots = ((step.worker + further) % WORKERS for further in range(WORKERS))
+            free = next((slot for slot in slots if slot not in self.standing), None)
+            if free is None:
+                self.log("nobody", f"{step.what}: every worker stands still")
+            else:
+                self.run_verb(step, self.worker(free))
         else:
             self.log("people", f"{step.what} {step.amount:g}")
             DEEDS[step.what](self, Random(step.salt), step)
