@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
+from cli.whole_words import WholeWords
 from hub.billing.answers import (
     BilledDocument,
     CancellationFee,
@@ -420,11 +420,8 @@ def _ppm(percent: str) -> int:
     return int(share)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _table(*columns: str) -> WholeWords:
+    return WholeWords(*columns, blanks=2)
 
 
 def _fee(found: CancellationFee) -> list[Text]:
@@ -508,11 +505,9 @@ def _reviewed(found: Review) -> RenderableType:
     return Group(*parts, Text(f"Line-periods: {sums or 'none'}. Approve with: {found.review_hash}"))
 
 
-def _documents(found: Sequence[BilledDocument]) -> Table:
+def _documents(found: Sequence[BilledDocument]) -> WholeWords:
     """Number above id, kind above state: whole on a terminal of 80 columns, because people copy both from here."""
     table = _table("Number and id", "kind", "date", "net", "open", "")
-    for column in table.columns[:5]:
-        column.no_wrap = True
     for column in table.columns[3:5]:
         column.justify = "right"
     for one in found:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
+from cli.whole_words import WholeWords
 from hub.delivery.answers import DayFinality, FactVersion, FileSetAside, QuarantinedLine, ReportSummary
 from hub.delivery.completeness import SourceCompleteness
 
@@ -206,14 +206,11 @@ def complete(
         raise typer.Exit(ExitCode.ATTENTION)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _table(*columns: str) -> WholeWords:
+    return WholeWords(*columns, blanks=2)
 
 
-def _loaded(reports: Sequence[ReportSummary]) -> Table | str:
+def _loaded(reports: Sequence[ReportSummary]) -> WholeWords | str:
     if not reports:
         return "No new report."
     table = _table("Report", "state", "rows", "days", "changed", "new facts", "restated", "unknown lines", "claimed")
@@ -223,14 +220,14 @@ def _loaded(reports: Sequence[ReportSummary]) -> Table | str:
     return table
 
 
-def _aside(files: Sequence[FileSetAside]) -> Table:
+def _aside(files: Sequence[FileSetAside]) -> WholeWords:
     table = _table("Source", "file set aside", "since", "why")
     for one in files:
         table.add_row(one.source, one.report, f"{one.since:%Y-%m-%d %H:%M}Z", one.sentence)
     return table
 
 
-def _quarantined(lines: Sequence[QuarantinedLine]) -> Table:
+def _quarantined(lines: Sequence[QuarantinedLine]) -> WholeWords:
     table = _table("Source", "line there", "order there", "days", "from", "to", "impressions")
     for one in lines:
         span = (one.since.isoformat(), one.until.isoformat())
@@ -238,7 +235,7 @@ def _quarantined(lines: Sequence[QuarantinedLine]) -> Table:
     return table
 
 
-def _versions(versions: Sequence[FactVersion]) -> Table:
+def _versions(versions: Sequence[FactVersion]) -> WholeWords:
     table = _table("Source", "counted by", "day", "as of", "impressions", "clicks", "completed", "viewable", "")
     for one in versions:
         units = (one.impressions, one.clicks, one.completed_views, one.viewable_impressions)
@@ -249,7 +246,7 @@ def _versions(versions: Sequence[FactVersion]) -> Table:
     return table
 
 
-def _completeness(found: Sequence[SourceCompleteness]) -> Table:
+def _completeness(found: Sequence[SourceCompleteness]) -> WholeWords:
     table = _table("Source", "from", "to", "days expected", "missing", "lines expected", "silent")
     for one in found:
         span = (one.since.isoformat(), one.until.isoformat())
@@ -258,7 +255,7 @@ def _completeness(found: Sequence[SourceCompleteness]) -> Table:
     return table
 
 
-def _finality(days: Sequence[DayFinality]) -> Table:
+def _finality(days: Sequence[DayFinality]) -> WholeWords:
     table = _table("Day", "final", "how", "confirmed as of")
     for one in days:
         confirmed = "–" if one.confirmed_as_of is None else f"{one.confirmed_as_of:%Y-%m-%d %H:%M}Z"

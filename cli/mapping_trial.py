@@ -16,11 +16,11 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from cli.desk import Desk, JsonOption, json_line, new_desk
 from cli.exit_codes import ExitCode
+from cli.whole_words import WholeWords
 from connectors.base import RecordSchema
 from connectors.discovery import load as load_connector
 from connectors.errors import Misconfigured
@@ -200,9 +200,7 @@ def _answer(desk: Desk, file: Path, mapping: Mapping, tried: Tried | None) -> No
 
 def _fields_table(mapping: Mapping) -> RenderableType:
     title = f"{mapping.name}@{mapping.version} · {mapping.record} ⇄ {mapping.entity} · {mapping.direction}"
-    table = Table(title=title, show_edge=False, pad_edge=False, header_style="bold", title_justify="left")
-    for column in ("Canonical", "Vendor", "Owner", "Remark"):
-        table.add_column(column, overflow="fold")
+    table = WholeWords("Canonical", "Vendor", "Owner", "Remark", title=title)
     for move in mapping.plan.reads:
         source = ", ".join(move.paths) or f"always {move.const!r}"
         table.add_row(
@@ -237,9 +235,7 @@ def _error(error: MappingError) -> dict[str, Any]:
 
 
 def _errors_table(errors: tuple[MappingError, ...]) -> RenderableType:
-    table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for column in ("Line", "Field", "What is wrong", "Fix"):
-        table.add_column(column, overflow="fold")
+    table = WholeWords("Line", "Field", "What is wrong", "Fix")
     for error in errors:
         place = f"{Path(error.file).name}:{error.line}"
         table.add_row(place, Text(error.field), Text(error.wrong, "red"), Text(error.fix))

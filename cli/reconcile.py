@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
 from cli.parked_work import By, Note
+from cli.whole_words import WholeWords
 from hub.results import CensusSummary, DriftResult, RecoverySummary
 
 Connection = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection it is about")]
@@ -143,9 +143,7 @@ def approve_plan(
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
     """The first rows of a list, and how many more there are."""
-    shown = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for column in columns:
-        shown.add_column(column, overflow="fold")
+    shown = WholeWords(*columns)
     for row in rows[:ROWS]:
         shown.add_row(*(Text(cell) for cell in row))
     return shown if len(rows) <= ROWS else Group(shown, Text(f"… and {len(rows) - ROWS:,} more (--json shows them)."))

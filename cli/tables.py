@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from cli.flows import Applied, AppliedConnection
+from cli.whole_words import WholeWords
 from hub.results import (
     CheckResult,
     ConnectionStatus,
@@ -207,8 +207,6 @@ def trace_tables(trace: TraceResult) -> RenderableType:
     if len(trace.vendor_ids) > PLAN_ROWS:
         ids.add_row("…", f"and {len(trace.vendor_ids) - PLAN_ROWS} more", "")
     events = _table("Time (UTC)", "Where", "Subject", "What", "Evidence")
-    for column in events.columns[:2]:
-        column.no_wrap = True
     for event in trace.events:
         what = Text(_plain(event.what, 100))
         subject = Text(_plain(event.subject.replace(f"{trace.name} ", "line: "), 40))
@@ -216,33 +214,19 @@ def trace_tables(trace: TraceResult) -> RenderableType:
     return Group(head, systems, ids, "", events)
 
 
-def _table(*columns: str) -> Table:
-    return _with_columns(Table(show_edge=False, pad_edge=False, header_style="bold"), columns)
+def _table(*columns: str) -> WholeWords:
+    return WholeWords(*columns, right=_NUMERIC)
 
 
-def _many_columns(*columns: str) -> Table:
-    """One blank between columns instead of three characters: so that eight and more leave words whole on 80 columns."""
-    table = _with_columns(Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold"), columns)
-    for column in table.columns:
-        column.no_wrap = str(column.header) in _ONE_WORD
-    return table
+def _many_columns(*columns: str) -> WholeWords:
+    """One blank between columns instead of three characters, for eight and more of them."""
+    return WholeWords(*columns, blanks=1, right=_NUMERIC, named=("last\nread", "last\npushed"))
 
 
-def _with_columns(table: Table, columns: Sequence[str]) -> Table:
-    for column in columns:
-        numeric = column in _NUMERIC
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    return table
-
-
-_NUMERIC = {
+_NUMERIC = (
     "read", "accepted", "unchanged", "refused", "held", "lanes touched", "rows", "new facts", "restated",
     "unknown lines", "calls", "records", "adopted", "resent", "waiting", "parked", "in doubt", "in sum",
-}  # fmt: skip
-
-
-_ONE_WORD = {"Connection", "Connector", "State", "last\nread", "last\npushed"}
-"""Columns whose values are never folded; the others give way."""
+)  # fmt: skip
 
 
 def _counts(*numbers: int) -> list[str]:
