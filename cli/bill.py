@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
+from cli.months import month_written
 from cli.whole_words import WholeWords
 from hub.billing.answers import (
     BilledDocument,
@@ -34,8 +35,10 @@ enter_app = typer.Typer(
 )
 app.add_typer(enter_app, name="enter")
 
-PeriodOption = Annotated[str, typer.Option("--period", metavar="YYYY-MM", help="The billing month")]
-PeriodArgument = Annotated[str, typer.Argument(metavar="YYYY-MM", help="The billing month")]
+PeriodOption = Annotated[
+    str, typer.Option("--period", parser=month_written, metavar="YYYY-MM", help="The billing month")
+]
+PeriodArgument = Annotated[str, typer.Argument(parser=month_written, metavar="YYYY-MM", help="The billing month")]
 LineArgument = Annotated[
     str, typer.Argument(metavar="LINE", help="Any id of the line: canonical, CRM, external, ad server")
 ]
@@ -317,6 +320,7 @@ def withdrawal(
         str | None,
         typer.Option(
             "--closed",
+            parser=month_written,
             metavar="YYYY-MM",
             help="Every document dated in this month that the ERP refuses: its period is closed",
         ),

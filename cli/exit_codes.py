@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     ATTENTION = 1
     """Done, but something is parked or in doubt, or a check failed: a person should look. Or refused: nothing was done."""
     USAGE = 2
-    """The command line was wrong."""
+    """The command line was wrong: nothing was opened."""
     UNUSABLE = 3
     """The configuration, the store or a connection cannot be used."""
     NOT_FOUND = 4

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.desk import ConfigOption, Desk, JsonOption, opened
+from cli.months import in_order, month_written
 from hub.billing.reconciling import MOST_SESSIONS, SESSIONS
 from hub.errors import Refused
 from hub.reports import NAMES, Kind, Report, Selection
@@ -44,9 +45,15 @@ def report(
         str, typer.Argument(metavar="NAME", help=f"One of: {', '.join((*NAMES, *fx_reports.NAMES))}, ledger")
     ],
     by: Annotated[str, typer.Option("--by", help=f"What the summary is by: {', '.join(SUMMARIES)}")] = "order",
-    period: Annotated[str | None, typer.Option("--period", metavar="YYYY-MM", help="One month")] = None,
-    since: Annotated[str | None, typer.Option("--since", metavar="YYYY-MM", help="The first month")] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="YYYY-MM", help="The last month, included")] = None,
+    period: Annotated[
+        str | None, typer.Option("--period", parser=month_written, metavar="YYYY-MM", help="One month")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", parser=month_written, metavar="YYYY-MM", help="The first month")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", parser=month_written, metavar="YYYY-MM", help="The last month, included")
+    ] = None,
     rates: Annotated[
         Path | None, typer.Option("--rates", metavar="FILE", help="For fx: CSV with the columns currency, day, rate")
     ] = None,
@@ -65,23 +72,16 @@ def report(
     """
     if as_json and form is not Form.TABLE and out is None:
         raise typer.BadParameter(f"--json and --format {form} are two answers for one stdout. Name a file with --out.")
+    _asked_well(name, by, form, out)
+    exchange = _exchange(name, rates, into)
+    in_order(since or period, until or period)
     with opened(config, as_json) as (desk, hub):
         chosen = Selection.of(since or period, until or period, by)
-        if form is Form.PARQUET and out is None:
-            raise Refused("Parquet is no text. Nothing was written. Name a file with --out.")
-        if form is Form.TABLE and out is not None and name != "ledger":
-            raise Refused("A table is for the screen. Nothing was written. Add --format csv or --format parquet.")
         if name == "ledger":
             _write_ledger(desk, ledger(hub.session, chosen), out)
             return
-        if name in fx_reports.NAMES:
-            if rates is None or into is None:
-                raise Refused(
-                    f"{name} needs rates of exchange. Nothing was reported. Give --rates FILE and --into CURRENCY."
-                )
-            answer = fx_reports.fx(hub.session, name, fx_reports.read_rates(rates, into), chosen)
-        elif rates is not None or into is not None:
-            raise Refused(f"{name} takes no rates of exchange. Nothing was reported. `fx` does.")
+        if exchange is not None:
+            answer = fx_reports.fx(hub.session, name, fx_reports.read_rates(*exchange), chosen)
         else:
             answer = money_report(hub.session, name, chosen)
         if form is Form.TABLE:
@@ -96,8 +96,10 @@ def report(
 
 
 def reconcile(
-    since: Annotated[str, typer.Option("--since", metavar="YYYY-MM", help="The first month")],
-    until: Annotated[str, typer.Option("--until", metavar="YYYY-MM", help="The last month, included")],
+    since: Annotated[str, typer.Option("--since", parser=month_written, metavar="YYYY-MM", help="The first month")],
+    until: Annotated[
+        str, typer.Option("--until", parser=month_written, metavar="YYYY-MM", help="The last month, included")
+    ],
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who asks for it")],
     sessions: Annotated[
         int, typer.Option(min=1, max=MOST_SESSIONS, help="Database sessions at work at once")
@@ -109,6 +111,7 @@ def reconcile(
 
     What is blocked, capped or agrees over the line's life only is kept: `orderhub report reconciliation` lists it.
     """
+    in_order(since, until)
     with opened(config, as_json) as (desk, hub):
         found = hub.reconcile(since, until, by=by, sessions=sessions)
         run = found.run
@@ -123,6 +126,30 @@ def reconcile(
             f"{run.exceptions:,} exceptions. Billable, gross: {sums}. Digest {run.digest}."
         )
         desk.answer(found.as_dict(), table, Text(summary))
+
+
+def _asked_well(name: str, by: str, form: Form, out: Path | None) -> None:
+    """Raises typer.BadParameter for what no report can be, whatever the hub holds."""
+    known = (*NAMES, *fx_reports.NAMES, "ledger")
+    if name not in known:
+        raise typer.BadParameter(f"There is no report {name!r}. Choose one of: {', '.join(known)}.")
+    if by not in SUMMARIES:
+        raise typer.BadParameter(f"A summary is not by {by!r}. Choose one of: {', '.join(SUMMARIES)}.")
+    if form is Form.PARQUET and out is None:
+        raise typer.BadParameter("Parquet is no text. Name a file with --out.")
+    if form is Form.TABLE and out is not None and name != "ledger":
+        raise typer.BadParameter("A table is for the screen. Add --format csv or --format parquet.")
+
+
+def _exchange(name: str, rates: Path | None, into: str | None) -> tuple[Path, str] | None:
+    """The rates that a report in one currency needs, None for the others. Raises typer.BadParameter."""
+    if name not in fx_reports.NAMES:
+        if rates is not None or into is not None:
+            raise typer.BadParameter(f"{name} takes no rates of exchange. `fx` does.")
+        return None
+    if rates is None or into is None:
+        raise typer.BadParameter(f"{name} needs rates of exchange. Give --rates FILE and --into CURRENCY.")
+    return rates, into
 
 
 def _write_file(answer: Report, form: Form, out: Path) -> None:

@@ -42,6 +42,22 @@ def object_of(shown: Result) -> dict[str, Any]:
         (("adopt", "lin_a", "--connection", "gam-main"), "either the vendor's id or --absent"),
         (("bill", "what-if", "--period", "2026-02", "--tolerance", "some"), "'some' is no percentage."),
         (("report", "summary", "--format", "csv"), "two answers for one stdout"),
+        (("bill", "close", "--period", "2019-13", "--prepared-by", "Ada"), "'2019-13' is no billing period"),
+        (("why", "lin_a", "2019-1"), "'2019-1' is no billing period"),
+        (
+            ("bill", "enter", "withdrawal", "--closed", "now", "--reason", "r", "--by", "Ada"),
+            "'now' is no billing period",
+        ),
+        (("reconcile", "--since", "2019-00", "--until", "2019-01", "--by", "Ada"), "'2019-00' is no billing period"),
+        (("reconcile", "--since", "2019-02", "--until", "2019-01", "--by", "Ada"), "lies before"),
+        (("report", "summary", "--since", "2019-02", "--until", "2019-01"), "lies before"),
+        (("report", "profits"), "There is no report 'profits'"),
+        (("report", "summary", "--by", "colour"), "A summary is not by 'colour'"),
+        (("report", "summary", "--period", "2026-2"), "is no billing period"),
+        (("report", "summary", "--format", "parquet"), "Name a file with --out"),
+        (("report", "summary", "--out", "report.csv"), "A table is for the screen"),
+        (("report", "fx"), "needs rates of exchange"),
+        (("report", "summary", "--into", "USD"), "takes no rates of exchange"),
     ],
 )
 def test_a_wrong_command_line_is_one_json_object_too(

@@ -67,21 +67,13 @@ def test_a_summary_is_by_what_one_asks(orderhub: Orderhub, by: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (("profits",), "There is no report 'profits'"),
-        (("summary", "--by", "colour"), "A summary is not by 'colour'"),
-        (("summary", "--period", "2026-2"), "is no billing period"),
-        (("summary", "--format", "parquet"), "Name a file with --out"),
-        (("summary", "--out", "report.csv"), "A table is for the screen"),
-        (("summary", "--format", "csv", "--out", "/nowhere/r.csv"), "cannot be written"),
-        (("ledger", "--out", "/nowhere/r.beancount"), "cannot be written"),
-    ],
+    "words",
+    [("summary", "--format", "csv", "--out", "/nowhere/r.csv"), ("ledger", "--out", "/nowhere/r.beancount")],
 )
-def test_what_cannot_be_reported_is_a_sentence(orderhub: Orderhub, words: tuple[str, ...], sentence: str) -> None:
+def test_a_file_that_cannot_be_written_is_a_sentence(orderhub: Orderhub, words: tuple[str, ...]) -> None:
     refused = orderhub(*words)
     assert refused.exit_code == 1
-    assert sentence in " ".join(refused.stderr.split())
+    assert "cannot be written" in " ".join(refused.stderr.split())
 
 
 @pytest.mark.parametrize("width", ["80", "40"])
