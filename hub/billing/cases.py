@@ -235,7 +235,8 @@ def case(file: LineFile, period: BillingPeriod, now: datetime, terms: Terms = CO
 def news_hash(case: LinePeriodCase) -> str:
     """Of what may be restated: the counts and what people entered; whether a number is final does not change it."""
     told = [
-        count.model_copy(update={"final": False}).model_dump(mode="json", exclude={"awaited"}) for count in case.counts
+        count.model_copy(update={"final": False}).model_dump(mode="json", exclude={"awaited", "final_months"})
+        for count in case.counts
     ]
     entered = [
         None if one is None else one.model_dump(mode="json") for one in (case.manual, case.override, case.settlement)

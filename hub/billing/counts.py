@@ -2,8 +2,9 @@
 
 The only place where billing reads delivery. Facts are kept by the day of the source's own zone, so a period's count is the
 sum of those days; hours at a period's edges that another source puts into the neighbour month are evened out over the line's
-life, which the rules compare before they call a difference a dispute. At the line's own edges there is no neighbour month: the
-source's days before its first and after its last one, on which the flight did run, belong to these.
+life, which the rules compare before they call a difference a dispute; months that are not final on both sides are left out of
+that. At the line's own edges there is no neighbour month: the source's days before its first and after its last one, on which the
+flight did run, belong to these.
 
 A period is final for a source when it said so of every day, or when the terms let time decide, that time has passed, and a
 whole report covered each day late enough. Age alone makes nothing final. A line that is billed at its end is final when every
@@ -17,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from hub.billing.rules import SourceCount
+from hub.billing.rules import FinalMonths, SourceCount
 from hub.billing.rules.window import closes_on, counted_until, day_of, ran_on
 from hub.delivery.finality import closes_at
 from hub.session import Session
@@ -84,8 +85,9 @@ def counts_of(session: Session, cur: Cursor, lines: Sequence[LineCycles]) -> Cou
             by = reports.counted_by(source)
             for place, counted in _of_source(line, source, by, places, reports).items():
                 told.setdefault(place, []).append((by, counted))
-        for place, found in told.items():
-            counts[line.line_id, line.cycles[place]] = _one_each(found)
+        by_place = {place: _one_each(found) for place, found in told.items()}
+        for place, found in _with_final_months(line, by_place).items():
+            counts[line.line_id, line.cycles[place]] = found
     return counts
 
 
@@ -185,6 +187,46 @@ def _one_each(found: Sequence[tuple[CountedBy, PeriodCount]]) -> tuple[PeriodCou
         elif by is CountedBy.SELLER:
             chosen[by] = _both(known, one)
     return tuple(chosen[by] for by in CountedBy if by in chosen)
+
+
+def _with_final_months(
+    line: LineCycles, by_place: dict[int, tuple[PeriodCount, ...]]
+) -> dict[int, tuple[PeriodCount, ...]]:
+    """The same with what may be compared over the line's life, where a month before is not final on both sides.
+
+    A line that is billed at its end compares nothing before all of its months are final.
+    """
+    if line.terms.schedule is BillingSchedule.END_OF_CAMPAIGN:
+        return by_place
+    found = dict(by_place)
+    # A measurement company comes last: where there is one, it is whom the seller is compared with.
+    known = {one.count.counted_by for told in by_place.values() for one in told}
+    for kind in (CountedBy.BUYER, CountedBy.MEASUREMENT):
+        if not {CountedBy.SELLER, kind} <= known:
+            continue
+        sums: dict[CountedBy, tuple[Units, int]] = {}
+        open_months = 0
+        for place in range(len(line.cycles)):
+            pair = {one.count.counted_by: one.count for one in by_place.get(place, ())}
+            pair = {by: count for by, count in pair.items() if by in (CountedBy.SELLER, kind)}
+            if len(pair) < 2 or not all(count.final for count in pair.values()):
+                open_months += 1
+                continue
+            for by, count in pair.items():
+                units, days = sums.get(by, (Units(), 0))
+                sums[by] = (units + count.units, days + (count.active_days or 0))
+            if open_months:
+                final = {
+                    by: FinalMonths(units=units, active_days=days, open_months=open_months)
+                    for by, (units, days) in sums.items()
+                }
+                found[place] = tuple(
+                    replace(one, count=one.count.model_copy(update={"final_months": final[one.count.counted_by]}))
+                    if one.count.counted_by in final
+                    else one
+                    for one in found[place]
+                )
+    return found
 
 
 def _both(a: PeriodCount, b: PeriodCount) -> PeriodCount:

@@ -271,6 +271,7 @@ FROM (
   FROM (
     SELECT m, seller, other, chosen, tolerance,
       CASE WHEN seller < 0 OR other < 0 THEN {ODD}
+        WHEN tolerance > 1 AND NOT l.both_all AND l.both_final & ((1::bigint << m) - 1) <> (1::bigint << m) - 1 THEN {ODD}
         WHEN m >= l.open_m THEN 6
         WHEN chosen IS NULL THEN CASE WHEN m < l.fallback_before THEN {ODD} ELSE 1 END
         WHEN NOT l.chosen_all AND (l.chosen_final >> m) & 1 = 0 THEN CASE WHEN m < l.fallback_before THEN {ODD} ELSE 2 END

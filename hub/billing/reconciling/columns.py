@@ -117,6 +117,8 @@ class _Months:
         silent = (chosen.own == 0) & ((self.seller.own == 0) | ~self.seller.told) & self._bits(lines.live)
         blocks = (
             ((self.seller.own < 0) | (self.other.own < 0), ODD),
+            # The life that is compared has a hole where a month before is not final; sums up to a month cannot say that.
+            ((tolerance >= _OVER_LIFE) & (lines.not_final_from <= places), ODD),
             (lines.open_from <= places, _OPEN),
             (~chosen.told & falls_back, ODD),
             (~chosen.told, _NO_REPORT),

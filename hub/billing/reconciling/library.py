@@ -10,8 +10,7 @@ from hub.billing.counts import LineCycles, counts_of
 from hub.billing.preparing import CHUNK, CONTRADICTION, never_ran
 from hub.billing.reconciling.contracts import month_number
 from hub.billing.rules import Billable, LinePeriodCase, OtherPeriod, SourceCount, calculate
-from hub.billing.rules.cost import counted
-from hub.billing.rules.source import contracted_count, measured
+from hub.billing.rules.source import contracted_count, measured, over_life
 from hub.billing.rules.tolerance import variance
 from hub.session import Session
 from hub.store import billing_periods
@@ -126,9 +125,5 @@ def _tolerance(case: LinePeriodCase, seller: SourceCount | None, other: SourceCo
     base, allowed = case.terms.variance_base, case.terms.tolerance_ppm
     if variance(ours, theirs, base, allowed).within:
         return WITHIN
-    lives = [
-        None if one.life is None else counted(case.price.method, one.life, one.life_days) for one in (seller, other)
-    ]
-    if lives[0] is not None and lives[1] is not None and variance(lives[0], lives[1], base, allowed).within:
-        return WITHIN_OVER_LIFE
-    return OUTSIDE
+    life = over_life(case, seller, other)
+    return WITHIN_OVER_LIFE if life is not None and life.within else OUTSIDE

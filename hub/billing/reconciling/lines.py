@@ -43,7 +43,8 @@ class Lines:
     """What the rules read of each line. `texts` are its id, its order's and its currency; `goals` are like a side's totals.
 
     Bit m of `both_final`, `chosen_final` and `live` is for the m-th month asked for, of which there are `asked`.
-    `begins`, `ends`, `gap_from`, `open_from` and `fallback_until` are places of months among those asked for. Prices are as the
+    `begins`, `ends`, `gap_from`, `not_final_from`, `open_from` and `fallback_until` are places of months among those asked for;
+    `not_final_from` is the first that is not final on both sides. Prices are as the
     rounding needs them (`hub.store.reconciliation_statement`). What is calculated of `odd` lines is thrown away: their
     figures may have left 64 bits.
     """
@@ -60,6 +61,7 @@ class Lines:
     begins: Ints
     ends: Ints
     gap_from: Ints
+    not_final_from: Ints
     open_from: Ints
     fallback_until: Ints
     odd: Bools
@@ -271,7 +273,7 @@ class _Reading:
         fallback = np.where(third & ~self._no_fallback, due, of["first_month"])
         over_life = (of["cap"] == 1) | (of["cap"] == 3)
         whole = np.where(chosen(seller.counted, other.counted) == 1, chosen(seller.whole, other.whole), 0)
-        final = chosen(seller.final, other.final)
+        final, both_final = chosen(seller.final, other.final), seller.final & other.final
         # A cap over the whole line waits for every month before.
         gap = np.where(over_life, _trailing_ones(whole) + 1 - ahead, NEVER)
         terms = self._terms()
@@ -287,12 +289,13 @@ class _Reading:
             other=Side(other.totals, other.base, _moved(other.told, ahead)),
             goals=self._goals,
             terms=terms,
-            both_final=_moved(seller.final & other.final, ahead),
+            both_final=_moved(both_final, ahead),
             chosen_final=_moved(final, ahead),
             live=_moved(of["live"], ahead),
             begins=-ahead,
             ends=months - ahead,
             gap_from=gap,
+            not_final_from=_trailing_ones(both_final) - ahead,
             open_from=month_now - self._asked.since,
             fallback_until=fallback - self._asked.since,
             odd=odd,

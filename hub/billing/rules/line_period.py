@@ -27,12 +27,21 @@ _Word = Annotated[str, Field(min_length=1)]
 _Number = Annotated[int, Field(ge=1, strict=True)]
 
 
+class FinalMonths(Canonical):
+    """What a source counted in those months of the line's life that are final on both sides; `open_months` are not."""
+
+    units: Units
+    active_days: Count | None = None
+    open_months: _Number
+
+
 class SourceCount(Canonical):
     """What one source says it counted in the period, and over the line's life up to the period's end.
 
     `active_days` are the days that have delivery, for lines paid by day. `final`: the numbers of the period may be billed.
     Where the whole line is billed at its end, `final` is said of all its months up to this one, `life` is unknown while one
-    was not reported, and `awaited` is the first month that is missing, else the first that is not final.
+    was not reported, and `awaited` is the first month that is missing, else the first that is not final. `final_months` is what
+    of `life` may be compared with the other side, None where all of it may.
     """
 
     counted_by: CountedBy
@@ -43,6 +52,7 @@ class SourceCount(Canonical):
     life: Units | None = None
     life_days: Count | None = None
     awaited: BillingPeriod | None = None
+    final_months: FinalMonths | None = None
 
 
 class ManualCount(Canonical):

@@ -183,19 +183,42 @@ def _compared(
     return agreed
 
 
+def over_life(case: LinePeriodCase, seller: SourceCount | None, other: SourceCount | None) -> Variance | None:
+    """How two sources differ over the months of the line's life that are final on both sides; None when one knows no life.
+
+    A number that may still change neither makes a dispute nor excuses one.
+    """
+    ours = None if seller is None else _final_life(case, seller)
+    theirs = None if other is None else _final_life(case, other)
+    if ours is None or theirs is None or case.terms.schedule is BillingSchedule.END_OF_CAMPAIGN:
+        return None
+    return variance(ours, theirs, case.terms.variance_base, case.terms.tolerance_ppm)
+
+
+def _final_life(case: LinePeriodCase, count: SourceCount) -> int | None:
+    final = count.final_months
+    if final is None:
+        return _life(case, count)
+    return counted(case.price.method, final.units, final.active_days)
+
+
 def _agree_over_life(
     case: LinePeriodCase, why: Explanation, seller: SourceCount | None, other: SourceCount | None
 ) -> bool:
-    ours = None if seller is None else _life(case, seller)
-    theirs = None if other is None else _life(case, other)
-    if ours is None or theirs is None or case.terms.schedule is BillingSchedule.END_OF_CAMPAIGN:
+    found = over_life(case, seller, other)
+    if found is None:
         return False
-    found = variance(ours, theirs, case.terms.variance_base, case.terms.tolerance_ppm)
-    _explain(case, why, found, "over the line's life")
+    final = None if seller is None else seller.final_months
+    if final is None:
+        _explain(case, why, found, "over the line's life")
+        return found.within
+    months, verb = ("1 month", "is") if final.open_months == 1 else (f"{final.open_months} months", "are")
+    where = f"over the line's life; {months} that {verb} not final on both sides {verb} left out"
+    _explain(case, why, found, where, open_months=final.open_months)
     return found.within
 
 
-def _explain(case: LinePeriodCase, why: Explanation, found: Variance, where: str) -> None:
+def _explain(case: LinePeriodCase, why: Explanation, found: Variance, where: str, **more: object) -> None:
     why.add(
         Rule.TOLERANCE,
         "within" if found.within else "outside",
@@ -204,4 +227,5 @@ def _explain(case: LinePeriodCase, why: Explanation, found: Variance, where: str
         counterparty=found.counterparty,
         base=found.base,
         tolerance_ppm=found.tolerance_ppm,
+        **more,
     )

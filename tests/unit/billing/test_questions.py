@@ -9,7 +9,7 @@ import pytest
 
 from hub.billing.cases import Terms
 from hub.errors import Refused
-from oms_schema.billing_terms import BillingSchedule, BillingSource, CapMode
+from oms_schema.billing_terms import BillingSchedule, BillingSource, CapMode, Finality
 
 if TYPE_CHECKING:
     from conftest import Office
@@ -135,6 +135,23 @@ def test_why_is_it_blocked(office: Office) -> None:
     assert "14.00 %" in told["answer"]
     assert "Operations settles it with the buyer" in told["answer"]
     assert told["status"] == "disputed"
+
+
+def test_why_leaves_a_month_that_is_not_final_out_of_the_lines_life_and_says_so(office: Office) -> None:
+    """20,000 of January's impressions stand in February at the other side, whose January is not declared final."""
+    january = office.clock.now().replace(month=1, day=1, hour=0, tzinfo=None)
+    line = office.line(office.order(finality=Finality.DECLARED), start=january, goal=9_000_000)
+    for month, ours, theirs in (("2026-01", 400_000, 380_000), ("2026-02", 100_000, 120_000)):
+        office.delivered(line, ours, month=month)
+        office.delivered(line, theirs, month=month, source="moat", final=month == "2026-02")
+    assert dict(office.close().blocked) == {"VARIANCE": 1}
+    told = steps(office, line)
+    assert told["tolerance"].endswith("over the line's life; 1 month that is not final on both sides is left out.")
+    assert "20.00 %" in told["tolerance"]
+    assert "20.00 %" in told["answer"]
+    office.delivered(line, 380_000, month="2026-01", source="moat")
+    assert office.close().complete
+    assert steps(office, line)["tolerance"].endswith("0.00 % of the publisher figure over the line's life.")
 
 
 def test_why_names_the_invoice_and_what_is_open(office: Office) -> None:

@@ -13,6 +13,7 @@ from hub.billing.rules import (
     Billable,
     BilledPosition,
     Blocked,
+    FinalMonths,
     Flag,
     LinePeriodCase,
     OtherPeriod,
@@ -442,6 +443,35 @@ def test_a_day_boundary_is_compared_over_the_lines_life_before_a_dispute(case: B
     )
     result = billed(case(counts=(seller, january)))
     assert (result.quantity, result.flags[0]) == (258_000, Flag.BOUNDARY_DIFFERENCE)
+
+
+@pytest.mark.parametrize(
+    ("life", "final", "disputed"),
+    [
+        # December's 342,000 to 300,000 may still change: January is compared by itself, and the open month excuses nothing.
+        ((600_000, 600_000), (258_000, 300_000), True),
+        # November agreed and is final, December is open and far off: what may still change makes no dispute.
+        ((1_958_000, 1_500_000), (1_258_000, 1_300_000), False),
+    ],
+)
+def test_a_month_that_is_not_final_is_left_out_of_the_lines_life(
+    case: Build, counted: Count, life: tuple[int, int], final: tuple[int, int], disputed: bool
+) -> None:
+    counts = tuple(
+        counted(
+            own,
+            by,
+            life=Units(impressions=whole),
+            final_months=FinalMonths(units=Units(impressions=certain), open_months=1),
+        )
+        for own, by, whole, certain in zip(
+            (258_000, 300_000), (CountedBy.SELLER, CountedBy.MEASUREMENT), life, final, strict=True
+        )
+    )
+    result = calculate(case(counts=counts))
+    assert isinstance(result, Blocked) is disputed
+    said = result.steps[-1].sentence if disputed else next(s.sentence for s in result.steps if "life" in s.sentence)
+    assert said.endswith("over the line's life; 1 month that is not final on both sides is left out.")
 
 
 def test_two_runs_for_one_line_period_bill_it_once(case: Build) -> None:

@@ -463,3 +463,37 @@ def test_counts_below_zero_before_the_months_asked_for_send_the_line_to_the_libr
     assert (found.run.by_library, found.codes) == (4, {"CONTRACT-CONTRADICTS": 3})
     later = book.compare("2025-04", "2025-04")
     assert (later.run.by_library, later.codes) == (1, {"CONTRACT-CONTRADICTS": 1})
+
+
+@pytest.mark.parametrize("since", ["2025-01", "2025-03"])
+@pytest.mark.parametrize("cap", [CapMode.NO_CAP, CapMode.CUMULATIVE])
+def test_a_month_that_is_not_final_is_no_part_of_the_lines_life(book: Book, since: str, cap: CapMode) -> None:
+    """The measurement company has not declared January. With it the first line would agree, and the second would not."""
+    price = Price(method=CostMethod.CPC, rate=12_345, currency="USD")
+    terms = BillingTerms(finality=Finality.DECLARED, cap=cap, source=BillingSource.THIRD_PARTY)
+    counts = (
+        ((1_000, 1_500), (1_000, 1_000), (1_000, 500), (1_000, 1_000)),
+        ((1_000, 1), (1_000, 1_000), (1_000, 850), (1_000, 1_000)),
+        # Nowhere beyond the tolerance: nothing depends on January.
+        ((1_000, 1_500), (1_000, 1_000), (1_000, 999), (1_000, 1_000)),
+    )
+    lines = [book.line(terms, price, 90_000, flight=WHOLE) for _ in counts]
+    for line, months in zip(lines, counts, strict=True):
+        for month, (ours, theirs) in enumerate(months, 1):
+            book.fact(line, "ads", date(2025, month, 3), CostMethod.CPC, ours)
+            book.fact(line, "moat", date(2025, month, 3), CostMethod.CPC, theirs)
+    book.office.clock.time = datetime(2025, 5, 20, tzinfo=UTC)
+    at = datetime(2025, 5, 10, tzinfo=UTC)
+    book.report("ads", date(2025, 1, 1), date(2025, 4, 30), at, final=True)
+    book.report("moat", date(2025, 1, 1), date(2025, 1, 31), at)
+    book.report("moat", date(2025, 2, 1), date(2025, 4, 30), at, final=True)
+    found = book.compare(since)
+    of_march = book.office.rows(
+        "SELECT line_id, code, tolerance FROM reconciliation_exception WHERE run = %s AND period_start = '2025-03-01'",
+        [found.run.run],
+    )
+    assert {line: told for line, *told in of_march} == {
+        lines[0]: ["VARIANCE", "outside"],
+        lines[1]: ["", "within over life"],
+    }
+    assert found.run.by_library == 2 * (4 if since == "2025-01" else 2)

@@ -140,6 +140,22 @@ def test_a_line_that_fell_short_and_was_billed_in_full_owes_the_rest(office: Off
     assert row["liability"] == Decimal("1200.00"), "billed and, as is known now, not delivered"
 
 
+def test_a_shortfall_says_how_many_months_of_the_life_may_still_change(office: Office) -> None:
+    line = office.line(office.order(finality=Finality.DECLARED), start=datetime.fromisoformat("2026-01-01"))
+    office.delivered(line, 300_000, month="2026-01")
+    office.delivered(line, 400_000, final=False)
+    (row,) = rows(office, "make-goods")
+    assert (row["shortfall_units"], row["not_calculated"]) == (300_000, 2), "nobody has prepared a month"
+    office.close("2026-01")
+    office.close()
+    (row,) = rows(office, "make-goods")
+    assert (row["shortfall_units"], row["not_calculated"]) == (300_000, 1), "February is not final"
+    office.delivered(line, 450_000)
+    office.close()
+    (row,) = rows(office, "make-goods")
+    assert (row["shortfall_units"], row["not_calculated"]) == (250_000, 0)
+
+
 def test_the_register_holds_every_document_with_its_state_at_the_erp(office: Office) -> None:
     line = office.line(office.order())
     office.delivered(line, 900_000)
