@@ -5,15 +5,12 @@ Each is written into the audit chain with who asked (`--by`, else the operating 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Annotated
 
 import typer
 
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
-from hub.errors import NotFound
-from oms_schema.problems import Reason as Reasons
 
 Reason = Annotated[str | None, typer.Option(help="Only work parked for this reason, as `orderhub parked` names it")]
 Code = Annotated[str | None, typer.Option(help="Only work parked with this code")]
@@ -52,8 +49,6 @@ def replay(
     with opened(config, as_json) as (desk, hub):
         given = {name: value for name, value in more.items() if value is not None}
         replayed = hub.replay(reason=reason, code=code, connection=connection, **given)
-        if not replayed:
-            _must_exist(hub.connections, reason, connection, "put back")
         desk.answer({"replayed": replayed}, f"{replayed} put back.")
 
 
@@ -73,8 +68,6 @@ def ignore(
         ignored = hub.ignore(
             note=note, reason=reason, code=code, connection=connection, group=group, subject=subject, by=by
         )
-        if not ignored:
-            _must_exist(hub.connections, reason, connection, "closed")
         desk.answer({"ignored": ignored}, f"{ignored} closed without sending.")
 
 
@@ -151,15 +144,3 @@ def resume(
         changed = hub.resume(connection, by=by, note=note)
         sentence = f"{connection} goes on." if changed else f"{connection} was not paused."
         desk.answer({"connection": connection, "paused": False, "changed": changed}, sentence)
-
-
-def _must_exist(connections: Collection[str], reason: str | None, connection: str | None, done: str) -> None:
-    """Where nothing was found, a misspelt name must not look like work that is done. Raises NotFound.
-
-    Only then: a connection that was taken out of the configuration may still have parked work.
-    """
-    if reason is not None and reason not in set(Reasons):
-        raise NotFound(f"There is no reason {reason!r}. Nothing was {done}. These are known: {', '.join(Reasons)}.")
-    if connection is not None and connection not in connections:
-        known = ", ".join(connections) or "none"
-        raise NotFound(f"There is no connection {connection!r}. Nothing was {done}. The configuration names: {known}.")

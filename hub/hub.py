@@ -381,7 +381,7 @@ class Hub:
         """Put parked work back, all of it or what matches; returns how many records and changes got another try.
 
         `subject` is an entity, an order, or an item's own subject. The same `key` twice does nothing the second time.
-        Raises Refused when too many mass replays follow each other.
+        Raises Refused when too many mass replays follow each other, NotFound for a name that nothing parked has or had.
         """
         selection = Selection(reason, code, connection, group, subject)
         return parked_work.replay(self.session, selection, by=by, note_text=note, key=key)
@@ -398,7 +398,10 @@ class Hub:
         subject: str | None = None,
         by: str | None = None,
     ) -> int:
-        """Close parked work without sending it until its entity changes; returns how many items. Raises Refused."""
+        """Close parked work without sending it until its entity changes; returns how many items.
+
+        Raises Refused, and NotFound for a name that nothing parked has or had.
+        """
         selection = Selection(reason, code, connection, group, subject)
         return parked_work.ignore(self.session, selection, by=by, note_text=note)
 

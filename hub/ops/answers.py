@@ -158,8 +158,10 @@ def _question(session: Session, entity_id: str, connection: str, facet: str | No
                 f"{entity_id} is wanted nowhere at {connection}. Nothing was changed. `orderhub trace` shows ids."
             )
         chosen = found if facet is None else [lane for lane in found if lane.facet == facet]
+        names = ", ".join(lane.facet for lane in found)
+        if not chosen:
+            raise NotFound(f"{entity_id} has no part {facet!r} at {connection}. Nothing was changed. It has: {names}.")
         if len(chosen) != 1:
-            names = ", ".join(lane.facet for lane in found)
             raise Refused(
                 f"{entity_id} has several records at {connection} ({names}). Nothing was changed. Name one: --part."
             )

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hub.errors import ConnectionBroken, Refused, StoreContended
+from hub.ops.known_names import must_be_known
 from hub.ops.people import who, why
 from hub.session import Channel, Session
 from hub.store import changes, journal, lanes, limits, parking
@@ -80,7 +81,8 @@ def replay(session: Session, selection: Selection, *, by: str | None, note_text:
 
     More than one subject is a mass replay: it has a key (the caller's, or one made of what is selected) and does nothing
     when that key was used before, returning what the first call returned; and only so many may follow each other.
-    Raises Refused, and ConnectionBroken when changes of an unusable source were selected (the others were put back).
+    Raises Refused, NotFound when nothing has or had a name of the selection, and ConnectionBroken when changes of an unusable
+    source were selected (the others were put back).
     """
     actor, reason = who(by), why(note_text)
     return _undisturbed(lambda: _replay(session, selection, actor, reason, key))
@@ -100,6 +102,7 @@ def _replay(session: Session, selection: Selection, actor: str, reason: str, key
         if len(subjects) > 1:
             _slowly(session, cur)
         if not items:
+            must_be_known(cur, selection, _connections(session), "put back")
             return 0
         result = put_back(session, cur, items, f"replayed by {actor}")
         note(cur, f"person:{actor}", "replay", selection=selection.named, note=reason, subjects=result.tried)
@@ -138,7 +141,7 @@ def _slowly(session: Session, cur: Cursor) -> None:
 def ignore(session: Session, selection: Selection, *, by: str | None, note_text: str) -> int:
     """Close what is selected without sending it; returns how many items. It comes up again when its entity changes.
 
-    Raises Refused without a note, and without any selection: nobody ignores everything by accident.
+    Raises Refused without a note, and without any selection: nobody ignores everything by accident. NotFound as `replay`.
     """
     actor, reason = who(by), why(note_text)
     if not reason:
@@ -152,6 +155,8 @@ def _ignore(session: Session, selection: Selection, actor: str, reason: str) -> 
     with session.database.acting(actor), session.database.transaction() as cur:
         changes.one_at_a_time(cur)  # what an intake has just accepted is parked no more
         items = parking.items(cur, selection)
+        if not items:
+            must_be_known(cur, selection, _connections(session), "closed")
         now = session.machine.now()
         closed = parking.resolve_items(cur, now, f"ignored by {actor}: {reason}", [item.id for item in items])
         if not closed:
@@ -164,6 +169,10 @@ def _ignore(session: Session, selection: Selection, actor: str, reason: str) -> 
         note(cur, f"person:{actor}", "ignore", selection=selection.named, note=reason, items=closed)
         _tell(session, cur, items, f"ignored by {actor}", reason)
     return closed
+
+
+def _connections(session: Session) -> list[str]:
+    return [*session.configuration.connections, *session.configuration.broken]
 
 
 def _still_open(cur: Cursor, subject: str) -> bool:

@@ -214,6 +214,40 @@ def items(cur: Cursor, selection: Selection | None = None) -> list[Item]:
     return [Item(*row) for row in cur.fetchall()]
 
 
+_NAMED = {
+    "reason": "p.reason = %(v)s",
+    "code": "p.code = %(v)s",
+    "connection": "p.connection = %(v)s",
+    "group": "p.group_key = %(v)s",
+    "subject": "(p.subject = %(v)s OR p.entity_id = %(v)s OR p.order_id = %(v)s)",
+}
+"""What each part of a selection asks of an item."""
+
+
+def ever(cur: Cursor, part: str, value: str) -> bool:
+    """Whether anything was parked, once or now, for which this part of a selection holds."""
+    cur.execute(f"SELECT EXISTS (SELECT 1 FROM parked p WHERE {_NAMED[part]})", {"v": value})
+    row = cur.fetchone()
+    return row is not None and bool(row[0])
+
+
+def open_names(cur: Cursor, part: str) -> list[str]:
+    """The codes, groups or subjects' entities of open parked work, sorted."""
+    column = {"code": "code", "group": "group_key", "subject": "entity_id"}[part]
+    cur.execute(f"SELECT DISTINCT {column} FROM parked WHERE resolved_at IS NULL ORDER BY 1")
+    return [row[0] for row in cur.fetchall()]
+
+
+def is_entity(cur: Cursor, text: str) -> bool:
+    """Whether a text is the id of an entity or document that the hub knows, parked or not."""
+    cur.execute(
+        "SELECT EXISTS (SELECT 1 FROM entity WHERE id = %(t)s) OR EXISTS (SELECT 1 FROM lane WHERE entity_id = %(t)s)",
+        {"t": text},
+    )
+    row = cur.fetchone()
+    return row is not None and bool(row[0])
+
+
 def of_parties(cur: Cursor, order_id: str) -> list[Item]:
     """What is open about the lanes of an order's parties."""
     cur.execute(

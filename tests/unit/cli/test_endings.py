@@ -19,7 +19,7 @@ from typer.testing import Result
 from cli.desk import Desk, new_desk
 from cli.ending import unicode_or_escaped
 from cli.exit_codes import ExitCode
-from hub.errors import ConnectionPaused
+from hub.errors import ConnectionPaused, NotFound
 from hub.results import ConnectionStatus, PlanItem, PlanResult, PushSummary, StatusResult
 
 UNTIDY = "Fête 🌲 [/red] [bold]Ltd :tiger:"
@@ -181,16 +181,13 @@ def test_brackets_and_colons_in_names_are_shown_as_they_are(orderhub: Any, scrip
 
 # ---------------------------------------------------------------- names that nothing carries
 @pytest.mark.parametrize("verb", [("replay",), ("ignore", "--note", "why")])
-@pytest.mark.parametrize("given", [("--reason", "lenght"), ("--connection", "gam-mian")])
-def test_a_misspelt_reason_or_connection_is_not_found(
-    verb: tuple[str, ...], given: tuple[str, str], orderhub: Any, scripted: Any
-) -> None:
-    scripted.says(verb[0], 0)
-    shown = orderhub(*verb, *given, "--json")
-    assert shown.exit_code == 4
-    assert repr(given[1]) in object_of(shown)["sentence"]
-    scripted.says(verb[0], 3)  # a connection that was taken out of the configuration may still have parked work
-    assert orderhub(*verb, "--connection", "gone").exit_code == 0
+def test_a_name_that_nothing_has_is_not_found(verb: tuple[str, ...], orderhub: Any, scripted: Any) -> None:
+    sentence = "There is no group 'x'. Nothing was put back. Parked now: a-1. `orderhub parked --all` shows every name."
+    scripted.says(verb[0], NotFound(sentence))
+    shown = orderhub(*verb, "--group", "x", "--json")
+    assert (shown.exit_code, object_of(shown)["sentence"]) == (4, sentence)
+    scripted.says(verb[0], 0)  # known, and nothing of it is parked any more
+    assert orderhub(*verb, "--group", "a-1").exit_code == 0
 
 
 def test_a_paused_source_is_told_and_not_passed_over_in_silence(orderhub: Any, scripted: Any) -> None:

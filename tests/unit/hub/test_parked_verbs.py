@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -244,7 +245,60 @@ def test_ignoring_needs_a_note_and_a_selection(note: str, world: World) -> None:
         world.hub.ignore(note="all of it")
 
 
+# ---------------------------------------------------------------- names that nothing has
+@pytest.mark.parametrize("verb", ["put back", "closed"])
+@pytest.mark.parametrize(
+    ("part", "given", "told"),
+    [
+        ("group", "picklist-00000000", "picklist-"),
+        ("group", "nonsense", "Parked now: picklist-"),
+        ("code", "ENOM", "Is it ENUM?"),
+        ("reason", "piklist", "Is it picklist?"),
+        ("connection", "gam-mian", "Is it gam-main?"),
+        ("subject", "lin_unknown", "Parked now: lin_"),
+        ("subject", "0061", "It leads to ord_"),
+    ],
+)
+def test_a_misspelt_name_is_not_found_and_what_there_is_is_named(
+    verb: str, part: str, given: str, told: str, world: World
+) -> None:
+    Refusing(world)
+    world.book(lines=2, order="0061")
+    world.travel()
+    ask = partial(world.hub.ignore, note="no") if verb == "closed" else partial(world.hub.replay, key="click-1")
+    with pytest.raises(NotFound) as refused:
+        ask(**{part: given})
+    assert repr(given) in str(refused.value)
+    assert f"Nothing was {verb}." in str(refused.value)
+    assert told in str(refused.value)
+    (group,) = world.hub.status().parked
+    assert world.hub.replay(key="click-1", group=group.key) == 2, "a wrong name uses no key up"
+
+
+def test_what_was_parked_once_or_never_is_known_and_nothing_is_done(world: World) -> None:
+    refusing = Refusing(world)
+    world.book(lines=2)
+    world.travel()
+    (group,) = world.hub.status().parked
+    item = world.hub.parked()[0]
+    refusing.on = False
+    assert world.hub.replay() == 2
+    world.rest()
+    assert item.order_id is not None
+    for named in (item.entity_id, item.order_id, item.subject):
+        assert world.hub.replay(subject=named) == 0
+    assert world.hub.replay(group=group.key, code="ENUM", reason="picklist", connection="gam-main") == 0
+    assert world.hub.replay(reason="length", connection="sfdc") == 0, "a known reason of which there is none"
+    assert world.hub.ignore(note="not needed", group=group.key) == 0
+
+
 # ---------------------------------------------------------------- adopt
+def test_a_part_that_an_entity_does_not_have_is_not_found(world: World) -> None:
+    line = ambiguous(world, applied=True)
+    with pytest.raises(NotFound, match="has no part '7' at gam-main"):
+        world.hub.adopt(line, "1", connection="gam-main", part="7")
+
+
 def test_adopting_the_object_that_was_created_sends_nothing_twice(world: World) -> None:
     line = ambiguous(world, applied=True)
     (known,) = world.ads.live("LineItem")
