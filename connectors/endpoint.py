@@ -34,11 +34,13 @@ def http_session(base: str) -> requests.Session:
     """A session for one worker thread that follows no redirects and takes no credentials from the environment."""
     session = requests.Session()
     session.max_redirects = 0
-    session.auth = _keep_header  # else a ~/.netrc entry would replace the token
+    session.auth = keep_header
     if is_loopback(urlsplit(base).hostname):
         session.trust_env = False  # a proxy of the environment must not stand between us and this machine
     return session
 
 
-def _keep_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def keep_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """As `auth` of a session or request: without one, an entry of ~/.netrc (its `default` too) would replace our token and go
+    to a host that must get no credential."""
     return request

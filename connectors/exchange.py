@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ProxyError as PoolProxyError
 
 from connectors.bounded import bounded_body
+
+_NO_TUNNEL = "Tunnel connection failed"
+"""How `http.client` begins what a proxy says that refuses to connect any further."""
 
 
 class NotSent(requests.ConnectionError):
@@ -71,7 +75,7 @@ def exchanged(
             allow_redirects=False,
         )
     except requests.RequestException as error:
-        raise _judged(error) from error
+        raise judged(error) from error
     with response:
         try:
             body = bounded_body(response, bounds.most_bytes, until)
@@ -85,15 +89,25 @@ def exchanged(
     return Reply(response.status_code, response.headers, body)
 
 
-def _judged(error: requests.RequestException) -> requests.RequestException:
-    """NotSent or Untrusted where that is certain. TLS may also break after the request was sent: then it is neither."""
+def judged(error: requests.RequestException) -> requests.RequestException:
+    """NotSent or Untrusted where that is certain, else the error as it is.
+
+    TLS may also break after the request was sent: then it is neither. Nor is it when a proxy hangs up on a request it was
+    given: urllib3 2 calls that `Unable to connect to proxy` too, because `http.client` has closed the connection by then, and
+    with it went what the connection remembered (`getresponse`, `HTTPConnection.close`). So the inner error decides.
+    """
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    if isinstance(reason, PoolProxyError):
+        reason = reason.original_error
     inner = reason.args[0] if isinstance(reason, Exception) and reason.args else None
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in (cause, reason, inner)):
         return Untrusted(error)
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError) or isinstance(
-        reason, NewConnectionError | ConnectTimeoutError
+    no_tunnel = isinstance(error, requests.exceptions.ProxyError) and str(inner).startswith(_NO_TUNNEL)
+    if (
+        no_tunnel
+        or isinstance(error, requests.ConnectTimeout)
+        or isinstance(reason, NewConnectionError | ConnectTimeoutError)
     ):
         return NotSent(error)
     return error

@@ -31,6 +31,7 @@ from connectors.base import (
     RecordSchema,
     StreamCapability,
 )
+from connectors.endpoint import keep_header
 from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater, SchemaDrift
 from connectors.gam import changes, checks, comparing, counting, report
 from connectors.gam.faults import actions
@@ -262,6 +263,7 @@ class GamConnector(Connector):
                 timeout=self.settings.timeout_seconds,
                 allow_redirects=False,
                 headers={"Accept-Encoding": "gzip"},
+                auth=keep_header,
             ) as response:
                 if response.status_code != 200:
                     raise _download_refused(response.status_code)

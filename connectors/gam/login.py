@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from connectors.endpoint import keep_header
 from connectors.errors import AuthFailed, Misconfigured, RetryLater
 from connectors.gam.settings import GamSettings
 
@@ -132,7 +133,7 @@ class Login:
 def _ask(address: str, form: Mapping[str, str], timeout: float) -> Mapping[str, Any]:
     """One POST to a token server."""
     try:
-        response = requests.post(address, data=dict(form), timeout=timeout, allow_redirects=False)
+        response = requests.post(address, data=dict(form), timeout=timeout, allow_redirects=False, auth=keep_header)
     except requests.exceptions.InvalidURL as error:
         raise Misconfigured("TOKEN-ADDRESS", f"{address} is no address of a token server.") from error
     except requests.RequestException as error:

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from connectors import exchange
 from connectors.bounded import ReplyTooLarge, ReplyTooSlow, bounded_body
+from connectors.endpoint import keep_header
 from connectors.errors import (
     AuthFailed,
     ConnectorError,
@@ -38,13 +40,7 @@ MOST_WSDL_BYTES = 8 * 1024**2
 _CONSTRUCTION = threading.Lock()
 """Constructing a client needs a warnings filter, and filters are process-wide."""
 
-_BEFORE_SENDING = (
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.SSLError,
-    requests.exceptions.ProxyError,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-)
+_NO_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)
 
 
 class NotSent(Exception):  # noqa: N818 - on its way to a decision
@@ -82,11 +78,8 @@ class _Wire(HTTPAdapter):
         until = time.monotonic() + self._timeout
         try:
             response = super().send(request, *args, **{**kwargs, "stream": True})
-        except _BEFORE_SENDING:
-            self.sent = False
-            raise
-        except requests.ConnectionError as error:
-            self.sent = not _never_connected(error)
+        except requests.RequestException as error:
+            self.sent = not isinstance(error, _NO_ADDRESS) and not isinstance(exchange.judged(error), exchange.NotSent)
             raise
         response._content = bounded_body(response, self._most_bytes, until)
         if response.status_code != 200 and not _holds_fault(response):
@@ -113,7 +106,8 @@ class _WsdlMemory:
 
     def _load(self, url: str) -> bytes:
         until = time.monotonic() + self._settings.timeout_seconds
-        with requests.get(url, timeout=self._settings.timeout_seconds, stream=True) as response:
+        timeout = self._settings.timeout_seconds
+        with requests.get(url, timeout=timeout, stream=True, auth=keep_header) as response:
             response.raise_for_status()
             return bounded_body(response, MOST_WSDL_BYTES, until)
 
@@ -335,6 +329,7 @@ class Soap:
         wire, session = _Wire(server or PUBLISHED_ENDPOINT, self._settings), zeep_client.transport.session
         session.mount("http://", wire)
         session.mount("https://", wire)
+        session.auth = keep_header
         self._sessions.append(session)
         self._local.__dict__.setdefault("wires", {})[name] = wire
         return proxy
@@ -412,14 +407,6 @@ def _fault(error: BaseException) -> Any:
     from zeep.exceptions import Fault
 
     return _in_chain(error, Fault)
-
-
-def _never_connected(error: requests.ConnectionError) -> bool:
-    """Whether the connection itself was refused (then nothing can have been applied)."""
-    from urllib3.exceptions import NameResolutionError, NewConnectionError
-
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return isinstance(reason, NewConnectionError | NameResolutionError)
 
 
 def _holds_fault(response: requests.Response) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from connectors.base import Native
 from connectors.bounded import ReplyTooLarge
@@ -24,6 +22,7 @@ from connectors.errors import (
     RetryLater,
 )
 from connectors.exact_json import Unreadable
+from connectors.exchange import NotSent, judged
 from connectors.salesforce.error_table import (
     DAILY_CALLS,
     Effect,
@@ -345,7 +344,7 @@ def failed_request(error: requests.RequestException, effect: Effect) -> Connecto
             "Salesforce's address answers with a redirect. This connection's work stops. An administrator sets domain to "
             "the org's own My Domain.",
         )
-    if _never_connected(error):
+    if isinstance(judged(error), NotSent):
         return RetryLater(
             "NOT-CONNECTED",
             f"No connection to Salesforce could be made ({name}). Nothing was sent. The hub tries again by itself.",
@@ -365,17 +364,6 @@ def failed_request(error: requests.RequestException, effect: Effect) -> Connecto
     return RetryLater(
         "NO-ANSWER", f"No whole answer came back ({name}). Nothing was changed. The hub tries again by itself."
     )
-
-
-def _never_connected(error: requests.RequestException) -> bool:
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-    if isinstance(error, requests.exceptions.SSLError):
-        inner = reason.args[0] if isinstance(reason, Exception) and reason.args else reason
-        return isinstance(inner, ssl.SSLCertVerificationError)  # the handshake failed before the request
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
 def unreadable(reply: Reply, why: str, effect: Effect) -> OutcomeUnknown | RetryLater:

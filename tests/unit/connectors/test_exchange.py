@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import ssl
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -117,3 +120,52 @@ def test_plain_http_is_for_this_machine() -> None:
     assert is_loopback("::1")
     assert not is_loopback(None)
     assert not is_loopback("10.0.0.1")
+
+
+@pytest.fixture
+def proxy() -> Iterator[Callable[[bytes], str]]:
+    """A proxy that answers each request with so many bytes and hangs up."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(listener: socket.socket, answer: bytes) -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65_536)
+                        connection.sendall(answer)
+
+        def run(answer: bytes) -> str:
+            listener = socket.create_server(("127.0.0.1", 0))
+            thread = threading.Thread(target=serve, args=(listener, answer), daemon=True)
+            stack.callback(thread.join, 10)
+            stack.callback(listener.close)
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
+            thread.start()
+            return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        yield run
+
+
+def through(proxy_url: str, url: str) -> requests.RequestException:
+    """What a write through a proxy ends with."""
+    with http_session("https://vendor.example") as session:
+        session.trust_env = False
+        session.proxies = {"http": proxy_url, "https": proxy_url}
+        with pytest.raises(requests.RequestException) as caught:
+            exchanged(session, "POST", url, BOUNDS, headers={}, data=b"{}")
+    return caught.value
+
+
+def test_a_proxy_that_hangs_up_on_a_request_may_have_passed_it_on(proxy: Callable[[bytes], str]) -> None:
+    error = through(proxy(b""), "http://vendor.example/")
+    assert not isinstance(error, NotSent)
+
+
+def test_a_proxy_that_is_away_or_refuses_the_tunnel_passed_nothing_on(proxy: Callable[[bytes], str]) -> None:
+    assert isinstance(through(proxy(b"HTTP/1.1 407 Who are you\r\n\r\n"), "https://vendor.example/"), NotSent)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        away = f"http://127.0.0.1:{free.getsockname()[1]}"
+        assert isinstance(through(away, "https://vendor.example/"), NotSent)
+        assert isinstance(through(away, "http://vendor.example/"), NotSent)

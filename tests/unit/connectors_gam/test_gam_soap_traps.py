@@ -6,13 +6,20 @@ import gzip
 import http.server
 import logging
 import socket
+import ssl
 import threading
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import RemoteDisconnected
 from typing import Any
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import ProxyError as PoolProxyError
+from urllib3.exceptions import SSLError as PoolSSLError
 
 from connectors.base import Operation, Outcome, PushItem
 from connectors.errors import (
@@ -350,3 +357,42 @@ def test_results_that_do_not_fit_the_batch_leave_all_of_it_in_doubt(
     except OutcomeUnknown:
         return
     assert [result.outcome for result in results] == [Outcome.IN_DOUBT, Outcome.IN_DOUBT]
+
+
+BROKEN_LATE = {
+    "TLS breaks under the reply": requests.exceptions.SSLError(
+        MaxRetryError(None, "/", PoolSSLError(ssl.SSLError("bad record mac")))  # type: ignore[arg-type]
+    ),
+    "a proxy hangs up": requests.exceptions.ProxyError(
+        MaxRetryError(None, "/", PoolProxyError("Unable to connect to proxy", RemoteDisconnected("")))  # type: ignore[arg-type]
+    ),
+}
+BROKEN_EARLY = {
+    "the certificate is not trusted": requests.exceptions.SSLError(
+        MaxRetryError(None, "/", PoolSSLError(ssl.SSLCertVerificationError("self-signed")))  # type: ignore[arg-type]
+    ),
+    "a proxy refuses the tunnel": requests.exceptions.ProxyError(
+        MaxRetryError(None, "/", PoolProxyError("no", OSError("Tunnel connection failed: 407")))  # type: ignore[arg-type]
+    ),
+}
+
+
+@pytest.mark.parametrize("how", [*BROKEN_LATE, *BROKEN_EARLY])
+def test_a_write_whose_connection_broke_is_unsent_only_where_that_is_certain(
+    vendor: Any, gam: GamConnector, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    gam._soap.field_names("OrderService", "Order")  # loads the WSDL
+
+    def breaks(*_: Any, **__: Any) -> Any:
+        raise {**BROKEN_LATE, **BROKEN_EARLY}[how]
+
+    monkeypatch.setattr(HTTPAdapter, "send", breaks)
+    with pytest.raises(OutcomeUnknown if how in BROKEN_LATE else RetryLater):
+        push(gam)
+
+
+def test_a_netrc_never_replaces_our_token(vendor: Any, gam: GamConnector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests.sessions, "get_netrc_auth", lambda url: ("somebody", "else"))
+    vendor.answer = lambda *_: [{"id": 5, "name": "A"}]
+    push(gam)
+    assert vendor.headers[-1]["Authorization"] == "Bearer secret-token"

@@ -147,7 +147,13 @@ def test_an_unknown_answer_is_in_doubt_on_a_write_and_retried_on_a_read(
                 urllib3.exceptions.NewConnectionError(None, "refused"),  # type: ignore[arg-type]
             )
         ),
-        requests.exceptions.ProxyError("no way through"),
+        requests.exceptions.ProxyError(
+            urllib3.exceptions.MaxRetryError(
+                None,  # type: ignore[arg-type]
+                "/",
+                urllib3.exceptions.ProxyError("no way", OSError("Tunnel connection failed: 407 Who are you")),
+            )
+        ),
     ],
 )
 def test_a_connection_that_was_never_made_is_certainly_not_applied(
@@ -170,6 +176,13 @@ def test_a_connection_that_was_never_made_is_certainly_not_applied(
         ),
         requests.exceptions.ChunkedEncodingError("cut"),
         requests.exceptions.SSLError("bad record mac"),
+        requests.exceptions.ProxyError(
+            urllib3.exceptions.MaxRetryError(
+                None,  # type: ignore[arg-type]
+                "/",
+                urllib3.exceptions.ProxyError("Unable to connect to proxy", ConnectionResetError(104, "reset")),
+            )
+        ),
     ],
 )
 def test_a_connection_that_broke_is_in_doubt_on_a_write(
