@@ -113,7 +113,11 @@ def resync(
     with opened(config, as_json) as (desk, hub):
         result = hub.resync(order, by=by, note=note)
         left = [f"Left as it is: {sentence}" for sentence in result.left]
-        desk.answer(result.as_dict(), f"{result.lanes} records of {result.order_id} are sent anew.", *left)
+        gone = [
+            f"{count} at {name} stay as they are: the configuration no longer names it."
+            for name, count in result.elsewhere.items()
+        ]
+        desk.answer(result.as_dict(), f"{result.lanes} records of {result.order_id} are sent anew.", *gone, *left)
     if result.left:
         raise typer.Exit(ExitCode.ATTENTION)
 

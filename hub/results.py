@@ -317,11 +317,15 @@ class AdoptResult(Result):
 
 @dataclass(frozen=True, slots=True)
 class ResyncResult(Result):
-    """How many lanes of an order are sent anew; `left` are the sentences of those that wait for a person's answer."""
+    """How many lanes of an order are sent anew; `left` are the sentences of those that wait for a person's answer.
+
+    `elsewhere` counts what stays as it is at connections that the configuration no longer names.
+    """
 
     order_id: str
     lanes: int
     left: Sequence[str] = ()
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

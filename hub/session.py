@@ -131,6 +131,11 @@ class Session:
         finally:
             self.work = before
 
+    @property
+    def names(self) -> list[str]:
+        """Every connection that the configuration names, broken ones last."""
+        return [*self.configuration.connections, *self.configuration.broken]
+
     def known(self, name: str) -> bool:
         """Whether the configuration names this connection, broken or not."""
         return name in self.configuration.connections or name in self.configuration.broken
@@ -143,7 +148,7 @@ class Session:
             raise ConnectionBroken(name, self.configuration.broken[name])
         settings = self.configuration.connections.get(name)
         if settings is None:
-            names = ", ".join([*self.configuration.connections, *self.configuration.broken]) or "none"
+            names = ", ".join(self.names) or "none"
             raise NotFound(f"There is no connection {name!r}. Nothing was done. The configuration names: {names}.")
         try:
             connector = self.connect(name, settings)

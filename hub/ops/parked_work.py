@@ -102,7 +102,7 @@ def _replay(session: Session, selection: Selection, actor: str, reason: str, key
         if len(subjects) > 1:
             _slowly(session, cur)
         if not items:
-            must_be_known(cur, selection, _connections(session), "put back")
+            must_be_known(cur, selection, session.names, "put back")
             return 0
         result = put_back(session, cur, items, f"replayed by {actor}")
         note(cur, f"person:{actor}", "replay", selection=selection.named, note=reason, subjects=result.tried)
@@ -156,7 +156,7 @@ def _ignore(session: Session, selection: Selection, actor: str, reason: str) -> 
         changes.one_at_a_time(cur)  # what an intake has just accepted is parked no more
         items = parking.items(cur, selection)
         if not items:
-            must_be_known(cur, selection, _connections(session), "closed")
+            must_be_known(cur, selection, session.names, "closed")
         now = session.machine.now()
         closed = parking.resolve_items(cur, now, f"ignored by {actor}: {reason}", [item.id for item in items])
         if not closed:
@@ -169,10 +169,6 @@ def _ignore(session: Session, selection: Selection, actor: str, reason: str) -> 
         note(cur, f"person:{actor}", "ignore", selection=selection.named, note=reason, items=closed)
         _tell(session, cur, items, f"ignored by {actor}", reason)
     return closed
-
-
-def _connections(session: Session) -> list[str]:
-    return [*session.configuration.connections, *session.configuration.broken]
 
 
 def _still_open(cur: Cursor, subject: str) -> bool:

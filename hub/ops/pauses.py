@@ -22,7 +22,7 @@ def resume(session: Session, connection: str, *, by: str | None, note_text: str 
 
 def _set(session: Session, connection: str, *, paused: bool, by: str | None, note_text: str | None) -> bool:
     if not session.known(connection):
-        names = ", ".join([*session.configuration.connections, *session.configuration.broken]) or "none"
+        names = ", ".join(session.names) or "none"
         raise NotFound(f"There is no connection {connection!r}. Nothing was done. The configuration names: {names}.")
     actor, reason, now = who(by), why(note_text), session.machine.now()
     with session.database.acting(actor), session.database.transaction() as cur:

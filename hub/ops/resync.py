@@ -33,6 +33,7 @@ def resync(session: Session, text: str, *, by: str | None, note_text: str | None
     """Send all lanes of an order, its lines and its parties anew. Raises NotFound, and Refused when it has none.
 
     What is being sent or looked up right now is left to end; what waits for an answer (`ambiguous`, `duplicate`) stays parked.
+    Where the configuration no longer names a connection, nothing could be sent: what is there keeps its state.
     """
     actor, reason = who(by), why(note_text)
     now = session.machine.now()
@@ -42,9 +43,16 @@ def resync(session: Session, text: str, *, by: str | None, note_text: str | None
         targets.touch(session, cur, [order_id])
         about = [item for item in parking.items(cur, parking.Selection(subject=order_id)) if item.lane_id is not None]
         about += parking.of_parties(cur, order_id)
-        left = {item.lane_id: item for item in about if item.reason in NEEDS_ANSWER}
-        renewed = lanes.renew(cur, order_id, now, leave=[lane_id for lane_id in left if lane_id is not None])
+        left = {item.lane_id: item for item in about if item.reason in NEEDS_ANSWER and session.known(item.connection)}
+        leave = [lane_id for lane_id in left if lane_id is not None]
+        renewed = lanes.renew(cur, order_id, now, connections=session.names, leave=leave)
+        elsewhere = lanes.elsewhere(cur, order_id, session.names)
         if not renewed and not left:
+            if elsewhere:
+                raise Refused(
+                    f"The order {order_id} has records only at {', '.join(elsewhere)}, which the configuration no longer "
+                    "names. Nothing is sent. Whoever took it out puts it back."
+                )
             raise Refused(
                 f"The order {order_id} has nothing at any connection. Nothing is sent. `orderhub trace` tells why."
             )
@@ -60,4 +68,4 @@ def resync(session: Session, text: str, *, by: str | None, note_text: str | None
             now,
             session.business.now(),
         )
-    return ResyncResult(order_id, len(renewed), [item.sentence for item in left.values()])
+    return ResyncResult(order_id, len(renewed), [item.sentence for item in left.values()], elsewhere)

@@ -488,8 +488,23 @@ def wake(cur: Cursor, lane_ids: Sequence[int], now: datetime, why: str) -> list[
     return [lane_id for lane_id, _ in woken]
 
 
-def renew(cur: Cursor, order_id: str, now: datetime, *, leave: Sequence[int]) -> list[int]:
-    """Forget what vendors acknowledged of an order, its lines and its parties, so that all of it is sent anew.
+_OF_ORDER = (
+    "(order_id = %(o)s OR (kind = 'party' AND entity_id IN (SELECT party_id FROM order_party WHERE order_id = %(o)s)))"
+)
+"""An order's lanes: its own, those of its lines, and those of its parties."""
+
+
+def elsewhere(cur: Cursor, order_id: str, connections: Sequence[str]) -> dict[str, int]:
+    """How many lanes an order, its lines and its parties have at connections other than these."""
+    cur.execute(
+        f"SELECT connection, count(*) FROM lane WHERE {_OF_ORDER} AND NOT connection = ANY(%(c)s) GROUP BY 1 ORDER BY 1",
+        {"o": order_id, "c": list(connections)},
+    )
+    return {row[0]: row[1] for row in cur.fetchall()}
+
+
+def renew(cur: Cursor, order_id: str, now: datetime, *, connections: Sequence[str], leave: Sequence[int]) -> list[int]:
+    """Forget what these vendors acknowledged of an order, its lines and its parties, so that all of it is sent anew.
 
     Returns which lanes. What is in flight or in doubt keeps its state; parked lanes wake, except those in `leave`.
     """
@@ -497,9 +512,8 @@ def renew(cur: Cursor, order_id: str, now: datetime, *, leave: Sequence[int]) ->
         "UPDATE lane SET acked_version = NULL, acked_hash = NULL, acked_payload = NULL, acked_at = NULL, wanted_at = %(now)s, "
         f"not_before = CASE state WHEN 'ready' THEN NULL WHEN 'parked' THEN {_LOOK_UP_AT} ELSE not_before END, "
         f"tries = 0, state = CASE WHEN state = 'parked' THEN {_AWAKE} ELSE state END "
-        "WHERE (order_id = %(o)s OR (kind = 'party' AND entity_id IN (SELECT party_id FROM order_party WHERE order_id = %(o)s))) "
-        "AND NOT id = ANY(%(leave)s) RETURNING id, state",
-        {"o": order_id, "now": now, "leave": list(leave)},
+        f"WHERE {_OF_ORDER} AND connection = ANY(%(c)s) AND NOT id = ANY(%(leave)s) RETURNING id, state",
+        {"o": order_id, "now": now, "c": list(connections), "leave": list(leave)},
     )
     renewed = sorted(cur.fetchall())
     for lane_id, state in renewed:

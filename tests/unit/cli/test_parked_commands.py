@@ -96,6 +96,14 @@ def test_a_resync_that_leaves_something_to_answer_is_code_1(orderhub: Any, scrip
     assert "Operations answers." in shown.stdout
 
 
+def test_a_resync_names_connections_that_were_taken_out_and_ends_fine(orderhub: Any, scripted: Any) -> None:
+    scripted.says("resync", ResyncResult("ord_a", 3, [], {"gam-old": 5}))
+    shown = orderhub("resync", "006A")
+    assert shown.exit_code == 0
+    assert "5 at gam-old stay as they are: the configuration no longer names it." in shown.stdout
+    assert json.loads(orderhub("resync", "006A", "--json").stdout)["elsewhere"] == {"gam-old": 5}
+
+
 def test_faults_of_the_chain_are_code_1_and_each_is_a_sentence(orderhub: Any, scripted: Any) -> None:
     fault = AuditFault("edit", 4, "Event 4 is not what was written. Somebody edited it. Compare it with a backup.")
     scripted.says("verify_audit", AuditResult(9, 9, "ab" * 32, [fault], 3, anchors=2))

@@ -477,6 +477,30 @@ def test_resync_of_an_unknown_order_or_one_that_is_nowhere_yet_says_so(world: Wo
         world.hub.resync("006Q")
 
 
+def test_resync_names_and_leaves_what_is_at_a_connection_that_was_taken_out(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    configuration = world.hub.session.configuration
+    ads = configuration.connections["gam-main"]
+    del configuration.connections["gam-main"]  # type: ignore[attr-defined]
+    result = world.hub.resync("006A")
+    assert (result.lanes, result.elsewhere) == (3, {"gam-main": 5})
+    sent = len(world.ads.calls)
+    configuration.connections["gam-main"] = ads  # type: ignore[index]
+    world.rest()
+    assert len(world.ads.calls) == sent, "nothing of it was asked for"
+    assert world.hub.resync("006A").elsewhere == {}
+
+
+def test_resync_of_an_order_that_is_only_at_a_connection_that_was_taken_out_is_refused(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    for name in ("gam-main", "sfdc"):
+        del world.hub.session.configuration.connections[name]  # type: ignore[attr-defined]
+    with pytest.raises(Refused, match="only at gam-main, sfdc, which the configuration no longer names"):
+        world.hub.resync("006A")
+
+
 # ---------------------------------------------------------------- what the hub tries again by itself
 def test_one_of_a_group_is_tried_every_hour_and_the_others_follow_once_it_passed(world: World) -> None:
     refusing = Refusing(world)
