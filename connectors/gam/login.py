@@ -36,6 +36,7 @@ class Login:
         self._settings = settings
         self._wall = wall
         self._lock = threading.Lock()
+        self._sent = threading.local()  # the token that this thread's present call carries
         self._token: str | None = None
         self._expires = 0.0
         self._worked = False
@@ -47,23 +48,33 @@ class Login:
         with self._lock:
             if self._token is None or self._wall() >= self._expires - _EARLY:
                 self._renew()
+            self._sent.token = self._token
             return {"Authorization": f"Bearer {self._token}"}
 
     def worked(self) -> None:
-        """The vendor took the present token."""
-        self._worked = True
+        """The vendor took the token of this thread's call."""
+        with self._lock:
+            self._worked = self._worked or self._is_present()
 
     def refused(self) -> bool:
-        """The vendor refused the present token; True when a new one is worth asking for.
+        """The vendor refused the token of this thread's call; True when another one is worth trying.
 
         A token that worked before has expired or was revoked: it is dropped. One that never worked will not work when
-        renewed either, and a ready access token cannot be renewed.
+        renewed either, and a ready access token cannot be renewed. A token that another thread has dropped or renewed
+        meanwhile says nothing about the present one.
         """
         with self._lock:
-            if self._settings.access_token is not None or not self._worked:
+            if self._settings.access_token is not None:
+                return False
+            if not self._is_present():
+                return True
+            if not self._worked:
                 return False
             self._token, self._worked = None, False
             return True
+
+    def _is_present(self) -> bool:
+        return self._token is not None and getattr(self._sent, "token", None) == self._token
 
     # ------------------------------------------------------------ grants
     def _renew(self) -> None:

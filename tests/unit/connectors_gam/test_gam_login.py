@@ -6,6 +6,7 @@ import http.server
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -220,3 +221,26 @@ def test_every_setting_without_a_published_figure_says_on_what_it_stands() -> No
     ]  # fmt: skip
     for name in doubtful:
         assert GamSettings.model_fields[name].description, name
+
+
+def test_two_calls_that_meet_the_same_expired_token_both_go_on(
+    vendor: Any, settings: Callable[..., GamSettings], tokens: Tokens
+) -> None:
+    """The second refusal is of the token that the first one has replaced already; it says nothing about the new one."""
+    gam = GamConnector(settings(access_token=None, service_account_json=key(tokens.url)))
+    vendor.answer = lambda *_: {"totalResultSetSize": 0, "startIndex": 0, "results": []}
+    gam.observe("Order", ["1"])
+    both = threading.Barrier(2)
+
+    def expired(*_: Any) -> Any:
+        both.wait(30)  # neither is answered before both were sent
+        return vendor.raw(401)
+
+    vendor.answer = expired
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(gam.observe, "Order", ["1"]) for _ in range(2)]
+        assert [type(one.exception(30)) for one in asked] == [RetryLater, RetryLater]
+    vendor.answer = lambda *_: {"totalResultSetSize": 0, "startIndex": 0, "results": []}
+    assert gam.observe("Order", ["1"]) == {}
+    assert len(tokens.asked) == 2
+    gam.close()
