@@ -30,6 +30,10 @@ class Where:
         """`column > value`."""
         return self._add(f"{column} > {self._bind(value)}")
 
+    def below(self, column: str, value: object) -> Where:
+        """`column < value`."""
+        return self._add(f"{column} < {self._bind(value)}")
+
     def from_(self, column: str, value: object) -> Where:
         """`column >= value`."""
         return self._add(f"{column} >= {self._bind(value)}")

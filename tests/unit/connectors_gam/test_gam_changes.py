@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -37,12 +39,12 @@ class Table:
             for v in values
         ]
         rows = self.rows
-        for (column, operator), value in zip(re.findall(r"(\w+) (>=|>|=) :", query), bound, strict=True):
+        for (column, operator), value in zip(re.findall(r"(\w+) (>=|>|<) :", query), bound, strict=True):
             key = "at" if column == "lastModifiedDateTime" else column
             rows = [
                 row
                 for row in rows
-                if {">=": row[key] >= value, ">": row[key] > value, "=": row[key] == value}[operator]  # type: ignore[operator]
+                if {">=": row[key] >= value, ">": row[key] > value, "<": row[key] < value}[operator]  # type: ignore[operator]
             ]
         order = re.search(r"ORDER BY (\w+) ASC LIMIT (\d+) OFFSET 0", query)
         assert order is not None
@@ -55,6 +57,40 @@ class Table:
     def _native(self, row: dict[str, Any]) -> dict[str, Any]:
         at = date_time(START + timedelta(seconds=row["at"]))
         return {"id": row["id"], "name": row["name"], "notes": "x", "lastModifiedDateTime": at}
+
+
+class FinerTime(Table):
+    """The same, but the vendor keeps tenths of a second that it does not show."""
+
+    def __init__(self, seconds: list[int]) -> None:
+        super().__init__(seconds)
+        for place, row in enumerate(self.rows):
+            row["at"] = int(str(row["at"])) + (place % 10) / 10
+
+    def _native(self, row: dict[str, Any]) -> dict[str, Any]:
+        assert self.queries < 1_000, "it reads the same second over and over"
+        return super()._native(row)
+
+
+class NetworkTime(Table):
+    """The same, in the zone and in the night of a network whose clocks go back; the vendor's form names no fold [S]."""
+
+    START = datetime(2026, 11, 1, 5, 0, 0, tzinfo=UTC)  # 01:00 in New York, and again at 06:00
+
+    def page(self, record: str, statement: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+        assert self.queries < 100, "it reads the same hour over and over"
+        back = [
+            {**v, "value": {**v["value"], "value": date_time(moment_of(v["value"]["value"]) - (self.START - START))}}
+            if v["value"]["xsi_type"] == "DateTimeValue"
+            else v
+            for v in statement["values"]
+        ]
+        return super().page(record, {**statement, "values": back})
+
+    def _native(self, row: dict[str, Any]) -> dict[str, Any]:
+        at = (self.START + timedelta(seconds=row["at"])).astimezone(ZoneInfo("America/New_York"))
+        shown = {**date_time(at.replace(tzinfo=UTC)), "timeZoneId": "America/New_York"}
+        return {"id": row["id"], "name": row["name"], "lastModifiedDateTime": shown}
 
 
 def limits(size: int) -> GamSettings:
@@ -98,9 +134,38 @@ def test_a_reader_that_dies_after_any_page_loses_nothing(
     assert set(ids(kept)) | set(ids(rest)) == {str(row["id"]) for row in table.rows}
 
 
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param([5400] * 8, id="one second of the hour that comes again"),
+        pytest.param(list(range(3600, 7200, 300)), id="all through the hour that comes again"),
+        pytest.param(list(range(0, 9000, 300)), id="through both hours and beyond"),
+    ],
+)
+def test_the_hour_that_comes_twice_is_read_to_its_end(seconds: list[int]) -> None:
+    table = NetworkTime(seconds)
+    read = pages(table)
+    assert set(ids(read)) == {str(row["id"]) for row in table.rows}
+    assert read[-1].last
+    assert set(ids(pages(table, cursor=read[-1].cursor))) <= {str(row["id"]) for row in table.rows}
+
+
+def test_the_cursor_never_lies_ahead_of_the_hour_that_comes_twice() -> None:
+    for seconds in (list(range(0, 3600, 300)), list(range(3600, 7200, 300)), list(range(0, 7200, 300))):
+        for page in pages(NetworkTime(seconds)):
+            reached = max(row["at"] for row in NetworkTime(seconds).rows)
+            kept = json.loads(page.cursor)["modified"]
+            assert datetime.fromisoformat(kept) <= NetworkTime.START + timedelta(seconds=reached)
+
+
 def test_a_thousand_of_one_second_are_read_by_id() -> None:
     table = Table([5] * 1000)
     assert len(ids(pages(table, 100))) == 1000
+
+
+def test_a_second_is_read_whole_by_a_vendor_that_keeps_finer_times() -> None:
+    table = FinerTime([0, *[5] * 20, 6])
+    assert sorted(ids(pages(table)), key=int) == [str(row["id"]) for row in table.rows]
 
 
 def test_the_overlap_is_read_again() -> None:
