@@ -155,12 +155,17 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What this connector does, how it was verified, and what it cannot do; printed in the capability matrix."""
+    """What this connector does, how it was verified, and what it cannot do; printed in the capability matrix.
+
+    `longest_request`: seconds after which one request has ended in any case, answered or given up; 0: not said. The engine
+    compares its lease with it.
+    """
 
     streams: Mapping[str, StreamCapability] = field(default_factory=dict)
     records: Mapping[str, RecordCapability] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
     max_concurrency: int = 1
+    longest_request: float = 0.0
     verified_by: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
 

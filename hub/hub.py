@@ -29,6 +29,7 @@ from hub.delivery import completeness, finality, pull, questions
 from hub.delivery.answers import DayFinality, FactVersion, FileSetAside, QuarantinedLine, ReportSummary
 from hub.delivery.completeness import SourceCompleteness
 from hub.errors import ConfigurationError, ConnectionBroken
+from hub.lease import lease_finding
 from hub.mapping_files import mapping_paths
 from hub.ops import acceptance, answers, approval, chain, correspondence, parked_work, pauses, preflight, retry
 from hub.ops import resync as resync_verb
@@ -138,7 +139,9 @@ class Hub:
                 report.account,
                 self.session.machine.now(),
             )
-        findings = [(str(f.severity), f.subject, f.sentence) for f in report.findings]
+        lease = lease_finding(connection, channel.capabilities, self.session.configuration.hub.lease_seconds)
+        told = report.findings if lease is None else (*report.findings, lease)
+        findings = [(str(f.severity), f.subject, f.sentence) for f in told]
         return CheckResult(connection, report.usable, report.account, findings)
 
     @anchored

@@ -37,6 +37,11 @@ def stopped(connection: str, code: str, sentence: str) -> None:
     _log.error("connection stopped", connection=connection, code=code, sentence=sentence)
 
 
+def advised(connection: str, subject: str, sentence: str) -> None:
+    """Log what whoever configured a connection should change; it works all the same."""
+    _log.warning("configuration", connection=connection, subject=subject, sentence=sentence)
+
+
 def misfit(connection: str, record: str, answers: int, asked: int) -> None:
     """Log that a look-up's answers do not fit what was asked."""
     _log.error("look-up answers do not fit", connection=connection, record=record, answers=answers, asked=asked)

@@ -17,6 +17,7 @@ from hub import log
 from hub.clock import Clock, Sleep, StoredClock, SystemClock, sleep
 from hub.config import Configuration, ConnectionSettings, _where
 from hub.errors import ConfigurationError, ConnectionBroken, HubError, NotFound
+from hub.lease import lease_finding
 from hub.mapping_files import load_action_table, load_mappings
 from hub.secrets import SecretMissing, is_reference, resolve, resolve_all
 from hub.store import journal
@@ -167,6 +168,9 @@ class Session:
             actions = load_action_table(settings.connector, mappings, capabilities, settings.mapping)
         except (MappingErrors, ConfigurationError) as error:
             raise ConnectionBroken(name, f"Connection {name}: {error}") from error
+        advice = lease_finding(name, capabilities, self.configuration.hub.lease_seconds)
+        if advice is not None:
+            log.advised(name, advice.subject, advice.sentence)
         channel = Channel(name, settings, connector, mappings, actions)
         self._channels[name] = channel
         return channel

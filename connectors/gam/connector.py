@@ -126,6 +126,7 @@ class GamConnector(Connector):
                 Rate("reports", float(s.reports_per_hour), 3600.0, s.reports_per_hour, _REPORTING),
             ),
             max_concurrency=s.max_concurrency,
+            longest_request=2 * s.timeout_seconds,  # to connect, and then to answer
             verified_by=(
                 "vendor WSDLs v202608 (derived): every request and reply through the unmodified googleads client",
                 "simulated network: an order's life, refusals and faults (tests/contract/gam_connector)",

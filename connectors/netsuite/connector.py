@@ -94,6 +94,7 @@ class NetSuiteConnector(Connector):
             records={"Customer": customer, "Invoice": record, "CreditMemo": record},
             rates=(Rate(REQUESTS, limit=max(1.0, float(per_minute - burst)), per=60.0, burst=burst),),
             max_concurrency=settings.max_concurrency,
+            longest_request=settings.connect_timeout_seconds + settings.timeout_seconds,
             verified_by=(
                 "the NetSuite online help (prose): record service, SuiteQL, OAuth 2.0 client credentials, error handling",
                 "the NetSuite sandbox of this project, which is written from the same pages",

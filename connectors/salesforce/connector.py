@@ -86,6 +86,7 @@ class SalesforceConnector(Connector):
             records={record: self._record_capability(record) for record in WRITTEN},
             rates=(Rate(DAILY_CALLS, limit=max(1.0, usable - burst), per=86_400.0, burst=burst),),
             max_concurrency=settings.max_concurrency,
+            longest_request=settings.connect_timeout_seconds + settings.timeout_seconds,
             verified_by=(
                 "recorded describes and exchanges of real orgs (cumulusci)",
                 "the Salesforce sandbox of this project",

@@ -107,6 +107,7 @@ class TrytonConnector(Connector):
                 ),
             },
             max_concurrency=settings.max_concurrency,
+            longest_request=settings.connect_timeout_seconds + settings.timeout_seconds,
             verified_by=(
                 "Tryton 8.0 itself, its own process on SQLite (tests/scenario/test_tryton.py)",
                 "lost replies at every step of a posting, through a proxy that cuts the connection",

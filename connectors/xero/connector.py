@@ -115,6 +115,7 @@ class XeroConnector(Connector):
             },
             rates=self._rates(),
             max_concurrency=settings.max_concurrency,
+            longest_request=settings.connect_timeout_seconds + settings.timeout_seconds,
             verified_by=(
                 "Xero's OpenAPI file 16.1: every request and reply of the contract suite is validated against its schemas",
                 "Xero's pages on limits, idempotent requests, lock dates, rounding and webhooks, as prose",

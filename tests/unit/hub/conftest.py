@@ -95,6 +95,7 @@ class FakeAdServer(Connector):
         self.lines_per_order = 450
         self.batch = 50
         self.rates: tuple[Rate, ...] = ()
+        self.longest_request = 0.0
         self.names: dict[tuple[str, str], str] = {}
         self.line_protocol = CreateProtocol.PROBE
 
@@ -129,6 +130,7 @@ class FakeAdServer(Connector):
                 ),
             },
             rates=self.rates,
+            longest_request=self.longest_request,
         )
 
     @classmethod
