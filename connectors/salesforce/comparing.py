@@ -9,6 +9,8 @@ from typing import Any
 
 from connectors.base import FieldDifference
 
+_BLANKS = "".join(map(chr, range(33)))
+
 
 def differences(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> Sequence[FieldDifference]:
     """The wanted fields that a record shows otherwise.
@@ -23,12 +25,12 @@ def differences(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> Sequen
 
 
 def same(wanted: Any, present: Any) -> bool:
-    """Whether Salesforce holds this value: it keeps no empty text and no trailing spaces, and writes numbers and times its
-    own way."""
+    """Whether Salesforce holds this value: it keeps no empty text and no blanks at either end of one (as Java's `trim`: a
+    no-break space stays), and writes numbers and times its own way."""
     if isinstance(wanted, str):
-        wanted = wanted.rstrip() or None
+        wanted = wanted.strip(_BLANKS) or None
     if isinstance(present, str):
-        present = present.rstrip() or None
+        present = present.strip(_BLANKS) or None
     if wanted is None or present is None or isinstance(wanted, bool) or isinstance(present, bool):
         return wanted is present
     if isinstance(wanted, int | float | Decimal) or isinstance(present, int | float | Decimal):

@@ -16,6 +16,8 @@ from connectors.salesforce.comparing import differences
     [
         ("Spring", "Spring"),
         ("Spring ", "Spring"),
+        ("\tSpring \r\n", "Spring"),
+        (" \n", None),
         ("", None),
         (None, None),
         (5, Decimal("5.0")),
@@ -35,6 +37,7 @@ def test_the_same_value_in_another_form_is_no_difference(wanted: Any, present: A
     ("wanted", "present"),
     [
         ("Spring", "Autumn"),
+        ("Spring\u00a0", "Spring"),
         ("Spring", None),
         (None, "x"),
         (0, None),
