@@ -25,6 +25,7 @@ from hub.store import billing_counts, billing_documents, billing_periods, entiti
 from hub.store.billing_documents import Batch, DocumentState, StoredDocument
 from hub.store.billing_periods import StoredPeriod
 from hub.store.database import Cursor
+from hub.store.documents import CREDIT_MEMO, INVOICE
 from hub.sync.documents import want_document
 from oms_schema.delivery import BillingPeriod
 from oms_schema.document import Amounts, DocumentKind
@@ -35,7 +36,6 @@ from oms_schema.order import Order
 from oms_schema.party import Party
 from oms_schema.status import BillingStatus
 
-INVOICE, CREDIT_MEMO = "Invoice", "CreditMemo"
 _READY = (BillingStatus.APPROVED, BillingStatus.LOCKED)
 """Locked and not exported is what was on a document that was withdrawn."""
 

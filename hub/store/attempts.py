@@ -174,6 +174,10 @@ ADOPTED = "ADOPTED"
 """The code of a create whose entity got a record that it need not have made: it may still be carried out."""
 
 
+BEFORE_RESTORE = "BEFORE-RESTORE"
+"""The code of a create that the store does not know of, and that may have been carried out before it was restored."""
+
+
 def adopted_instead(cur: Cursor, lane_ids: Sequence[int]) -> dict[int, Attempt]:
     """The newest create of each lane in whose place another record was adopted."""
     cur.execute(

@@ -8,6 +8,9 @@ from datetime import datetime
 
 from hub.store.database import Cursor
 
+INVOICE, CREDIT_MEMO = "Invoice", "CreditMemo"
+"""The record types that billing posts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

@@ -1,4 +1,7 @@
-"""Connections at which nothing is created until a census agrees, because the store may know less than the vendor has."""
+"""Connections at which nothing is created until a census agrees, because the store may know less than the vendor has.
+
+That there was such a time is remembered: documents of the time that the store forgot may be wanted again long after it.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,16 @@ class Recovery:
 
 def standing(cur: Cursor) -> dict[str, Recovery]:
     """The connections in recovery."""
-    cur.execute("SELECT connection, since, cause FROM recovery ORDER BY connection")
+    cur.execute("SELECT connection, since, cause FROM recovery WHERE ended_at IS NULL ORDER BY connection")
     return {row[0]: Recovery(*row) for row in cur.fetchall()}
 
 
 def begin(cur: Cursor, connection: str, cause: str, now: datetime) -> bool:
     """Put a connection into recovery; False when it is already."""
     cur.execute(
-        "INSERT INTO recovery (connection, since, cause) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING connection",
+        "INSERT INTO recovery (connection, since, cause) VALUES (%s, %s, %s) ON CONFLICT (connection) DO UPDATE "
+        "SET since = excluded.since, cause = excluded.cause, ended_at = NULL WHERE recovery.ended_at IS NOT NULL "
+        "RETURNING connection",
         (connection, now, cause),
     )
     if cur.fetchone() is None:
@@ -37,13 +42,26 @@ def begin(cur: Cursor, connection: str, cause: str, now: datetime) -> bool:
     return True
 
 
-def end(cur: Cursor, connection: str) -> bool:
+def end(cur: Cursor, connection: str, now: datetime) -> bool:
     """A census agreed: creates go again. False when it had ended already."""
-    cur.execute("DELETE FROM recovery WHERE connection = %s RETURNING connection", (connection,))
+    cur.execute(
+        "UPDATE recovery SET ended_at = %s WHERE connection = %s AND ended_at IS NULL RETURNING connection",
+        (now, connection),
+    )
     if cur.fetchone() is None:
         return False
     note(cur, f"connection:{connection}", "recovery ended")
     return True
+
+
+def not_sent_since(cur: Cursor, connection: str, lane_ids: Sequence[int]) -> frozenset[int]:
+    """Which of these lanes have sent nothing since the last recovery of their connection ended; none where there never was one."""
+    cur.execute(
+        "SELECT w.id FROM recovery r CROSS JOIN unnest(%s::bigint[]) AS w(id) WHERE r.connection = %s AND r.ended_at IS NOT NULL "
+        "AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.lane_id = w.id AND a.invoked_at >= r.ended_at)",
+        (list(lane_ids), connection),
+    )
+    return frozenset(row[0] for row in cur.fetchall())
 
 
 def under_way(cur: Cursor, connection: str) -> int:

@@ -339,6 +339,7 @@ recovery = Table(
     words("connection"),
     moment("since"),
     words("cause"),
+    moment("ended_at", nullable=True),
     PrimaryKeyConstraint("connection"),
 )
 

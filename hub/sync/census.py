@@ -19,11 +19,11 @@ from hub.errors import ConnectionBroken
 from hub.results import CensusSummary
 from hub.session import Channel, Session
 from hub.store import attempts, censuses, changes, entities, guarding, journal, lane_moves, lanes, parking
-from hub.store.censuses import DUPLICATES, UNKNOWN, Held
+from hub.store.censuses import DUPLICATES, Held
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
-from hub.sync import guard, intake, projection
+from hub.sync import guard, intake, marked_for_nobody, projection
 from hub.sync.document_census import count_documents
 from hub.sync.outcomes import settle_window, tell_parked
 from hub.sync.prepare import prepare
@@ -76,6 +76,7 @@ def census(session: Session, name: str) -> CensusSummary:
     posted = count_documents(session, channel, lambda record: _pages(session, channel, connector, record))
     tally.counted += posted.counted
     tally.duplicates += posted.duplicates
+    tally.unknown += posted.unknown
     if isinstance(connector, ReadsChanges):
         for stream, capability, mapping in intake.source_streams(channel):
             _source(session, channel, connector, connector, stream, capability.record, mapping, tally)
@@ -331,12 +332,7 @@ def _unheld(
             tally.waiting += 1  # in flight or in doubt: settling tells
         else:
             tally.unknown.append((mapping.record, each.row.vendor_id, each.row.mark or each.row.marker))
-
-    still = {f"{UNKNOWN}:{channel.name}:{record}:{vendor_id}" for record, vendor_id, _ in tally.unknown}
-    with session.database.transaction() as cur:
-        for subject in censuses.open_subjects(cur, UNKNOWN, channel.name, mapping.record):
-            if subject not in still:
-                parking.resolve(cur, session.machine.now(), "in sync", subject=subject)
+    marked_for_nobody.no_more(session, channel, mapping.record, tally.unknown)
 
 
 def _meant(session: Session, channel: Channel, candidates: Sequence[Lane], each: Ours) -> Lane | None:

@@ -1,8 +1,9 @@
 """The census of documents: which invoice or credit memo exists more than once at a vendor, counted by its number.
 
-Counted are the record types that the hub posted documents as, where the connector declares the field that look-ups go by (its
-`marker`): a vendor that cannot be asked for a document by number cannot be counted either, and what is in doubt there waits for
-a person from the beginning. Voided and deleted documents are none.
+Counted are the record types that billing posts, and those that the hub posted documents as, where the connector declares the
+field that look-ups go by (its `marker`): a vendor that cannot be asked for a document by number cannot be counted either, and
+what is in doubt there waits for a person from the beginning. Voided and deleted documents are none. One that bears the id of a
+document that nobody here knows was posted before the database was restored.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from hub.store import attempts, censuses, documents, journal, parking
 from hub.store.censuses import DUPLICATES
 from hub.store.documents import Numbered
 from hub.store.lanes import DOCUMENT
+from hub.sync import marked_for_nobody
+from hub.sync.marked_for_nobody import OUR_DOCUMENT, Unknown
 from oms_schema.problems import Problem, Reason, shown
 
 Pages = Callable[[str], Iterator[Sequence[CensusRow]]]
@@ -24,18 +27,21 @@ Pages = Callable[[str], Iterator[Sequence[CensusRow]]]
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How many documents a vendor showed, and how many of ours exist more than once."""
+    """How many documents a vendor showed, how many of ours exist more than once, and (record, vendor id, marker) of those that
+    bear an id of ours which nobody here knows."""
 
     counted: int = 0
     duplicates: int = 0
+    unknown: tuple[Unknown, ...] = ()
 
 
 def count_documents(session: Session, channel: Channel, pages: Pages) -> Counted:
     """Count the documents of a connection; each of ours that exists twice is parked for finance. Raises like a read."""
     with session.database.transaction() as cur:
-        posted = documents.records(cur, channel.name)
+        posted = {*documents.records(cur, channel.name), documents.INVOICE, documents.CREDIT_MEMO}
     counted = duplicates = 0
-    for record in posted:
+    unknown: list[Unknown] = []
+    for record in sorted(posted):
         capability = channel.capabilities.records.get(record)
         if capability is None or capability.marker is None:
             continue
@@ -45,10 +51,15 @@ def count_documents(session: Session, channel: Channel, pages: Pages) -> Counted
         for page in pages(record):
             counted += len(page)
             for row in page:
-                if row.marker in ours and not row.archived:
+                if row.archived:
+                    continue
+                if row.marker in ours:
                     found.setdefault(row.marker, []).append(row.vendor_id)
+                elif OUR_DOCUMENT.search(row.marker):
+                    unknown.append((record, row.vendor_id, row.marker))
         duplicates += _park(session, channel, record, ours, found)
-    return Counted(counted, duplicates)
+        marked_for_nobody.no_more(session, channel, record, unknown)
+    return Counted(counted, duplicates, tuple(unknown))
 
 
 def _park(

@@ -36,15 +36,18 @@ def expired(session: Session, channel: Channel, prepared: Sequence[Prepared]) ->
     return frozenset(
         item.lane.id
         for item in suspects
-        if (attempt := doubtful.get(item.lane.id)) is not None
-        and not alive(channel.capabilities.records.get(item.record), first.get((item.lane.id, attempt.key)), now)
+        if (attempt := doubtful.get(item.lane.id)) is not None and not may_resend(channel, attempt, first, now)
     )
 
 
 def may_resend(channel: Channel, attempt: Attempt, first: dict[tuple[int, str], datetime], now: datetime) -> bool:
-    """Whether a create in doubt needs no look-up: its key is alive."""
+    """Whether a create in doubt needs no look-up: its key is alive. When a lost store first sent it, nobody knows."""
     capability = channel.capabilities.records.get(attempt.record)
-    return attempt.operation == Operation.CREATE and alive(capability, first.get((attempt.lane_id, attempt.key)), now)
+    return (
+        attempt.operation == Operation.CREATE
+        and attempt.code != attempts.BEFORE_RESTORE
+        and alive(capability, first.get((attempt.lane_id, attempt.key)), now)
+    )
 
 
 def _has_key(capability: RecordCapability | None) -> bool:

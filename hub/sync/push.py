@@ -25,7 +25,7 @@ from hub.session import Channel, Session
 from hub.store import breakers, journal, lanes, parking, recoveries, seen_plans
 from hub.store.lanes import Lane
 from hub.store.seen_plans import SeenPlan
-from hub.sync import breaker, guard, jobs, native_keys, projection
+from hub.sync import breaker, guard, jobs, native_keys, posted_before, projection
 from hub.sync.conflicts import before_update
 from hub.sync.left_alone import leave_alone
 from hub.sync.look_ups import count_stumble
@@ -308,6 +308,9 @@ def _decided(
     old_keys = native_keys.expired(session, channel, prepared)
     stale = [item for item in prepared if item.lane.id in old_keys]
     prepared = [item for item in prepared if item.lane.id not in old_keys]
+    forgotten = posted_before.may_be_posted(session, channel, prepared)
+    suspects = [item for item in prepared if item.lane.id in forgotten]
+    prepared = [item for item in prepared if item.lane.id not in forgotten]
     prepared, conflicts = before_update(session, channel, only_ours(channel, prepared))
     if left := leave_alone(session, channel, never):
         tally.outcomes[Outcome.UNCHANGED] += left
@@ -335,6 +338,9 @@ def _decided(
             lanes.release(cur, [lane], due)
         for item in stale:
             lanes.doubt(cur, item.lane, now)
+        if suspects:
+            posted_before.doubt(session, cur, channel, suspects)
+            tally.outcomes[Outcome.IN_DOUBT] += len(suspects)
         for refusal in (*refused, *conflicts):
             park(session, cur, channel, refusal.lane, refusal.name, refusal.problems)
             tally.parked += 1

@@ -2,7 +2,8 @@
 
 While a connection is in recovery nothing is created there; updates, verbs and look-ups go on. It ends when nothing that was
 under way can still be applied, every source was read to its present end (the restored cursors stand further back), and a
-census adopted what carries our marks. What carries a mark of ours for nothing we know is shown to a person.
+census adopted what carries our marks. What carries a mark of ours for nothing we know is shown to a person. Documents stay
+suspect after that: see `hub.sync.posted_before`.
 
 A restore is noticed by the audit anchor: a line of it names an event that the chain does not hold any more.
 """
@@ -15,19 +16,16 @@ from pathlib import Path
 
 import orjson
 
-from connectors.base import CountsRecords, ReadsChanges
+from connectors.base import CountsRecords, PushesRecords, ReadsChanges, ReportsBilling
 from hub.errors import ConnectionBroken, VendorUnavailable
 from hub.ops import pauses
-from hub.results import CensusSummary, RecoverySummary
+from hub.results import RecoverySummary
 from hub.session import Channel, Session
-from hub.store import journal, parking, recoveries
-from hub.store.censuses import UNKNOWN
-from hub.store.database import Cursor
+from hub.store import journal, recoveries
 from hub.store.journal import Entry
 from hub.store.recoveries import Recovery
-from hub.sync import census, intake
+from hub.sync import census, intake, marked_for_nobody
 from hub.sync.outcomes import settle_window
-from oms_schema.problems import Problem, Reason, shown
 
 TAIL = 64 * 1024
 """Bytes of the anchor file that are read: hundreds of verbs."""
@@ -36,10 +34,11 @@ TAIL = 64 * 1024
 def begin(session: Session, name: str, cause: str) -> bool:
     """Stop creating at a connection until a census agrees; False when that is so already. Raises NotFound, ConnectionBroken."""
     channel = session.channel(name)
-    if not isinstance(channel.connector, CountsRecords) or channel.mapping("order", "out") is None:
+    if not _takes_part(channel):
         raise ConnectionBroken(
             name,
-            f"Nothing is created at {name}, or it cannot be counted. Nothing was changed. Choose a connection that takes orders.",
+            f"Nothing is created at {name}, or it cannot be counted. Nothing was changed. Choose a connection that takes orders "
+            "or invoices.",
         )
     now = session.machine.now()
     with session.database.transaction() as cur:
@@ -47,6 +46,13 @@ def begin(session: Session, name: str, cause: str) -> bool:
         if fresh:
             journal.write(cur, [Entry(name, "recovery begun", cause)], now, session.business.now())
     return fresh
+
+
+def _takes_part(channel: Channel) -> bool:
+    """Whether the hub creates something at a connection, and can count it: orders, or invoices."""
+    connector = channel.connector
+    creates = channel.mapping("order", "out") is not None or isinstance(connector, ReportsBilling)
+    return creates and isinstance(connector, PushesRecords) and isinstance(connector, CountsRecords)
 
 
 def recover(session: Session, name: str, cause: str) -> RecoverySummary:
@@ -69,8 +75,8 @@ def recover(session: Session, name: str, cause: str) -> RecoverySummary:
         return RecoverySummary(name, ended=False, until=None, under_way=counted.waiting, census=counted)
     now = session.machine.now()
     with session.database.transaction() as cur:
-        _show_unknown(session, cur, channel, counted, now)
-        recoveries.end(cur, name)
+        marked_for_nobody.show(cur, channel, counted.unknown, now)
+        recoveries.end(cur, name, now)
         told = f"{counted.adopted} adopted, {counted.gone} gone, {len(counted.unknown)} of nobody known"
         journal.write(cur, [Entry(name, "recovery ended", told)], now, session.business.now())
     return RecoverySummary(name, ended=True, until=None, under_way=0, census=counted)
@@ -115,32 +121,6 @@ def _read_sources(session: Session, since: datetime) -> None:
             intake.intake(session, name)
 
 
-def _show_unknown(session: Session, cur: Cursor, channel: Channel, counted: CensusSummary, now: datetime) -> None:
-    for record, vendor_id, mark in counted.unknown:
-        parking.open_items(
-            cur,
-            [
-                Problem(
-                    code="MARKED-FOR-NOBODY",
-                    reason=Reason.AMBIGUOUS,
-                    path=record,
-                    value=vendor_id,
-                    happened=f"{record} {vendor_id} at {channel.connector.title} carries our mark {shown(mark, 60)}, and nothing "
-                    "in the hub has that name.",
-                    effect="It may deliver, and the hub does not look after it.",
-                    fix="Ad operations looks whether its order still exists in the CRM, and archives it if not.",
-                    owner="Ad operations",
-                )
-            ],
-            connection=channel.name,
-            subject=f"{UNKNOWN}:{channel.name}:{record}:{vendor_id}",
-            entity_kind=record,
-            entity_id=vendor_id,
-            order_id=None,
-            now=now,
-        )
-
-
 # ---------------------------------------------------------------- noticing a restore
 def notice_restore(session: Session) -> bool:
     """Compare the newest anchor with the chain; a chain without it came from a backup, and recovery begins everywhere.
@@ -159,7 +139,7 @@ def notice_restore(session: Session) -> bool:
         ):
             return False
     for channel in session.channels():
-        if isinstance(channel.connector, CountsRecords) and channel.mapping("order", "out") is not None:
+        if _takes_part(channel):
             begin(session, channel.name, f"the audit chain lost event {sequence}")
     return True
 

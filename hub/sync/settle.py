@@ -16,7 +16,7 @@ from hub.store import attempts, lane_moves, lanes, never_created
 from hub.store.attempts import Attempt
 from hub.store.database import Cursor
 from hub.store.lanes import Lane
-from hub.sync import jobs
+from hub.sync import jobs, marked_for_nobody
 from hub.sync.doubtful_updates import Doubtful, settle_by_look, worth_a_look
 from hub.sync.look_ups import count_failures, look_up
 from hub.sync.native_keys import may_resend
@@ -293,6 +293,8 @@ def _present(
     else:
         lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
     lane_moves.reopen_status(cur, channel.name, [lane])
+    if lane.kind == lanes.DOCUMENT:  # what else a census finds of ours it adopts itself
+        marked_for_nobody.known(cur, channel, attempt.record, vendor_id, now)
     tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
     tally["adopted"] += 1
 
@@ -343,15 +345,17 @@ def _folded(name: object) -> str:
 
 
 def _ambiguous(channel: Channel, attempt: Attempt) -> Problem:
+    title = channel.connector.title
+    if attempt.code == attempts.BEFORE_RESTORE:
+        unknown = f"The database was restored, and whether {title} had the {attempt.record} before is unknown"
+    else:
+        unknown = f"{title} never said clearly whether it created the {attempt.record}"
     return Problem(
         code=attempt.code or "NO-ANSWER",
         reason=Reason.AMBIGUOUS,
         path=attempt.record,
         value="",
-        happened=(
-            f"{channel.connector.title} never said clearly whether it created the {attempt.record}, "
-            "and a look-up cannot tell."
-        ),
+        happened=f"{unknown}, and a look-up cannot tell.",
         effect="It is not sent again, so that it cannot exist twice.",
         fix="Operations looks it up by hand and answers: it exists with this id, or it does not exist.",
         owner="Operations",

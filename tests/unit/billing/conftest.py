@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from connectors.base import (
     Capabilities,
+    CensusRow,
     CheckReport,
     Connector,
     CreateProtocol,
@@ -43,6 +44,8 @@ from oms_schema.line import CostMethod, Flight, Goal, GoalUnit, Line, Price
 from oms_schema.order import Order
 from oms_schema.party import Party, PartyInRole, PartyRole
 from oms_schema.status import CommercialStatus
+from simulation import backup
+from simulation.backup import Backup
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 FIRST, LAST = datetime.fromisoformat("2026-02-01"), datetime.fromisoformat("2026-03-01")
@@ -147,6 +150,10 @@ class FakeErp(Connector):
             for vendor_id, known in self.documents.items()
         ]
         yield Page(records, self.clock.now().isoformat(), last=True)
+
+    def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+        """Every document, one page."""
+        yield [CensusRow(vendor_id, marker=str(known["reference"])) for vendor_id, known in self.documents.items()]
 
     # ------------------------------------------------------------ what finance does there
     def of(self, reference: str) -> dict[str, Any]:
@@ -315,6 +322,16 @@ class Office:
     def everything(self) -> dict[str, Any]:
         """All that billing may write, to compare before and after."""
         return {table: sorted(map(repr, self.rows(f"SELECT * FROM {table}"))) for table in TABLES}
+
+    def backup(self) -> Backup:
+        """The store as a dump would keep it."""
+        return backup.take(self.hub.session.database.url)
+
+    def restore(self, kept: Backup) -> None:
+        """The store as it was, and a hub that begins anew."""
+        self.hub.close()
+        backup.put_back(self.hub.session.database.url, kept)
+        self.hub.session.database.head = None
 
     def second_worker(self) -> Hub:
         """Another worker on the same store and ERP."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -43,7 +43,10 @@ from hub import Hub
 from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSettings
 from hub.session import Session
 from hub.store import database
+from hub.sync.documents import want_document
 from oms_schema.ids import EntityKind, canonical_id
+from simulation import backup
+from simulation.backup import Backup
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -259,6 +262,75 @@ class FakeAdServer(Connector):
         self.misbehave.append(lost)
 
 
+def make_erp(protocol: CreateProtocol, marker: str | None = "number", key_age: float = 86_400.0) -> Any:
+    """An ad server that also takes invoices, as an ERP does: with idempotency keys, a unique number, or neither."""
+
+    class Erp(FakeAdServer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.objects["Invoice"] = {}
+            self.keys: dict[str, tuple[str, datetime]] = {}
+            self.clock: Any = None
+            self.forgets = False
+
+        @property
+        def capabilities(self) -> Capabilities:
+            invoice = RecordCapability(
+                batch=50,
+                operations=frozenset({Operation.CREATE}),
+                create=protocol,
+                marker=marker,
+                index_lag=5,
+                max_in_flight=60,
+                key_age=key_age if protocol is CreateProtocol.NATIVE_KEY else 0.0,
+            )
+            known = super().capabilities
+            return replace(known, records={**known.records, "Invoice": invoice})
+
+        def apply(self, record: str, operation: Operation, item: PushItem) -> PushResult:
+            if record != "Invoice":
+                return super().apply(record, operation, item)
+            assert operation is Operation.CREATE
+            if protocol is CreateProtocol.NATIVE_KEY and item.key in self.keys:
+                vendor_id, since = self.keys[item.key]
+                if self.clock.now() - since < timedelta(seconds=key_age):
+                    assert self.objects[record][vendor_id]["payload"] == dict(item.payload), "same key, other content"
+                    return PushResult(item.key, Outcome.CREATED, vendor_id)
+            if protocol is CreateProtocol.UNIQUE_FIELD and any(
+                o["number"] == item.payload["number"] for o in self.live(record)
+            ):
+                return PushResult(item.key, Outcome.IN_DOUBT, code="NOT_UNIQUE")
+            vendor_id = str(next(self.ids))
+            self.objects[record][vendor_id] = {**item.payload, "id": vendor_id, "payload": dict(item.payload)}
+            self.keys[item.key] = (vendor_id, self.clock.now())
+            return PushResult(item.key, Outcome.CREATED, vendor_id)
+
+        def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
+            if record != "Invoice":
+                return super().find(record, items)
+            self.finds += 1
+            return [
+                next(
+                    (
+                        (i, known)
+                        for i, known in self.objects[record].items()
+                        if known["number"] == item.payload["number"]
+                    ),
+                    None,
+                )
+                for item in items
+            ]
+
+        def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
+            if record != "Invoice":
+                yield from super().census(record)
+                return
+            for vendor_id, known in sorted(self.objects[record].items()):
+                yield [CensusRow(vendor_id, marker=known["number"], archived=bool(known.get("isArchived")))]
+
+    return Erp()
+
+
 class FakeCrm(Connector):
     """Salesforce's shape: three streams of records that a test edits, and updates by id."""
 
@@ -379,6 +451,33 @@ class World:
         self.hub.intake("sfdc")
         self.rest()
 
+    def invoice(self, number: str = "INV-1", **more: Any) -> bool:
+        """Want an invoice of 12.50 posted; False when it is wanted already."""
+        with self.hub.session.database.transaction() as cur:
+            return want_document(
+                self.hub.session,
+                cur,
+                connection="gam-main",
+                document_id=f"doc_{number}",
+                record="Invoice",
+                name=f"Invoice {number}",
+                payload={"number": number, "total_micros": 12_500_000, **more},
+            )
+
+    def invoices(self) -> list[dict[str, Any]]:
+        """What the ledger holds."""
+        return self.ads.live("Invoice")
+
+    def backup(self) -> Backup:
+        """The store as a dump would keep it."""
+        return backup.take(self.hub.session.database.url)
+
+    def restore(self, kept: Backup) -> None:
+        """The store as it was, and a hub that begins anew."""
+        self.hub.close()
+        backup.put_back(self.hub.session.database.url, kept)
+        self.hub.session.database.head = None
+
     def rest(self, rounds: int = 12) -> None:
         """Send and settle, letting machine time pass, until nothing waits."""
         for _ in range(rounds):
@@ -424,6 +523,15 @@ def world(database_url: str) -> Iterator[World]:
     made = make_world(database_url)
     with made.hub:
         yield made
+
+
+@pytest.fixture
+def erp_world(world: World, request: pytest.FixtureRequest) -> World:
+    erp = make_erp(*request.param)
+    erp.clock = world.machine
+    world.ads = erp
+    world.hub.session.connect = lambda name, _: world.crm if name == "sfdc" else erp
+    return world
 
 
 __all__ = ["Call", "FakeAdServer", "FakeCrm", "HandClock", "World", "date", "make_world"]

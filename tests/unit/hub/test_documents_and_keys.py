@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,7 @@ from uuid import UUID
 import pytest
 
 from connectors.base import (
-    Capabilities,
-    CensusRow,
     CreateProtocol,
-    Native,
     Operation,
     Outcome,
     PushItem,
@@ -25,7 +22,6 @@ from connectors.errors import OutcomeUnknown, RetryLater
 from hub.errors import DocumentChanged
 from hub.ops.correspondence import mismatches
 from hub.store import lanes
-from hub.sync.documents import want_document
 from hub.sync.native_keys import alive
 
 if TYPE_CHECKING:
@@ -35,84 +31,6 @@ DAY = 86_400.0
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def make_erp(base: Any, protocol: CreateProtocol, marker: str | None = "number", key_age: float = DAY) -> Any:
-    """An ad server that also takes invoices, as an ERP does: with idempotency keys, a unique number, or neither."""
-
-    class Erp(base):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.objects["Invoice"] = {}
-            self.keys: dict[str, tuple[str, datetime]] = {}
-            self.clock: Any = None
-            self.forgets = False
-
-        @property
-        def capabilities(self) -> Capabilities:
-            invoice = RecordCapability(
-                batch=50,
-                operations=frozenset({Operation.CREATE}),
-                create=protocol,
-                marker=marker,
-                index_lag=5,
-                max_in_flight=60,
-                key_age=key_age if protocol is CreateProtocol.NATIVE_KEY else 0.0,
-            )
-            known = super().capabilities
-            return replace(known, records={**known.records, "Invoice": invoice})
-
-        def apply(self, record: str, operation: Operation, item: PushItem) -> PushResult:
-            if record != "Invoice":
-                return super().apply(record, operation, item)
-            assert operation is Operation.CREATE
-            if protocol is CreateProtocol.NATIVE_KEY and item.key in self.keys:
-                vendor_id, since = self.keys[item.key]
-                if self.clock.now() - since < timedelta(seconds=key_age):
-                    assert self.objects[record][vendor_id]["payload"] == dict(item.payload), "same key, other content"
-                    return PushResult(item.key, Outcome.CREATED, vendor_id)
-            if protocol is CreateProtocol.UNIQUE_FIELD and any(
-                o["number"] == item.payload["number"] for o in self.live(record)
-            ):
-                return PushResult(item.key, Outcome.IN_DOUBT, code="NOT_UNIQUE")
-            vendor_id = str(next(self.ids))
-            self.objects[record][vendor_id] = {**item.payload, "id": vendor_id, "payload": dict(item.payload)}
-            self.keys[item.key] = (vendor_id, self.clock.now())
-            return PushResult(item.key, Outcome.CREATED, vendor_id)
-
-        def find(self, record: str, items: Sequence[PushItem]) -> Sequence[tuple[str, Native] | None]:
-            if record != "Invoice":
-                return super().find(record, items)
-            self.finds += 1
-            return [
-                next(
-                    (
-                        (i, known)
-                        for i, known in self.objects[record].items()
-                        if known["number"] == item.payload["number"]
-                    ),
-                    None,
-                )
-                for item in items
-            ]
-
-        def census(self, record: str) -> Iterator[Sequence[CensusRow]]:
-            if record != "Invoice":
-                yield from super().census(record)
-                return
-            for vendor_id, known in sorted(self.objects[record].items()):
-                yield [CensusRow(vendor_id, marker=known["number"], archived=bool(known.get("isArchived")))]
-
-    return Erp()
-
-
-@pytest.fixture
-def erp_world(world: World, request: pytest.FixtureRequest) -> World:
-    erp = make_erp(type(world.ads), *request.param)
-    erp.clock = world.machine
-    world.ads = erp
-    world.hub.session.connect = lambda name, _: world.crm if name == "sfdc" else erp
-    return world
-
-
 KEYED = (CreateProtocol.NATIVE_KEY,)
 KEYED_BLIND = (CreateProtocol.NATIVE_KEY, None)
 UNIQUE = (CreateProtocol.UNIQUE_FIELD,)
@@ -120,30 +38,13 @@ PROBED = (CreateProtocol.PROBE,)
 BLIND = (CreateProtocol.NONE, None)
 
 
-def invoice(world: World, number: str = "INV-1", **more: Any) -> bool:
-    with world.hub.session.database.transaction() as cur:
-        return want_document(
-            world.hub.session,
-            cur,
-            connection="gam-main",
-            document_id=f"doc_{number}",
-            record="Invoice",
-            name=f"Invoice {number}",
-            payload={"number": number, "total_micros": 12_500_000, **more},
-        )
-
-
-def invoices(world: World) -> list[Mapping[str, Any]]:
-    return world.ads.live("Invoice")
-
-
 # ---------------------------------------------------------------- documents
 @pytest.mark.parametrize("erp_world", [KEYED, BLIND], indirect=True)
 def test_each_document_is_posted_once_in_a_call_of_its_own_where_no_look_up_tells_them_apart(erp_world: World) -> None:
     for number in range(5):
-        assert invoice(erp_world, f"INV-{number}")
+        assert erp_world.invoice(f"INV-{number}")
     erp_world.rest()
-    assert sorted(each["number"] for each in invoices(erp_world)) == [f"INV-{n}" for n in range(5)]
+    assert sorted(each["number"] for each in erp_world.invoices()) == [f"INV-{n}" for n in range(5)]
     assert [len(call.items) for call in erp_world.ads.calls] == [1] * 5
     erp_world.rest()
     assert len(erp_world.ads.calls) == 5
@@ -152,33 +53,33 @@ def test_each_document_is_posted_once_in_a_call_of_its_own_where_no_look_up_tell
 @pytest.mark.parametrize("erp_world", [UNIQUE, PROBED], indirect=True)
 def test_documents_that_a_look_up_finds_share_a_call_and_each_is_posted_once(erp_world: World) -> None:
     for number in range(5):
-        assert invoice(erp_world, f"INV-{number}")
+        assert erp_world.invoice(f"INV-{number}")
     erp_world.ads.lose_reply()
     assert erp_world.hub.push("gam-main").in_doubt == 5
     erp_world.machine.advance(301)
     erp_world.rest()
-    assert sorted(each["number"] for each in invoices(erp_world)) == [f"INV-{n}" for n in range(5)]
+    assert sorted(each["number"] for each in erp_world.invoices()) == [f"INV-{n}" for n in range(5)]
     assert [len(call.items) for call in erp_world.ads.calls] == [5], "found again, so nothing is sent again"
     assert mismatches(erp_world.hub.session) == []
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_the_same_document_again_is_no_news_and_other_content_is_an_error(erp_world: World) -> None:
-    assert invoice(erp_world)
-    assert not invoice(erp_world)
+    assert erp_world.invoice()
+    assert not erp_world.invoice()
     with pytest.raises(DocumentChanged, match="exists with other content"):
-        invoice(erp_world, total_micros=1)
+        erp_world.invoice(total_micros=1)
     erp_world.rest()
     with pytest.raises(DocumentChanged):
-        invoice(erp_world, note="late")
-    assert not invoice(erp_world)
-    assert [each["total_micros"] for each in invoices(erp_world)] == [12_500_000]
+        erp_world.invoice(note="late")
+    assert not erp_world.invoice()
+    assert [each["total_micros"] for each in erp_world.invoices()] == [12_500_000]
     assert len(erp_world.ads.calls) == 1
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_a_document_lane_takes_no_other_hash_whoever_asks(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
 
     def want(desired: UUID) -> bool:
         with erp_world.hub.session.database.transaction() as cur:
@@ -205,21 +106,21 @@ def test_a_document_lane_takes_no_other_hash_whoever_asks(erp_world: World) -> N
 
 @pytest.mark.parametrize("erp_world", [UNIQUE], indirect=True)
 def test_a_lost_reply_never_posts_an_invoice_twice(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert erp_world.hub.status().connections[1].lanes["in_sync"] == 1
 
 
 @pytest.mark.parametrize("erp_world", [BLIND], indirect=True)
 def test_where_nobody_can_look_a_lost_reply_waits_for_a_person(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.rest()
     ((reason, owner),) = [(item.reason, item.owner) for item in erp_world.hub.parked()]
     assert (reason, owner) == ("ambiguous", "Operations")
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
@@ -229,7 +130,7 @@ def test_a_refused_document_is_replayed_with_the_content_it_was_made_with(erp_wo
             PushResult(i.key, Outcome.REJECTED, code="PERIOD", message="closed", reason="period_closed") for i in items
         ]
 
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.misbehave = [closed]
     erp_world.rest()
     assert [item.reason for item in erp_world.hub.parked()] == ["period_closed"]
@@ -237,22 +138,22 @@ def test_a_refused_document_is_replayed_with_the_content_it_was_made_with(erp_wo
     erp_world.rest()
     first, again = (call.items[0] for call in erp_world.ads.calls)
     assert (first.key, first.payload) == (again.key, again.payload)
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_a_posted_document_is_not_posted_again_by_a_resync(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.rest()
     with erp_world.hub.session.database.transaction() as cur:
         cur.execute("UPDATE lane SET acked_hash = NULL, acked_payload = NULL WHERE kind = 'document'")
     erp_world.rest()
-    assert len(erp_world.ads.calls) == len(invoices(erp_world)) == 1
+    assert len(erp_world.ads.calls) == len(erp_world.invoices()) == 1
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_the_plan_shows_a_document_as_a_create(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     (item,) = erp_world.hub.plan("gam-main").items
     assert (item.kind, item.action, item.name) == ("document", "create", "Invoice INV-1")
 
@@ -260,14 +161,14 @@ def test_the_plan_shows_a_document_as_a_create(erp_world: World) -> None:
 # ---------------------------------------------------------------- native keys
 @pytest.mark.parametrize("erp_world", [KEYED, KEYED_BLIND], indirect=True)
 def test_a_living_key_is_sent_again_at_once_and_without_a_look_up(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.hub.push("gam-main")
     assert erp_world.hub.settle("gam-main").resent == 1
     erp_world.machine.advance(5)
     erp_world.hub.push("gam-main")
     assert len({call.items[0].key for call in erp_world.ads.calls}) == 1
-    assert (len(invoices(erp_world)), erp_world.ads.finds) == (1, 0)
+    assert (len(erp_world.invoices()), erp_world.ads.finds) == (1, 0)
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
@@ -275,53 +176,53 @@ def test_a_long_outage_is_survived_under_one_key(erp_world: World) -> None:
     def gone(*_: object) -> None:
         raise OutcomeUnknown("TIMEOUT", "no answer")
 
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.ads.misbehave += [gone] * 9
     erp_world.rest(rounds=60)
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert len({call.items[0].key for call in erp_world.ads.calls}) == 1
     assert erp_world.ads.finds == 0
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_after_its_age_a_key_is_not_trusted_and_the_vendor_is_asked(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.hub.push("gam-main")
     erp_world.machine.advance(25 * 3600)
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1, "the vendor forgot the key and would have posted it again"
+    assert len(erp_world.invoices()) == 1, "the vendor forgot the key and would have posted it again"
     assert erp_world.ads.finds >= 1
     assert len(erp_world.ads.calls) == 1
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_a_key_that_dies_between_settling_and_sending_is_looked_up(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.hub.push("gam-main")
     assert erp_world.hub.settle("gam-main").resent == 1
     erp_world.machine.advance(25 * 3600)
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_after_its_age_what_is_proven_absent_is_sent_anew(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_request()
     erp_world.hub.push("gam-main")
     erp_world.machine.advance(25 * 3600)
     erp_world.rest(rounds=20)
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert erp_world.ads.finds >= 2, "two negatives past the window"
     assert mismatches(erp_world.hub.session) == []
 
 
 @pytest.mark.parametrize("erp_world", [KEYED_BLIND], indirect=True)
 def test_after_its_age_a_key_without_a_look_up_waits_for_a_person(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_request()
     erp_world.hub.push("gam-main")
     erp_world.machine.advance(25 * 3600)
@@ -335,13 +236,13 @@ def test_a_worker_that_died_while_sending_is_followed_under_the_same_key(erp_wor
         erp_world.ads.apply(record, operation, items[0])
         raise KeyboardInterrupt
 
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.misbehave = [die]
     with pytest.raises(KeyboardInterrupt):
         erp_world.hub.push("gam-main")
     erp_world.machine.advance(601)
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert erp_world.ads.finds == 0
 
 
@@ -395,18 +296,18 @@ def not_now(world: World) -> None:
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_proven_absence_answers_for_every_send_under_the_old_key(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     send_in_doubt(erp_world, 3)
     erp_world.machine.advance(25 * 3600)
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert outcomes(erp_world) == [("retry", "PROVEN-ABSENT")] * 3 + [("created", None)]
     assert mismatches(erp_world.hub.session) == []
 
 
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 def test_a_find_answers_for_every_send_under_the_old_key(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.hub.push("gam-main")
     erp_world.hub.settle("gam-main")
@@ -414,7 +315,7 @@ def test_a_find_answers_for_every_send_under_the_old_key(erp_world: World) -> No
     send_in_doubt(erp_world, 2)
     erp_world.machine.advance(25 * 3600)
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert [outcome for outcome, _ in outcomes(erp_world)] == ["created"] * 3, "one creation under one key, sent thrice"
     assert len(erp_world.ads.calls) == 3
 
@@ -422,7 +323,7 @@ def test_a_find_answers_for_every_send_under_the_old_key(erp_world: World) -> No
 @pytest.mark.parametrize("erp_world", [KEYED], indirect=True)
 @pytest.mark.parametrize("arrived", [False, True])
 def test_a_certain_failure_hides_no_older_send_in_doubt(erp_world: World, arrived: bool) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     if arrived:
         erp_world.ads.lose_reply()
     else:
@@ -434,7 +335,7 @@ def test_a_certain_failure_hides_no_older_send_in_doubt(erp_world: World, arrive
     assert erp_world.hub.push("gam-main").outcomes["retry"] == 1
     erp_world.machine.advance(25 * 3600)
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert erp_world.ads.finds >= 1
     absent = [("retry", "PROVEN-ABSENT"), ("retry", "SERVER_BUSY"), ("created", None)]
     found = [("created", "TIMEOUT"), ("retry", "SERVER_BUSY")]
@@ -448,7 +349,7 @@ def test_a_refusal_hides_no_older_send_in_doubt(erp_world: World, arrived: bool)
     def closed(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult]:
         return [PushResult(items[0].key, Outcome.REJECTED, code="PERIOD", message="closed", reason="period_closed")]
 
-    invoice(erp_world)
+    erp_world.invoice()
     if arrived:
         erp_world.ads.lose_reply()
     else:
@@ -462,14 +363,14 @@ def test_a_refusal_hides_no_older_send_in_doubt(erp_world: World, arrived: bool)
     erp_world.machine.advance(25 * 3600)
     erp_world.hub.replay(reason="period_closed")
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert erp_world.ads.finds >= 1
     assert len(erp_world.ads.calls) == (2 if arrived else 3)
 
 
 @pytest.mark.parametrize("erp_world", [KEYED_BLIND], indirect=True)
 def test_where_nobody_can_look_a_hidden_send_in_doubt_waits_for_a_person_too(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.hub.push("gam-main")
     erp_world.hub.settle("gam-main")
@@ -479,14 +380,14 @@ def test_where_nobody_can_look_a_hidden_send_in_doubt_waits_for_a_person_too(erp
     erp_world.machine.advance(25 * 3600)
     erp_world.rest()
     assert [item.reason for item in erp_world.hub.parked()] == ["ambiguous"]
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert len(erp_world.ads.calls) == 2
 
 
 @pytest.mark.parametrize("erp_world", [KEYED_BLIND], indirect=True)
 @pytest.mark.parametrize("hidden", [False, True])
 def test_a_person_who_says_a_document_is_absent_is_asked_once(erp_world: World, hidden: bool) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     send_in_doubt(erp_world, 2)
     if hidden:
         not_now(erp_world)
@@ -494,17 +395,17 @@ def test_a_person_who_says_a_document_is_absent_is_asked_once(erp_world: World, 
     erp_world.machine.advance(25 * 3600)
     erp_world.rest()
     assert [item.reason for item in erp_world.hub.parked()] == ["ambiguous"]
-    assert invoices(erp_world) == []
+    assert erp_world.invoices() == []
     erp_world.hub.declare_absent("doc_INV-1", connection="gam-main", by="Dana", note="looked in the ledger")
     erp_world.rest()
     assert erp_world.hub.parked() == []
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
     assert not [outcome for outcome, _ in outcomes(erp_world) if outcome in (None, "in_doubt")]
 
 
 @pytest.mark.parametrize("erp_world", [KEYED_BLIND], indirect=True)
 def test_a_person_may_say_which_record_a_document_in_doubt_is(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.lose_reply()
     erp_world.hub.push("gam-main")
     erp_world.machine.advance(25 * 3600)
@@ -512,7 +413,7 @@ def test_a_person_may_say_which_record_a_document_in_doubt_is(erp_world: World) 
     ((vendor_id, _),) = erp_world.ads.objects["Invoice"].items()
     erp_world.hub.adopt("doc_INV-1", vendor_id, connection="gam-main", by="Dana", note="found in the ledger")
     erp_world.rest()
-    assert (erp_world.hub.parked(), len(invoices(erp_world)), len(erp_world.ads.calls)) == ([], 1, 1)
+    assert (erp_world.hub.parked(), len(erp_world.invoices()), len(erp_world.ads.calls)) == ([], 1, 1)
 
 
 # ---------------------------------------------------------------- answers that come late
@@ -525,13 +426,13 @@ def test_an_answer_after_the_document_was_parked_brings_it_back(erp_world: World
         assert hub.settle("gam-main").parked == 1
         return [erp_world.ads.apply(record, operation, item) for item in items]
 
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.misbehave = [settled_meanwhile]
     hub.push("gam-main")
     rows = hub.session.database.rows
     assert rows("SELECT state FROM lane WHERE kind = 'document'") != [("parked",)], "parked, and nobody would be told"
     erp_world.rest()
-    assert (len(invoices(erp_world)), hub.parked()) == (1, [])
+    assert (len(erp_world.invoices()), hub.parked()) == (1, [])
     assert rows("SELECT state, dirty FROM lane WHERE kind = 'document'") == [("ready", False)]
 
 
@@ -545,17 +446,17 @@ def test_a_doubt_that_comes_late_does_not_replace_what_was_found(erp_world: Worl
         assert hub.settle("gam-main").adopted == 1
         raise OutcomeUnknown("TIMEOUT", f"no answer for {len(results)}")
 
-    invoice(erp_world)
+    erp_world.invoice()
     erp_world.ads.misbehave = [found_meanwhile]
     hub.push("gam-main")
     assert hub.session.database.rows("SELECT outcome FROM attempt") == [("created",)]
     erp_world.rest()
-    assert len(invoices(erp_world)) == 1
+    assert len(erp_world.invoices()) == 1
 
 
 @pytest.mark.parametrize("erp_world", [UNIQUE], indirect=True)
 def test_look_ups_of_an_earlier_send_do_not_count_for_the_next(erp_world: World) -> None:
-    invoice(erp_world)
+    erp_world.invoice()
     store = erp_world.hub.session.database
     with store.transaction() as cur:
         cur.execute("UPDATE lane SET probes = 1 WHERE kind = 'document'")
@@ -567,7 +468,7 @@ def test_look_ups_of_an_earlier_send_do_not_count_for_the_next(erp_world: World)
 # ---------------------------------------------------------------- census
 def copy_invoice(world: World, **changed: Any) -> str:
     """The vendor holds the one invoice once more, whoever made it."""
-    (first,) = invoices(world)
+    (first,) = world.invoices()
     vendor_id = str(next(world.ads.ids))
     world.ads.objects["Invoice"][vendor_id] = {**first, "id": vendor_id, **changed}
     return vendor_id
@@ -576,9 +477,9 @@ def copy_invoice(world: World, **changed: Any) -> str:
 @pytest.mark.parametrize("erp_world", [UNIQUE, KEYED], indirect=True)
 def test_a_census_finds_an_invoice_that_exists_twice_and_closes_it_when_one_is_voided(erp_world: World) -> None:
     world = erp_world
-    invoice(world)
+    world.invoice()
     world.rest()
-    (first,) = invoices(world)
+    (first,) = world.invoices()
     second = copy_invoice(world)
     assert world.hub.census("gam-main").duplicates == 1
     (item,) = world.hub.parked()
@@ -595,7 +496,7 @@ def test_a_census_finds_an_invoice_that_exists_twice_and_closes_it_when_one_is_v
 @pytest.mark.parametrize("erp_world", [UNIQUE, KEYED], indirect=True)
 def test_other_peoples_invoices_are_counted_and_left_alone(erp_world: World) -> None:
     world = erp_world
-    invoice(world)
+    world.invoice()
     world.rest()
     for _ in range(2):
         copy_invoice_of_theirs(world)
@@ -611,7 +512,7 @@ def copy_invoice_of_theirs(world: World) -> None:
 @pytest.mark.parametrize("erp_world", [KEYED_BLIND, BLIND], indirect=True)
 def test_what_cannot_be_told_by_number_is_not_counted(erp_world: World) -> None:
     world = erp_world
-    invoice(world)
+    world.invoice()
     world.rest()
     copy_invoice(world)
     assert world.hub.census("gam-main").counted == 0

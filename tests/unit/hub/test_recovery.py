@@ -7,45 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from psycopg.types.json import Jsonb
 
 from connectors.base import Operation, Page
 from connectors.errors import RetryLater
 from hub.errors import ConnectionBroken, ConnectionPaused
 from hub.ops.correspondence import mismatches
-from hub.store.tables import metadata
 from hub.sync.recovery import newest_anchor
 
 if TYPE_CHECKING:
     from conftest import World
 
 
-def backup(world: World) -> dict[str, list[tuple[object, ...]]]:
-    """Everything in the store, as a dump would keep it."""
-    return {
-        table.name: world.hub.session.database.rows(
-            f"SELECT {', '.join(c.name for c in table.columns if c.computed is None)} FROM {table.name}"
-        )
-        for table in metadata.sorted_tables
-    }
-
-
-def restore(world: World, kept: dict[str, list[tuple[object, ...]]]) -> None:
-    """The store as it was, identities included."""
-    with world.hub.session.database.transaction() as cur:
-        for table in metadata.sorted_tables:
-            columns = [c for c in table.columns if c.computed is None]
-            cur.execute(f"TRUNCATE {table.name}".encode())
-            marks = ", ".join(["%s"] * len(columns))
-            cur.executemany(
-                f"INSERT INTO {table.name} ({', '.join(c.name for c in columns)}) OVERRIDING SYSTEM VALUE "
-                f"VALUES ({marks})".encode(),
-                [[Jsonb(value) if isinstance(value, dict) else value for value in row] for row in kept[table.name]],
-            ) if kept[table.name] else None
-
-
 def creates(world: World) -> int:
     return sum(len(call.items) for call in world.ads.calls if call.operation is Operation.CREATE)
+
+
+def standing(world: World) -> list[tuple[object, ...]]:
+    """The connections in recovery."""
+    return world.hub.session.database.rows("SELECT connection FROM recovery WHERE ended_at IS NULL")
 
 
 def live(world: World) -> list[int]:
@@ -56,13 +35,12 @@ def lost_a_day(world: World) -> None:
     """One order was there when the backup was made; another one, and a line of the first, came afterwards."""
     world.book(lines=2)
     world.travel()
-    kept = backup(world)
+    kept = world.backup()
     world.crm.line("00kNEW", "006A")
     world.book(lines=2, order="006B")
     world.travel()
     world.machine.advance(3600)
-    restore(world, kept)
-    world.hub.session.database.head = None
+    world.restore(kept)
 
 
 def test_without_recovery_a_restored_store_creates_again_what_exists(world: World) -> None:
@@ -123,7 +101,7 @@ def test_the_settle_task_ends_a_recovery_by_itself(world: World) -> None:
         world.machine.advance(61)
     world.rest()
     assert live(world) == before
-    assert world.hub.session.database.rows("SELECT * FROM recovery") == []
+    assert standing(world) == []
 
 
 def test_a_source_that_is_away_keeps_the_recovery_open_and_settling_going(world: World) -> None:
@@ -137,7 +115,7 @@ def test_a_source_that_is_away_keeps_the_recovery_open_and_settling_going(world:
 
     world.crm.read = away  # type: ignore[method-assign]
     world.hub.settle("gam-main")
-    assert len(world.hub.session.database.rows("SELECT * FROM recovery")) == 1
+    assert len(standing(world)) == 1
 
 
 def test_a_paused_source_is_not_read_and_the_recovery_waits_for_it(world: World) -> None:
@@ -157,7 +135,7 @@ def test_a_paused_source_is_not_read_and_the_recovery_waits_for_it(world: World)
         world.hub.recover("gam-main")
     world.hub.settle("gam-main")
     assert reads == []
-    assert len(world.hub.session.database.rows("SELECT * FROM recovery")) == 1
+    assert len(standing(world)) == 1
     world.hub.resume("sfdc", by="Dana")
     assert world.hub.recover("gam-main").ended
     world.rest()
@@ -175,7 +153,7 @@ def test_what_is_in_doubt_is_settled_before_a_census_is_believed(world: World) -
     summary = world.hub.recover("gam-main")
     assert (summary.ended, summary.under_way) == (False, 1)
     world.rest()
-    assert world.hub.session.database.rows("SELECT * FROM recovery") == [], "settling went on with it"
+    assert standing(world) == [], "settling went on with it"
     assert live(world) == [1, 1, 1]
 
 
@@ -234,7 +212,7 @@ def test_a_restored_store_is_noticed_by_its_anchor_and_goes_into_recovery(world:
     world.rest()
     assert live(world) == before
     world.hub.push("gam-main")
-    assert world.hub.session.database.rows("SELECT * FROM recovery") == [], "one restore is noticed once"
+    assert standing(world) == [], "one restore is noticed once"
 
 
 def test_a_store_that_was_not_restored_notices_nothing(world: World, tmp_path: Path) -> None:
@@ -243,7 +221,7 @@ def test_a_store_that_was_not_restored_notices_nothing(world: World, tmp_path: P
     world.travel()
     world.travel()
     assert newest_anchor(tmp_path / "anchor.jsonl") is not None
-    assert world.hub.session.database.rows("SELECT * FROM recovery") == []
+    assert standing(world) == []
 
 
 def test_the_highest_anchor_counts_and_a_broken_line_does_not(tmp_path: Path) -> None:
