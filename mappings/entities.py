@@ -69,11 +69,6 @@ class CanonicalField:
     optional: bool
     required: bool
 
-    @property
-    def free_text(self) -> bool:
-        """Whether any text may stand here."""
-        return self.kind is Kind.TEXT
-
 
 def canonical_field(entity: type[Canonical], path: str) -> CanonicalField:
     """Resolve a path against a canonical model; PathError says at which step it fails and what is there instead."""

@@ -34,10 +34,6 @@ _PYTHON: Mapping[Kind, tuple[type, ...]] = {
 }
 
 
-class InternalRefusal(Refused):
-    """A refusal that the pipeline itself makes: unknown word, missing reference, too long, absent."""
-
-
 def in_problem(plan: Plan, move: InMove, value: Any, fault: Exception) -> Problem:
     """What is wrong with one value on the way in; the path is the vendor's, where the value has to be corrected."""
     vendor = " and ".join(f"{plan.record}.{p}" for p in move.paths) or f"{plan.record} (constant)"

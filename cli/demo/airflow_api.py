@@ -90,14 +90,6 @@ class AirflowApi:
         """Stop or resume a DAG's clock and its reaction to assets."""
         self._send("PATCH", f"/dags/{dag_id}", {"is_paused": paused}, update_mask="is_paused")
 
-    def unpause_all(self) -> list[str]:
-        """Let every DAG of the hub run; returns their ids."""
-        known = self.dags()
-        for dag_id, paused in known.items():
-            if paused:
-                self.pause(dag_id, False)
-        return sorted(known)
-
     # ---- runs
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run now; returns its id."""

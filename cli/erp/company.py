@@ -7,7 +7,6 @@ sequence, and months are billed side by side.
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -289,8 +288,3 @@ def _user(session: RpcSession, company: int, login: str, password: str, groups: 
             "groups": [["add", ids]],
         },
     )
-
-
-def month_end(year: int, month: int) -> date:
-    """The last day of a month, the usual date of its invoices."""
-    return date(year, month, calendar.monthrange(year, month)[1])

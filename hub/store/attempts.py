@@ -77,26 +77,6 @@ def invoke_all(cur: Cursor, sends: Sequence[Send], now: datetime) -> list[int]:
     return [numbers[send.lane_id] for send in sends]
 
 
-def invoke(
-    cur: Cursor,
-    *,
-    lane_id: int,
-    key: str,
-    record: str,
-    operation: str,
-    action: str | None,
-    version: int,
-    desired_hash: UUID,
-    payload: bytes,
-    vendor_id: str | None,
-    fence: int,
-    now: datetime,
-) -> int:
-    """Write an attempt down before it is made; returns its number."""
-    send = Send(lane_id, key, record, operation, action, version, desired_hash, payload, vendor_id, fence)
-    return invoke_all(cur, [send], now)[0]
-
-
 def subject(attempt_id: int) -> str:
     """How the audit chain names an attempt."""
     return f"attempt:{attempt_id}"

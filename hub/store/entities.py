@@ -124,43 +124,6 @@ class NewVersion(NamedTuple):
     change_id: int | None
 
 
-def put(
-    cur: Cursor,
-    *,
-    kind: EntityKind,
-    entity_id: str,
-    version: int,
-    canonical: bytes,
-    content_hash: UUID,
-    source: str,
-    native_id: str,
-    name: str,
-    order_id: str | None,
-    status: str | None,
-    external_id: str | None,
-    change_id: int | None,
-    now: datetime,
-) -> None:
-    """Write a version and make it the newest."""
-    new = NewVersion(
-        str(kind),
-        entity_id,
-        version,
-        canonical,
-        content_hash,
-        source,
-        native_id,
-        name,
-        order_id,
-        status,
-        external_id,
-        now,
-        change_id,
-    )
-    put_all(cur, [new])
-    note_version(cur, new)
-
-
 def put_all(cur: Cursor, new: Sequence[NewVersion]) -> None:
     """Write versions, at most one of each entity, and make each the newest; nothing is noted."""
     if not new:

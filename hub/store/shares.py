@@ -32,10 +32,6 @@ class Work(StrEnum):
     REPORT = "report"
 
 
-SHARES: Mapping[str, float] = {Work.INTERACTIVE: 20.0, Work.PUSH: 50.0, Work.REPORT: 30.0}
-"""In per cent, where a connection says nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rate: `limit` tokens per `per` seconds, at most `burst` at once, and who gets how much of it in per cent."""

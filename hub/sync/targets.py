@@ -12,7 +12,6 @@ from hub.store.database import Cursor
 from hub.store.entities import StoredEntity
 from hub.store.lanes import Want
 from oms_schema.ids import EntityKind
-from oms_schema.line import Line
 from oms_schema.order import Order
 from oms_schema.party import PartyRole
 from oms_schema.status import CommercialStatus
@@ -182,8 +181,3 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
 def order_of(entity: StoredEntity) -> str:
     """The order an order or line belongs to."""
     return entity.id if entity.kind == EntityKind.ORDER else str(entity.order_id)
-
-
-def line_model(entity: StoredEntity) -> Line:
-    """The line behind a stored entity."""
-    return Line.from_bytes(entity.canonical)

@@ -226,11 +226,6 @@ class SObject:
         """Reference fields by lower-case relationship name."""
         return {field.relationshipName.lower(): field for field in self.fields if field.relationshipName}
 
-    @cached_property
-    def name_field(self) -> Field | None:
-        """The field that names a record, if the object has one."""
-        return next((field for field in self.fields if field.nameField), None)
-
     def is_boolean(self, name: str) -> bool:
         """Whether a field is a checkbox, which cannot be null."""
         return self.by_key[name.lower()].type == "boolean"

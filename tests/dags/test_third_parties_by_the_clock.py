@@ -19,7 +19,8 @@ import yaml
 
 from hub import open_hub
 from hub.encoding import fingerprint
-from hub.store import entities
+from hub.store.entities import NewVersion
+from hub.sync.page_writes import PageWrites
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.line import CostMethod, Flight, Goal, GoalUnit, Line, Price
 from oms_schema.order import Order
@@ -146,22 +147,26 @@ def clockwork(
         hub.set_business_time(NOW)
         with hub.session.database.transaction() as cur:
             for kind, body, status in ((EntityKind.ORDER, order, order.status), (EntityKind.LINE, line, None)):
-                entities.put(
+                writes = PageWrites()
+                writes.put(
                     cur,
-                    kind=kind,
-                    entity_id=body.id,
-                    version=1,
-                    canonical=body.canonical_bytes(),
-                    content_hash=fingerprint(body.canonical_bytes()),
-                    source="sfdc",
-                    native_id=body.id,
-                    name=body.name,
-                    change_id=None,
-                    now=NOW,
-                    order_id=ORDER,
-                    status=status,
-                    external_id=None,
+                    NewVersion(
+                        kind=kind,
+                        entity_id=body.id,
+                        version=1,
+                        canonical=body.canonical_bytes(),
+                        content_hash=fingerprint(body.canonical_bytes()),
+                        source="sfdc",
+                        native_id=body.id,
+                        name=body.name,
+                        change_id=None,
+                        now=NOW,
+                        order_id=ORDER,
+                        status=status,
+                        external_id=None,
+                    ),
                 )
+                writes.flush(cur)
     bag = DagBag(str(Path(__file__).parents[2] / "dags"))
     assert bag.import_errors == {}
     return Clockwork(bag.dags, config, drop)

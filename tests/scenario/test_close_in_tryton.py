@@ -41,7 +41,8 @@ from cli.erp.tryton import TrytonServer
 from hub import Hub, open_hub
 from hub.billing.answers import CloseSummary
 from hub.encoding import fingerprint
-from hub.store import entities
+from hub.store.entities import NewVersion
+from hub.sync.page_writes import PageWrites
 from oms_schema.billing_terms import BillingTerms
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.line import CostMethod, Flight, Goal, GoalUnit, Line, Price
@@ -174,20 +175,24 @@ def hub(
 def keep(hub: Hub, kind: EntityKind, body: Any, name: str, **more: Any) -> str:
     usual = {"order_id": None, "status": None, "external_id": None}
     with hub.session.database.transaction() as cur:
-        entities.put(
+        writes = PageWrites()
+        writes.put(
             cur,
-            kind=kind,
-            entity_id=body.id,
-            version=1,
-            canonical=body.canonical_bytes(),
-            content_hash=fingerprint(body.canonical_bytes()),
-            source="book",
-            native_id=body.id,
-            name=name,
-            change_id=None,
-            now=hub.session.machine.now(),
-            **{**usual, **more},
+            NewVersion(
+                kind=kind,
+                entity_id=body.id,
+                version=1,
+                canonical=body.canonical_bytes(),
+                content_hash=fingerprint(body.canonical_bytes()),
+                source="book",
+                native_id=body.id,
+                name=name,
+                change_id=None,
+                now=hub.session.machine.now(),
+                **{**usual, **more},
+            ),
         )
+        writes.flush(cur)
     return str(body.id)
 
 

@@ -37,7 +37,9 @@ from hub.delivery.shape import ReportShape
 from hub.encoding import fingerprint
 from hub.session import Session
 from hub.store import database, entities, journal
+from hub.store.entities import NewVersion
 from hub.store.journal import Entry
+from hub.sync.page_writes import PageWrites
 from oms_schema.billing_terms import BillingTerms
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.line import CostMethod, Flight, Goal, GoalUnit, Line, Price
@@ -266,20 +268,24 @@ class Office:
         usual = {"order_id": None, "status": None, "external_id": None}
         with self.hub.session.database.transaction() as cur:
             known = entities.get(cur, kind, entity_id)
-            entities.put(
+            writes = PageWrites()
+            writes.put(
                 cur,
-                kind=kind,
-                entity_id=entity_id,
-                version=1 if known is None else known.version + 1,
-                canonical=body.canonical_bytes(),
-                content_hash=fingerprint(body.canonical_bytes()),
-                source="sfdc",
-                native_id=entity_id[-12:],
-                name=name,
-                change_id=None,
-                now=self.clock.now(),
-                **{**usual, **more},
+                NewVersion(
+                    kind=kind,
+                    entity_id=entity_id,
+                    version=1 if known is None else known.version + 1,
+                    canonical=body.canonical_bytes(),
+                    content_hash=fingerprint(body.canonical_bytes()),
+                    source="sfdc",
+                    native_id=entity_id[-12:],
+                    name=name,
+                    change_id=None,
+                    now=self.clock.now(),
+                    **{**usual, **more},
+                ),
             )
+            writes.flush(cur)
             version = 1 if known is None else known.version + 1
             told = Entry("sfdc", f"{kind} accepted as version {version}", entity_kind=kind, entity_id=entity_id)
             journal.write(cur, [told], self.clock.now(), self.clock.now())

@@ -57,20 +57,9 @@ def claim(hub: Hub, lease: timedelta = timedelta(seconds=60)) -> lanes.Lane:
 
 def invoke(hub: Hub, lane: lanes.Lane, at: datetime) -> int:
     with hub.session.database.transaction() as cur:
-        return attempts.invoke(
-            cur,
-            lane_id=lane.id,
-            key=f"k{at}",
-            record="Company",
-            operation="create",
-            action=None,
-            version=1,
-            desired_hash=OLD,
-            payload=b"{}",
-            vendor_id=None,
-            fence=lane.fence,
-            now=at,
-        )
+        send = attempts.Send(lane.id, f"k{at}", "Company", "create", None, 1, OLD, b"{}", None, lane.fence)
+        (number,) = attempts.invoke_all(cur, [send], at)
+        return number
 
 
 def finish(hub: Hub, attempt: int, at: datetime) -> None:

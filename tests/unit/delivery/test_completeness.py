@@ -19,8 +19,10 @@ from hub.config import ConnectionSettings
 from hub.delivery.completeness import completeness, late_sources, running_lines, spans
 from hub.encoding import fingerprint
 from hub.errors import NotFound
-from hub.store import entities, facts, journal
+from hub.store import facts, journal
 from hub.store.arrivals import ExpectedLine
+from hub.store.entities import NewVersion
+from hub.sync.page_writes import PageWrites
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.line import CostMethod, Flight, Goal, GoalUnit, Line, Price
 from oms_schema.order import Order
@@ -36,22 +38,26 @@ NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 def keep(world: World, kind: EntityKind, body: Any, status: str | None = None) -> None:
     with world.session.database.transaction() as cur:
-        entities.put(
+        writes = PageWrites()
+        writes.put(
             cur,
-            kind=kind,
-            entity_id=body.id,
-            version=1,
-            canonical=body.canonical_bytes(),
-            content_hash=fingerprint(body.canonical_bytes()),
-            source="sfdc",
-            native_id=body.id,
-            name=body.name,
-            change_id=None,
-            now=world.clock.now(),
-            order_id=ORDER,
-            status=status,
-            external_id=None,
+            NewVersion(
+                kind=kind,
+                entity_id=body.id,
+                version=1,
+                canonical=body.canonical_bytes(),
+                content_hash=fingerprint(body.canonical_bytes()),
+                source="sfdc",
+                native_id=body.id,
+                name=body.name,
+                change_id=None,
+                now=world.clock.now(),
+                order_id=ORDER,
+                status=status,
+                external_id=None,
+            ),
         )
+        writes.flush(cur)
 
 
 def order(world: World, status: CommercialStatus = CommercialStatus.BOOKED) -> None:

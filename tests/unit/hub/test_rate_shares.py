@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connectors.base import Rate
-from hub.config import ConnectionSettings
+from hub.config import ConnectionSettings, ShareSettings
 from hub.errors import VendorUnavailable
 from hub.store import limits
-from hub.store.shares import GRACE, SHARES, Claim, Rule, Tokens, Work, take
+from hub.store.shares import GRACE, Claim, Rule, Tokens, Work, take
 
 if TYPE_CHECKING:
     from conftest import World
 
+SHARES = ShareSettings().model_dump()
+"""As a connection has them that says nothing."""
 RATES = st.tuples(st.sampled_from([0.5, 1.0, 2.0, 8.0, 40.0]), st.sampled_from([1.0, 2.0, 5.0, 100.0]))
 
 
