@@ -2,21 +2,23 @@
 
 A job does nothing until it is closed for upload (Bulk API 2.0 guide, job states), so everything before that step is
 certainly not applied. Results come as three CSV files in any order: successful, failed and unprocessed; unprocessed
-records were not touched and may be sent again. The library's own bulk client waits asleep for up to a day, does not
-log in again and matches no results, so the requests are made here.
+records were not touched and may be sent again. A job with a column that the org does not show is refused as a whole
+(`InvalidBatch : Field name not found : X`), all its records unprocessed. The library's own bulk client waits asleep for up
+to a day, does not log in again and matches no results, so the requests are made here.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from connectors.base import JobState, Operation, Outcome, PushItem, PushResult
 from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater, SchemaDrift
+from connectors.salesforce.describes import DescribedObject
 from connectors.salesforce.error_table import Effect, VendorError, one_line, refused
 from connectors.salesforce.session import Call, odd_reply
 from connectors.salesforce.soql import is_id
@@ -34,6 +36,9 @@ _STATES = {
     "Failed": JobState.FAILED,
     "Aborted": JobState.FAILED,
 }
+
+_REFUSED = frozenset({"InvalidBatch", "InvalidJob", "ClientInputError"})
+"""How the errorMessage of a job begins that would end the same way if it were sent again."""
 
 SendRaw = Callable[[Call], Reply]
 SendJson = Callable[[Call], Any]
@@ -86,16 +91,28 @@ class BulkIngest:
 
         A job that Salesforce does not know any more (it keeps them for a week) is over: FAILED.
         """
-        try:
-            answer = self.send_json(Call(_job_path(job)))
-        except SchemaDrift as error:
-            if error.code == "NOT_FOUND":
-                return JobState.FAILED
-            raise
+        answer = self._facts(job)
+        if answer is None:
+            return JobState.FAILED
         stated = answer.get("state") if isinstance(answer, Mapping) else None
         if not isinstance(stated, str) or stated not in _STATES:
             raise odd_reply("a bulk job has no state that Salesforce documents")
         return _STATES[stated]
+
+    def _facts(self, job: str) -> Any:
+        """What Salesforce shows of a job; None when it does not know it any more."""
+        try:
+            return self.send_json(Call(_job_path(job)))
+        except SchemaDrift as error:
+            if error.code == "NOT_FOUND":
+                return None
+            raise
+
+    def _why(self, job: str) -> str:
+        """The errorMessage of a job that ended early; empty when it names none."""
+        answer = self._facts(job)
+        said = answer.get("errorMessage") if isinstance(answer, Mapping) else None
+        return one_line(said) if isinstance(said, str) else ""
 
     def results(self, target: Target, job: str, items: Sequence[PushItem]) -> list[PushResult]:
         """One result per item, in order, of a job that is READY or FAILED."""
@@ -109,12 +126,20 @@ class BulkIngest:
         """Results by place. A record that no file or more than one file names is in doubt."""
         expected = {_known(target, row.key): row for row in rows}
         found: dict[str, list[PushResult]] = {}
+        unprocessed: list[str] = []
         for kind in ("successfulResults", "failedResults", "unprocessedrecords"):
             for line in self._lines(f"{_job_path(job)}/{kind}"):
                 key = _known(target, _cell(line, target.key_field) or _cell(line, "sf__Id"))
                 if key not in expected:
                     raise odd_reply(f"the {kind} of bulk job {job} name a record that was not sent")
-                found.setdefault(key, []).append(self._result(target, expected[key].item.key, kind, line))
+                if kind == "unprocessedrecords":
+                    unprocessed.append(key)
+                else:
+                    found.setdefault(key, []).append(self._result(target, expected[key].item.key, kind, line))
+        why = self._why(job) if unprocessed else ""
+        refused_whole = not found and why.partition(":")[0].strip() in _REFUSED
+        for key in unprocessed:
+            found.setdefault(key, []).append(_not_processed(expected[key].item.key, why, alone=refused_whole))
         doubt = f"Bulk job {job} does not say what became of this record. The hub looks it up before it resends."
         return {
             row.place: found[key][0]
@@ -137,9 +162,6 @@ class BulkIngest:
         return [{name.strip(): value for name, value in line.items()} for line in lines]
 
     def _result(self, target: Target, key: str, kind: str, line: Mapping[str, str]) -> PushResult:
-        if kind == "unprocessedrecords":
-            message = "Salesforce ended the bulk job before it came to this record. Nothing was written. The hub sends it again."
-            return PushResult(key, Outcome.RETRY, code="BULK-UNPROCESSED", message=message)
         if kind == "failedResults":
             error = bulk_error(_cell(line, "sf__Error"))
             return refused(key, [error] if error else [], pause=self.pause, marker=target.external_id)
@@ -151,15 +173,51 @@ class BulkIngest:
         return PushResult(key, outcome, vendor_id=vendor_id, evidence={"id": vendor_id, "success": True})
 
 
+def _not_processed(key: str, why: str, *, alone: bool) -> PushResult:
+    """A record that the job did not come to. One of a job that was refused whole goes `alone`: in the answer to a collection
+    Salesforce says which record or field it minds."""
+    said = f" ({why})" if why else ""
+    if alone:
+        message = (
+            f"Salesforce refused the bulk job as a whole{said}. Nothing was written. The hub sends each record alone."
+        )
+        return PushResult(key, Outcome.RETRY, code="BULK-REFUSED", message=message, alone=True)
+    message = f"Salesforce ended the bulk job before it came to this record{said}. Nothing was written. The hub sends it again."
+    return PushResult(key, Outcome.RETRY, code="BULK-UNPROCESSED", message=message)
+
+
+def check_columns(described: DescribedObject, target: Target, rows: Sequence[Row]) -> None:
+    """Raise SchemaDrift for a column that the org does not show, as a collection's answer would."""
+    for column in columns(target, rows):
+        relationship, dot, _ = column.partition(".")
+        if (described.relationship(relationship) if dot else described.field(column)) is None:
+            error = VendorError("INVALID_FIELD", f"No such column '{column}' on entity '{target.record}'")
+            raise SchemaDrift(error.code, error.sentence(), field=column)
+
+
+def columns(target: Target, rows: Sequence[Row]) -> list[str]:
+    """The columns of a job, in the order of the fields that name them."""
+    names = dict.fromkeys(name for row in rows for name in _names(row.fields))
+    return list(names) if target.external_id else ["Id", *names]
+
+
+def _names(fields: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{path}{name}.")
+        else:
+            yield path + name
+
+
 def table(target: Target, rows: Sequence[Row]) -> bytes:
     """The rows as CSV. An absent field is an empty cell, None clears the field."""
-    flat = [({} if target.external_id else {"Id": row.key}) | _cells(row.fields) for row in rows]
-    columns = list(dict.fromkeys(name for cells in flat for name in cells))
+    head = columns(target, rows)
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for cells in flat:
-        writer.writerow([cells.get(name, "") for name in columns])
+    writer.writerow(head)
+    for row in rows:
+        cells = ({} if target.external_id else {"Id": row.key}) | _cells(row.fields)
+        writer.writerow([cells.get(name, "") for name in head])
     return out.getvalue().encode("utf-8")
 
 

@@ -31,7 +31,7 @@ from connectors.base import (
 )
 from connectors.errors import Misconfigured
 from connectors.salesforce import preflight, schemas
-from connectors.salesforce.bulk import MAX_UPLOAD, BulkIngest, unsendable
+from connectors.salesforce.bulk import MAX_UPLOAD, BulkIngest, check_columns, unsendable
 from connectors.salesforce.changes import read_changes
 from connectors.salesforce.comparing import differences
 from connectors.salesforce.counting import census
@@ -208,13 +208,17 @@ class SalesforceConnector(Connector):
         """Send items as one bulk job and return its id, to be asked about later; items that cannot be sent are left out, and
         without any other one there is no job.
 
-        Raises OutcomeUnknown when the job may have been started; every other error means that nothing is applied.
+        Raises OutcomeUnknown when the job may have been started; every other error means that nothing is applied. A column
+        that the org does not show would end the whole job, record by record unprocessed, so it is SchemaDrift before.
         """
         target = self._target(record, operation)
         rows, _ = prepared(target, items)
         refused = unsendable(rows)
         sent = [row for row in rows if row.place not in refused]
-        return self._bulk.start(target, sent) if sent else ""
+        if not sent:
+            return ""
+        check_columns(self._describes.fresh(record), target, sent)
+        return self._bulk.start(target, sent)
 
     def bulk_state(self, job: str) -> JobState:
         """Where a bulk job stands; FAILED jobs have results too."""

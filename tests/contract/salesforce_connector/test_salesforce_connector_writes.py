@@ -209,6 +209,17 @@ def test_what_a_stopped_bulk_job_did_not_reach_is_sent_again(org: Org, connect: 
     assert [r.code for r in results if r.outcome == "retry"] == ["BULK-UNPROCESSED"] * 50
 
 
+def test_a_field_that_is_gone_stops_the_mapping_before_a_bulk_job(org: Org, connect: Connect) -> None:
+    deals = [org.deal(f"D{n}") for n in range(3)]
+    with pytest.raises(SchemaDrift) as caught:
+        connect().start_bulk("Opportunity", Operation.UPDATE, [update(d, Never__c="x") for d in deals])
+    assert (caught.value.code, caught.value.field) == ("INVALID_FIELD", "Never__c")
+    org.control("fls", object="Opportunity", field="Hub_Status__c", visible=False, editable=False)
+    with pytest.raises(SchemaDrift) as caught:
+        connect().start_bulk("Opportunity", Operation.UPDATE, [update(d) for d in deals])
+    assert caught.value.field == "Hub_Status__c"
+
+
 def ended(connector: SalesforceConnector, job: str) -> JobState:
     until = time.monotonic() + 60
     while (state := connector.bulk_state(job)) is JobState.RUNNING and time.monotonic() < until:

@@ -14,7 +14,7 @@ import requests
 import responses
 
 from connectors.base import JobState, Operation, PushItem
-from connectors.errors import OutcomeUnknown, RetryLater
+from connectors.errors import OutcomeUnknown, RetryLater, SchemaDrift
 from connectors.salesforce import SalesforceConnector
 from connectors.salesforce.error_table import VendorError
 
@@ -39,11 +39,18 @@ def as_csv(head: list[str], rows: list[list[str]]) -> str:
     return out.getvalue()
 
 
-def job(org: responses.RequestsMock, *, state: str = "JobComplete", **files: str) -> None:
+def describe(org: responses.RequestsMock) -> None:
+    fields = [{"name": name, "type": "string"} for name in ("Id", "Name", "Amount", "On__c", "Hub_Id__c")]
+    fields.append({"name": "AccountId", "type": "reference", "relationshipName": "Account"})
+    org.get(f"{DATA}/sobjects/Opportunity/describe", json={"name": "Opportunity", "fields": fields})
+
+
+def job(org: responses.RequestsMock, *, state: str = "JobComplete", error: str = "", **files: str) -> None:
+    describe(org)
     org.post(JOBS, json={"id": JOB, "state": "Open"})
     org.put(f"{JOBS}/{JOB}/batches", status=201)
     org.patch(f"{JOBS}/{JOB}", json={"id": JOB, "state": "UploadComplete"})
-    org.get(f"{JOBS}/{JOB}", json={"id": JOB, "state": state})
+    org.get(f"{JOBS}/{JOB}", json={"id": JOB, "state": state, "errorMessage": error or None})
     for kind in ("successfulResults", "failedResults", "unprocessedrecords"):
         org.get(f"{JOBS}/{JOB}/{kind}", body=files.get(kind, ""), content_type=CSV_TYPE)
 
@@ -183,9 +190,48 @@ def test_before_closing_every_error_is_not_applied_and_closing_itself_is_in_doub
             org.remove(each, f"{JOBS}/{JOB}/batches" if each == "PUT" else f"{JOBS}/{JOB}")
 
 
+def test_a_job_that_was_refused_whole_says_why_and_each_record_is_then_sent_alone(
+    org: responses.RequestsMock, connect: Connect
+) -> None:
+    words = "InvalidBatch : Field name not found : Name"
+    job(org, state="Failed", error=words, unprocessedrecords=as_csv(["Id"], [[vendor_id(0)], [vendor_id(1)]]))
+    results = connect().bulk_results("Opportunity", Operation.UPDATE, items(2), JOB)
+    assert [(r.outcome.value, r.code, r.alone) for r in results] == [("retry", "BULK-REFUSED", True)] * 2
+    assert all(words in str(r.message) for r in results)
+
+
+@pytest.mark.parametrize(
+    ("error", "files"),
+    [
+        ("InternalServerError : The job was stopped", {}),
+        ("InvalidBatch : Records not processed", {"successfulResults": successes([2])}),
+        ("", {}),
+    ],
+)
+def test_what_a_job_did_not_come_to_goes_with_the_next_one(
+    org: responses.RequestsMock, connect: Connect, error: str, files: dict[str, str]
+) -> None:
+    job(org, state="Failed", error=error, unprocessedrecords=as_csv(["Id"], [[vendor_id(0)], [vendor_id(1)]]), **files)
+    results = connect().bulk_results("Opportunity", Operation.UPDATE, items(3 if files else 2), JOB)[:2]
+    assert [(r.outcome.value, r.code, r.alone) for r in results] == [("retry", "BULK-UNPROCESSED", False)] * 2
+    assert all(error in str(r.message) for r in results)
+
+
+def test_an_unknown_column_is_drift_before_anything_is_sent(org: responses.RequestsMock, connect: Connect) -> None:
+    job(org)
+    for payload in ({"Gone__c": 1}, {"Nowhere": {"Hub_Id__c": "h"}}):
+        with pytest.raises(SchemaDrift) as caught:
+            connect().start_bulk("Opportunity", Operation.UPDATE, [PushItem("a", payload, vendor_id=vendor_id(0))])
+        assert caught.value.field in ("Gone__c", "Nowhere.Hub_Id__c")
+    known = PushItem("a", {"name": "x", "Account": {"Hub_Id__c": "h"}}, vendor_id=vendor_id(0))
+    assert connect().start_bulk("Opportunity", Operation.UPDATE, [known]) == JOB
+    assert len([c for c in org.calls if c.request.method == "PUT"]) == 1
+
+
 def test_a_job_refused_for_a_right_is_raised(org: responses.RequestsMock, connect: Connect) -> None:
     from connectors.errors import PermissionMissing
 
+    describe(org)
     org.post(JOBS, status=403, json=refusal("API_DISABLED_FOR_ORG"))
     with pytest.raises(PermissionMissing):
         connect().start_bulk("Opportunity", Operation.UPDATE, items(201))
