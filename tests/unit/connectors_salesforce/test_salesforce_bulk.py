@@ -228,11 +228,12 @@ def test_an_unknown_column_is_drift_before_anything_is_sent(org: responses.Reque
     assert len([c for c in org.calls if c.request.method == "PUT"]) == 1
 
 
-def test_a_job_refused_for_a_right_is_raised(org: responses.RequestsMock, connect: Connect) -> None:
+@pytest.mark.parametrize("code", ["API_DISABLED_FOR_ORG", "FEATURENOTENABLED"])  # Bulk writes its own codes in one word
+def test_a_job_refused_for_a_right_is_raised(org: responses.RequestsMock, connect: Connect, code: str) -> None:
     from connectors.errors import PermissionMissing
 
     describe(org)
-    org.post(JOBS, status=403, json=refusal("API_DISABLED_FOR_ORG"))
+    org.post(JOBS, status=403, json=refusal(code))
     with pytest.raises(PermissionMissing):
         connect().start_bulk("Opportunity", Operation.UPDATE, items(201))
 
