@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli import audit, bill, delivery, look, mapping_trial, parked_work, reconcile, reports, work
+from cli import audit, bill, delivery, look, mapping_trial, parked_work, reconcile, reports, store, work
 from cli.demo.run import demo
 from cli.ending import Command, stopping_on_sigterm
 from cli.exit_codes import EPILOG, ExitCode
@@ -45,6 +45,7 @@ app.command()(reconcile.drift)
 app.command()(reconcile.accept)
 app.command()(reconcile.approve_plan)
 app.command()(reconcile.recover)
+app.command()(store.migrate)
 map_app.command("try")(mapping_trial.try_mapping)
 app.add_typer(map_app, name="map")
 app.add_typer(audit.app, name="audit")

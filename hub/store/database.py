@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,39 @@ def migrate(url: str) -> None:
         raise
 
 
+@cache
+def newest_revision() -> str:
+    """The schema that this version of the hub needs: the number of its last migration."""
+    return max(file.name for file in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+_HOW = "`orderhub migrate` (with Airflow: `python -m plugins.metadata --with-store`)"
+
+
+def _refuse_another_schema(connection: psycopg.Connection[TupleRow]) -> None:
+    """Raises StoreUnavailable where another version of the hub made the schema; an empty database is not looked at here.
+
+    Asked once for each connection: a worker that is left over from before an upgrade must not write what the newer one
+    would misread, nor may a newer one guess what is not there yet.
+    """
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except psycopg.errors.UndefinedTable:
+        return
+    needed, found = newest_revision(), "no number" if row is None else str(row[0])
+    if found == needed:
+        return
+    if found > needed:
+        raise StoreUnavailable(
+            f"The store has schema {found}, which this version of the hub ({needed}) does not know. Nothing is read or written. "
+            "Whoever upgrades starts it again from the new version."
+        )
+    raise StoreUnavailable(
+        f"The store has schema {found}, and this version of the hub needs {needed}. Nothing is read or written. Whoever upgrades "
+        f"stops the workers and runs {_HOW}."
+    )
+
+
 def _unreachable(error: Exception) -> str:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return (
@@ -88,9 +122,15 @@ class Database:
     def _connected(self) -> psycopg.Connection[TupleRow]:
         if self._connection is None or self._connection.closed:
             try:
-                self._connection = psycopg.connect(self._url, autocommit=True, options="-c timezone=UTC")
+                connection = psycopg.connect(self._url, autocommit=True, options="-c timezone=UTC")
+                try:
+                    _refuse_another_schema(connection)
+                except BaseException:
+                    connection.close()
+                    raise
             except psycopg.OperationalError as error:
                 raise StoreUnavailable(_unreachable(error)) from error
+            self._connection = connection
         return self._connection
 
     @contextmanager
@@ -104,7 +144,7 @@ class Database:
                 yield cur
         except psycopg.errors.UndefinedTable as error:
             raise StoreUnavailable(
-                "The store has no or an older schema. Nothing is read or written. Run `orderhub check --migrate` once."
+                f"The store has no schema, or not all of it. Nothing is read or written. Whoever runs the hub runs {_HOW}."
             ) from error
         except psycopg.errors.DeadlockDetected as error:
             raise StoreContended(

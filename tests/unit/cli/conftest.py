@@ -113,6 +113,9 @@ class ScriptedHub:
         rows = [ConnectionStatus("sfdc", "salesforce", "ok", "", {"in_sync": 2}, 0, 0, NOON, NOON)]
         return self._said("status", StatusResult(rows, [], {"booked": 1}, {"accepted": 2}, 1_000, NOON))
 
+    def migrate(self) -> None:
+        self._said("migrate", None)
+
     def trace(self, text: str) -> Any:
         events = [TraceEvent(NOON, "sfdc", "order", "change accepted as version 1", "Opportunity 006")]
         systems, ids = [("gam-main", "3 in sync")], [("gam-main", "order", "29")]

@@ -59,6 +59,7 @@ VERBS = [
     ("parked",),
     ("trace", "006"),
     ("replay",),
+    ("migrate",),
 ]
 
 
