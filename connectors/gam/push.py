@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -64,9 +64,7 @@ class Push:
             native = present.get(item.vendor_id or "")
             ours = {name: value for name, value in item.payload.items() if name != "id"}
             if native is None:
-                results[at] = _rejected(
-                    item, "CommonError.NOT_FOUND", "reference_missing", f"{record} {item.vendor_id} does not exist."
-                )
+                results[at] = _not_found(record, item)
             elif all(name in REQUEST_ONLY or shows(native.get(name), value) for name, value in ours.items()):
                 results[at] = PushResult(item.key, Outcome.UNCHANGED, item.vendor_id, evidence=_seen(native))
             elif frozen := _frozen(record, native):
@@ -92,7 +90,9 @@ class Push:
         """One action call for each distinct verb among the items, its effect read back.
 
         The vendor answers with a count only, so the statuses before and after decide: items that already showed the
-        wanted state are UNCHANGED and not sent. Of a payload only the arguments that the action takes are sent.
+        wanted state are UNCHANGED and not sent. An object that queries do not show may be new (`index_lag_seconds`): the action
+        is sent, and the count tells whether there was anything to change. Of a payload only the arguments that the action
+        takes are sent.
         """
         groups: dict[str, list[int]] = {}
         for at, item in enumerate(items):
@@ -182,25 +182,22 @@ class Push:
                 _rejected(item, "ACTION-UNKNOWN", "mapping", f"{record} has no action {action!r}.") for item in items
             ]
         before = self._shown(record, items, wanted)
-        done = {item.key for item in items if before[item.key](wanted)}
+        done = {item.key for item in items if before[item.key].native is not None and before[item.key](wanted)}
         results = {
             item.key: PushResult(item.key, Outcome.UNCHANGED, item.vendor_id, evidence=before[item.key].seen)
             for item in items
             if item.key in done
         }
-        missing = [item for item in items if item.key not in done and before[item.key].native is None]
-        for item in missing:
-            results[item.key] = _rejected(
-                item, "CommonError.NOT_FOUND", "reference_missing", f"{record} {item.vendor_id} does not exist."
-            )
+        results.update({item.key: _not_found(record, item) for item in items if not _is_id(item.vendor_id)})
         open_items = [item for item in items if item.key not in results]
         if open_items:
-            for result in self._perform(record, action, wanted, open_items):
+            unseen = {item.key for item in open_items if before[item.key].native is None}
+            for result in self._perform(record, action, wanted, open_items, unseen):
                 results[result.key] = result
         return [results[item.key] for item in items]
 
     def _perform(
-        self, record: str, action: str, wanted: Mapping[str, Any], items: Sequence[PushItem]
+        self, record: str, action: str, wanted: Mapping[str, Any], items: Sequence[PushItem], unseen: Container[str]
     ) -> list[PushResult]:
         place = place_of(record)
         statement = Where().among("id", sorted(int(str(item.vendor_id)) for item in items)).statement()
@@ -228,8 +225,16 @@ class Push:
             ) from error
         reached = [item for item in items if after[item.key](wanted)]
         short = [item for item in items if item not in reached]
+        surely = sum(item.key not in unseen for item in reached)
         results = {
-            item.key: PushResult(item.key, Outcome.UPDATED, item.vendor_id, evidence=after[item.key].seen)
+            item.key: PushResult(
+                item.key,
+                Outcome.UNCHANGED
+                if item.key in unseen and changes is not None and changes <= surely
+                else Outcome.UPDATED,
+                item.vendor_id,
+                evidence=after[item.key].seen,
+            )
             for item in reached
         }
         if short and refusal is not None:
@@ -238,6 +243,8 @@ class Push:
             explained = self._explained(record, refusal, ordered)
             results.update({item.key: explained[item.key] for item in short})
         for item in short:
+            if after[item.key].native is None and changes is not None and changes <= len(reached):
+                results.setdefault(item.key, _not_found(record, item))
             results.setdefault(item.key, _not_reached(item, action, changes, len(reached), after[item.key].seen))
         return [results[item.key] for item in items]
 
@@ -383,6 +390,14 @@ def _rejected(
     item: PushItem, code: str, reason: str, message: str, seen: Mapping[str, Any] | None = None
 ) -> PushResult:
     return PushResult(item.key, Outcome.REJECTED, item.vendor_id, code, message, reason=reason, evidence=seen or {})
+
+
+def _not_found(record: str, item: PushItem) -> PushResult:
+    return _rejected(item, "CommonError.NOT_FOUND", "reference_missing", f"{record} {item.vendor_id} does not exist.")
+
+
+def _is_id(vendor_id: str | None) -> bool:
+    return vendor_id is not None and vendor_id.isascii() and vendor_id.isdigit()
 
 
 def _frozen(record: str, native: Mapping[str, Any]) -> str | None:

@@ -469,6 +469,31 @@ def test_pause_resume_archive(network: Network, gam: GamConnector) -> None:
     assert gam.observe("Order", [order_id])[order_id]["isArchived"] is True
 
 
+def test_an_action_on_an_order_that_queries_do_not_show_yet_is_done_and_seen_later(
+    network: Network, gam: GamConnector
+) -> None:
+    payload = order_payload(gam, "IO-hidden")
+    network.fault("index_lag", seconds=3600, operations=["createOrders"])
+    [created] = gam.push("Order", CREATE, [PushItem("o", payload)])
+    archive = [PushItem("a", {}, created.vendor_id, "ArchiveOrders")]
+    [result] = gam.push("Order", ACT, archive)
+    assert (result.outcome, result.code) == (Outcome.RETRY, "ACTION-NOT-SHOWN")
+    assert [each["isArchived"] for each in network.state("Order")] == [True]
+    network.server.app.vendor._network.hide("Order", int(str(created.vendor_id)), -1)
+    [result] = gam.push("Order", ACT, archive)
+    assert result.outcome is Outcome.UNCHANGED
+
+
+def test_an_order_that_queries_do_not_show_yet_is_deleted_all_the_same(network: Network, gam: GamConnector) -> None:
+    payload = order_payload(gam, "IO-hidden")
+    network.fault("index_lag", seconds=3600, operations=["createOrders"])
+    [created] = gam.push("Order", CREATE, [PushItem("o", payload)])
+    delete = [PushItem("d", {}, created.vendor_id, "DeleteOrders")]
+    assert gam.push("Order", ACT, delete)[0].outcome is Outcome.UPDATED
+    assert network.state("Order") == []
+    assert gam.push("Order", ACT, delete)[0].outcome is Outcome.UNCHANGED
+
+
 def test_a_service_account_logs_in_and_renews_an_expired_token(
     network: Network, make: Callable[..., GamConnector]
 ) -> None:
