@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from hub.billing import cases
 from hub.billing.answers import BlockedPeriod
@@ -97,10 +98,15 @@ def _of_line(
             continue
         locked.append((stored, case))
         news = news or cases.news_hash(case) != stored.news_hash
-    if not locked or not news:
+    if not locked or not (news or _out_of_turn(file)):
         return
     by_period = {case.period: (stored, case) for stored, case in locked}
     answer = adjust([case for _, case in locked])
+    if not news and sum(one.amounts.net for one in answer.credits) == sum(
+        one.amounts.net for one in answer.supplements
+    ):
+        # What one month gives up another gets: documents that say so month by month are of use to nobody.
+        return
     found.blocked += [
         BlockedPeriod(file.line.id, file.order.id, one.problems[0].code, one.problems[0].sentence, one.period.label)
         for one in answer.blocked
@@ -117,6 +123,16 @@ def _of_line(
     for key in touched:
         # All billed periods of the line: each is corrected from the present numbers of all.
         wanted[key].cases += [case for _, case in locked]
+
+
+def _out_of_turn(file: LineFile) -> bool:
+    """Whether a month was billed after a later one, which left it room under the cap that it may not have needed."""
+    billed = [
+        (document.created_at, position.period_start)
+        for document, position in file.positions
+        if document.kind == DocumentKind.INVOICE and document.corrects is None
+    ]
+    return any(then < before for (_, before), (_, then) in pairwise(sorted(billed)))
 
 
 def _same(standing: StoredDocument, need: _Wanted) -> bool:

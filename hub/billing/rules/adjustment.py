@@ -7,7 +7,7 @@ documents of one call belong together: those that credit room under a cap to one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -66,7 +66,8 @@ def adjust(cases: Sequence[LinePeriodCase], rules: RuleSet = CURRENT) -> Adjustm
     """Compare every billed period of one line with what its present numbers give.
 
     `cases` are the line's billed periods, each with its present counts and its `billed` positions (oldest first). What
-    they say of one another in `others` is replaced by what is calculated here; other periods there stay. A change of units
+    they say of one another in `others` is replaced by what is calculated here; other periods there stay. A blocked period
+    keeps what it was billed, and no earlier one is billed into the room that it takes. A change of units
     that moves no amount (less than half a minor unit's worth) asks for no document. ValueError when the cases are of
     several lines, name a period twice, or one was not billed.
     """
@@ -74,17 +75,36 @@ def adjust(cases: Sequence[LinePeriodCase], rules: RuleSet = CURRENT) -> Adjustm
         raise ValueError("an adjustment looks at one line at a time")
     if len({case.period for case in cases}) != len(cases):
         raise ValueError("a period is named twice")
+    ordered = sorted(cases, key=lambda known: known.period.start)
+    kept: dict[BillingPeriod, OtherPeriod] = {}
+    while True:
+        found = _adjusted(ordered, kept, rules)
+        blocked = {result.period for result in found.blocked} - kept.keys()
+        if not blocked:
+            return found
+        for case in ordered:
+            if case.period in blocked:
+                net = billed_net(case.billed, case.price.currency)
+                units = sum(position.net_quantity for position in case.billed)
+                kept[case.period] = OtherPeriod(period=case.period, counted=units, quantity=units, amounts=net)
+
+
+def _adjusted(
+    cases: Sequence[LinePeriodCase], kept: Mapping[BillingPeriod, OtherPeriod], rules: RuleSet
+) -> Adjustments:
+    """One look at the periods in their order; earlier ones know what the blocked ones after them keep (`kept`)."""
     owed: list[Adjustment] = []
     due: list[Adjustment] = []
     blocked: list[Blocked] = []
     unchanged: list[BillingPeriod] = []
     corrected: dict[BillingPeriod, OtherPeriod] = {}
     mine = {case.period for case in cases}
-    for case in sorted(cases, key=lambda known: known.period.start):
+    for case in cases:
         if not case.billed:
             raise ValueError(f"{case.period.label} was not billed, so there is nothing to adjust")
         outside = (other for other in case.others if other.period not in mine)
-        result = calculate(_as_if_unbilled(case, (*corrected.values(), *outside)), rules)
+        later = (other for period, other in kept.items() if period.start > case.period.start)
+        result = calculate(_as_if_unbilled(case, (*corrected.values(), *later, *outside)), rules)
         net = billed_net(case.billed, case.price.currency)
         units = sum(position.net_quantity for position in case.billed)
         if isinstance(result, Blocked):

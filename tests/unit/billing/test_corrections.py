@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,16 @@ from connectors.xero import documents as xero
 from hub.billing import preparing
 from hub.errors import Refused
 from hub.ops.correspondence import mismatches
+from oms_schema.billing_terms import CapMode, Finality
 from oms_schema.ids import EntityKind
 from oms_schema.line import CostMethod, Line
 from oms_schema.party import PartyRole
 
 if TYPE_CHECKING:
     from conftest import FakeErp, Office
+
+
+JANUARY = datetime.fromisoformat("2026-01-01")
 
 
 def body(office: Office, kind: str) -> list[bytes]:
@@ -128,6 +133,60 @@ def test_an_earlier_month_is_corrected_with_the_next_close(office: Office) -> No
     assert done.complete, done.sentence
     assert (done.invoices, done.credits) == (1, 1)
     assert office.erp.total() == Decimal("22200.00")
+
+
+@pytest.mark.parametrize("cap", [CapMode.CUMULATIVE, CapMode.CUMULATIVE_PER_CYCLE])
+def test_a_month_is_not_billed_into_what_a_disputed_later_one_was_billed(office: Office, cap: CapMode) -> None:
+    """January is restated upward while February's newer counts are in dispute: both together stay under the goal."""
+    line = office.line(office.order(cap=cap), start=JANUARY, goal=1_000_000)
+    for month in ("2026-01", "2026-02"):
+        for source in ("ads", "moat"):
+            office.delivered(line, 500_000, month=month, source=source)
+        office.close(month)
+    billed = office.erp.total()
+    for source in ("ads", "moat"):
+        office.delivered(line, 800_000, month="2026-01", source=source)
+    office.delivered(line, 100_000, source="moat")
+    done = office.close()
+    assert dict(done.blocked) == {"VARIANCE": 1}
+    assert billed <= office.erp.total() <= Decimal(12000)
+    office.delivered(line, 400_000)
+    office.delivered(line, 400_000, source="moat")
+    assert office.close().complete
+    assert office.erp.total() == Decimal(12000)
+
+
+def test_a_month_that_gave_way_to_a_disputed_one_gets_what_that_did_not_take(office: Office) -> None:
+    """February left 800,000 of 1,000,000 to January, which is settled at 600,000 only."""
+    line = office.line(office.order(), start=JANUARY, goal=1_000_000)
+    for month, ours, theirs in (("2026-01", 800_000, 600_000), ("2026-02", 500_000, 500_000)):
+        office.delivered(line, ours, month=month)
+        office.delivered(line, theirs, month=month, source="moat")
+        office.close(month)
+    assert office.erp.total() == Decimal(2400)
+    settlement = {"outcome": "controlling", "quantity": None, "reason": "agreed by phone"}
+    entered = office.hub.billing.enter(line, "2026-01", "settlement", by="Ada", **settlement)
+    office.hub.billing.confirm(entered.number, by="Grace")
+    office.clock.time += timedelta(days=1)
+    assert office.close("2026-01").complete
+    assert office.close("2026-02").complete
+    assert office.erp.total() == Decimal(12000)
+    assert office.close("2026-02").new_documents == 0
+
+
+def test_months_that_only_trade_units_are_not_corrected(office: Office) -> None:
+    """January came to more than February had left it: both at the cap, and no number of either has changed since."""
+    line = office.line(office.order(finality=Finality.DECLARED), start=JANUARY, goal=1_000_000)
+    office.delivered(line, 300_000, month="2026-01", final=False)
+    office.delivered(line, 900_000)
+    office.close("2026-02")
+    entered = office.hub.billing.enter(line, "2026-01", "manual_count", quantity=500_000, reason="mail", by="Ada")
+    office.hub.billing.confirm(entered.number, by="Grace")
+    office.clock.time += timedelta(days=1)
+    office.close("2026-01")
+    assert office.erp.total() == Decimal(12000)
+    assert office.close("2026-02").new_documents == 0
+    assert len(office.erp.documents) == 2
 
 
 def test_every_erp_connector_takes_what_is_sent(office: Office) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -186,6 +186,7 @@ class Books:
         self.build, self.counted, self.mode, self.price = build, counted, mode, price
         self.positions: dict[BillingPeriod, list[BilledPosition]] = {}
         self.facts: dict[BillingPeriod, int] = {}
+        self.open: frozenset[BillingPeriod] = frozenset()
         self.documents = 0
 
     def case(self, period: BillingPeriod, *, fresh: bool = False) -> LinePeriodCase:
@@ -207,7 +208,7 @@ class Books:
             flights=tuple(Flight(start=a, end=b, zone="UTC", goal=goal) for a, b in pairwise(EDGES)),
             agency_billed=True,
             tax_ppm=195_000,
-            counts=(self.counted(self.facts[period]),),
+            counts=(self.counted(self.facts[period], final=period not in self.open),),
             others=tuple(others),
             billed=() if fresh else tuple(self.positions.get(period, ())),
         )
@@ -292,6 +293,44 @@ def test_each_period_is_billed_once_whatever_the_order_and_never_above_the_cap(
         assert (again.quantity, again.amounts.total) == (0, 0)
     assert book.correct().is_empty
     assert (book.documents, book.units()) == (issued, units)
+
+
+# Few numbers, so that many of them meet at the cap; some months wait, and not all do.
+NEAR_THE_CAP = st.tuples(*[st.sampled_from([1, 300_000, 450_000, 600_000])] * 3)
+WAITING = st.sampled_from([frozenset(some) for count in (1, 2) for some in combinations(PERIODS, count)])
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from([CapMode.CUMULATIVE, CapMode.PER_CYCLE, CapMode.CUMULATIVE_PER_CYCLE]),
+    NEAR_THE_CAP,
+    NEAR_THE_CAP,
+    WAITING,
+)
+def test_no_cap_is_exceeded_while_some_months_wait_with_what_they_were_billed(
+    books: Callable[..., Books],
+    mode: CapMode,
+    facts: tuple[int, ...],
+    restated: tuple[int, ...],
+    waiting: frozenset[BillingPeriod],
+) -> None:
+    book = books(mode, 12_000_000)  # a unit is worth more than a cent, so units and documents go together
+    book.facts = dict(zip(PERIODS, facts, strict=True))
+    for period in PERIODS:
+        book.bill(period)
+    before = dict(zip(PERIODS, book.units(), strict=True))
+    book.facts = dict(zip(PERIODS, restated, strict=True))
+    book.open = waiting
+    found = book.correct()
+    assert {one.period for one in found.blocked} >= waiting
+    after = dict(zip(PERIODS, book.units(), strict=True))
+    assert all(after[one.period] == before[one.period] for one in found.blocked)
+    assert all(units <= 300_000 for units in after.values()) if mode is CapMode.PER_CYCLE else True
+    assert sum(after.values()) <= 900_000
+    assert book.correct().is_empty, "a second correction finds nothing"
+    book.open = frozenset()
+    book.correct()
+    assert book.units() == list(chain(mode, [Cycle(count, 300_000) for count in restated], 900_000))
 
 
 @settings(max_examples=40)
