@@ -433,7 +433,6 @@ class _Load:
         final = [one.day for one in known if self._was_final(one)]
         counts.final_restated += report_facts.days_told_anew(cur, final) if final else 0
         for day in days:
-            before = self._known.get(day.day)
             counts.built.append(
                 Partition(
                     day.day,
@@ -441,7 +440,8 @@ class _Load:
                     self._report.as_of,
                     day.rows,
                     day.digest,
-                    day.final or (before is not None and before.final),
+                    # Other numbers than those that were declared final are not final before the source says so of them.
+                    day.final,
                 )
             )
 

@@ -68,6 +68,22 @@ def test_a_month_whose_last_days_no_report_covered_is_not_final(office: Office) 
     assert dict(office.close().blocked) == {"NOT-FINAL": 1}
 
 
+def test_other_numbers_than_the_declared_ones_are_not_final_before_the_source_says_so_again(office: Office) -> None:
+    line = office.line(office.order(finality=Finality.DECLARED))
+    office.delivered(line, 500_000)
+    shown = office.hub.billing.prepare("2026-02", by="Ada")
+    office.hub.billing.approve("2026-02", shown.review_hash, by="Grace")
+    office.delivered(line, 510_000, final=False)
+    done = office.close()
+    assert (dict(done.blocked), done.invoices) == ({"NOT-FINAL": 1}, 0)
+    office.delivered(line, 510_000)
+    assert office.close().complete
+    office.delivered(line, 490_000, final=False)
+    assert (dict(office.close().blocked), office.erp.total()) == ({"NOT-FINAL": 1}, Decimal("6120.00"))
+    office.delivered(line, 490_000)
+    assert office.close().credits == 1
+
+
 def test_declared_terms_wait_for_the_sources_own_word_however_old_the_month(office: Office) -> None:
     line = office.line(office.order(finality=Finality.DECLARED))
     office.clock.time += timedelta(days=90)
