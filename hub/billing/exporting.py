@@ -17,7 +17,7 @@ from hub.billing.documents import Item, Made, body_of, invoice, invoice_id, issu
 from hub.billing.moving import approval_facts, moved
 from hub.billing.preparing import named
 from hub.billing.review import amount
-from hub.billing.rules import Billable, LinePeriodCase
+from hub.billing.rules import Billable, LinePeriodCase, agency_is_billed
 from hub.encoding import encode, fingerprint
 from hub.errors import NotFound, Refused
 from hub.session import Channel, Session
@@ -72,9 +72,10 @@ def export(session: Session, period: BillingPeriod, by: str | None, connection: 
     with session.database.acting(actor), session.database.transaction() as cur:
         billing_counts.one_at_a_time(cur)
         approved = billing_periods.of_period(cur, period.start, _READY, lock=True)
-        groups, nothing_due = _grouped(cur, approved, period)
+        groups, nothing_due, waiting = _grouped(cur, approved, period)
         made = _invoices(session, cur, groups, period)
-        corrections, waiting = _corrections(cur, period, channel.name)
+        corrections, held = _corrections(cur, period, channel.name)
+        waiting += held
         if not made and not corrections:
             return ExportSummary(period.label, nothing_due=nothing_due, waiting=waiting)
         documents = [*(one.document for one in made), *corrections]
@@ -105,11 +106,16 @@ def export(session: Session, period: BillingPeriod, by: str | None, connection: 
     )
 
 
-def _grouped(cur: Cursor, approved: Sequence[StoredPeriod], period: BillingPeriod) -> tuple[list[list[Item]], int]:
-    """Approved line-periods by (order, bill-to, currency), groups that are worth something only; and how many are left."""
+def _grouped(
+    cur: Cursor, approved: Sequence[StoredPeriod], period: BillingPeriod
+) -> tuple[list[list[Item]], int, list[str]]:
+    """Approved line-periods by (order, bill-to, currency), groups that are worth something only; how many have nothing to pay.
+
+    And a sentence for each that was approved for another kind of payer than its order names now.
+    """
     groups: dict[tuple[str, str, str], list[Item]] = defaultdict(list)
     files = {one.line.id: one for one in cases.contracts(cur, [one.line_id for one in approved], period)}
-    left = 0
+    left, waiting = 0, []
     for stored in approved:
         result = result_of(stored)
         file = files.get(stored.line_id)
@@ -117,11 +123,23 @@ def _grouped(cur: Cursor, approved: Sequence[StoredPeriod], period: BillingPerio
             left += 1
             continue
         case = LinePeriodCase.from_bytes(stored.inputs or b"")
+        if case.agency_billed != agency_is_billed(file.order):
+            # What is locked is prepared no more: its document was withdrawn, and the figures stay those that were approved.
+            way = (
+                "Sales names the payer of the approval again until it is posted; a credit memo corrects it then."
+                if stored.locked
+                else "Prepare the month again, and somebody approves it anew."
+            )
+            waiting.append(
+                f"Line {stored.line_id} in {period.label} was approved {'with' if case.agency_billed else 'without'} an agency "
+                f"as its payer, and that has changed. It is not exported. {way}"
+            )
+            continue
         # The order as it is now: the line may have been moved since the period was first calculated.
         key = (file.order.id, file.bill_to, stored.currency)
         groups[key].append(Item(file, stored, case, result))
     worth = [items for _, items in sorted(groups.items()) if sum(item.result.amounts.total for item in items) > 0]
-    return worth, left + sum(map(len, groups.values())) - sum(map(len, worth))
+    return worth, left + sum(map(len, groups.values())) - sum(map(len, worth)), waiting
 
 
 def _invoices(session: Session, cur: Cursor, groups: Sequence[Sequence[Item]], period: BillingPeriod) -> list[Made]:

@@ -42,7 +42,7 @@ from hub.billing.documents import body_of
 from hub.billing.preparing import month, named
 from hub.ops.chain import anchored
 from hub.session import Session
-from hub.store import billing_documents, billing_periods
+from hub.store import billing_counts, billing_documents, billing_periods
 
 
 class Billing:
@@ -163,6 +163,7 @@ class Billing:
         """Say that Finance closed an accounting period, or opened it again; False when it stands so already."""
         actor = named(by, "Closing an accounting period")
         with self.session.database.acting(actor), self.session.database.transaction() as cur:
+            billing_counts.one_at_a_time(cur)  # or an export beside it would date a document into what is closed
             now = self.session.machine.now()
             return billing_periods.set_closed(cur, month(period).start, actor, now, closed=closed)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from connectors.base import PushItem
+from hub.billing import exporting
 from hub.errors import NotFound, PlanMoved, Refused
+from oms_schema.party import PartyRole
 from oms_schema.status import CommercialStatus
 
 if TYPE_CHECKING:
@@ -114,6 +117,33 @@ def test_two_approvals_at_once_approve_once_and_tell_the_other(office: Office) -
     assert office.rows("SELECT count(*) FROM billing_approval") == [(1,)]
 
 
+def test_an_accounting_period_is_not_closed_while_documents_are_dated_into_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.delivered(office.line(office.order()), 500_000)
+    closed = threading.Event()
+
+    def close_accounts() -> None:
+        with office.second_worker() as hub:
+            hub.billing.close_accounts("2026-02", by="Finance")
+            closed.set()
+
+    finance = threading.Thread(target=close_accounts)
+    date_of = exporting.issue_date
+    meanwhile: list[bool] = []
+
+    def dating(*given: Any) -> date:
+        if not meanwhile:
+            finance.start()
+            meanwhile.append(closed.wait(0.05))
+        return date_of(*given)
+
+    monkeypatch.setattr(exporting, "issue_date", dating)
+    assert office.close().complete
+    finance.join(60)
+    assert (meanwhile, closed.is_set()) == ([False], True)
+
+
 def test_two_closes_at_once_make_each_document_once(office: Office) -> None:
     lines = [office.line(office.order(f"O{number}")) for number in range(6)]
     office.report({line: {"10": 500_000} for line in lines})
@@ -187,6 +217,21 @@ def test_approved_figures_that_change_before_the_lock_are_reviewed_again(office:
     assert not done.complete
     assert office.status(line) == "in_review"
     assert office.erp.creates == []
+
+
+def test_figures_that_were_approved_for_an_agency_are_not_sent_to_an_advertiser(office: Office) -> None:
+    """The order names another payer after the approval: the agency's commission is not deducted from what that one owes."""
+    agency = (PartyRole.ADVERTISER, PartyRole.AGENCY, PartyRole.BILL_TO)
+    line = office.line(office.order(roles=agency), price={"commission_ppm": 150_000})
+    office.delivered(line, 1_000_000)
+    seen = office.hub.billing.prepare("2026-02", by="Ada").review_hash
+    office.hub.billing.approve("2026-02", seen, by="Grace")
+    office.order(roles=(PartyRole.ADVERTISER,))
+    done = office.hub.billing.export("2026-02", by="Grace")
+    assert (done.invoices, office.status(line)) == (0, "approved")
+    (sentence,) = done.waiting
+    assert "was approved with an agency as its payer, and that has changed" in sentence
+    assert office.close().sums["USD"].invoiced == Decimal("12000.00")
 
 
 def test_an_export_whose_documents_were_changed_in_the_store_is_not_posted(office: Office) -> None:
