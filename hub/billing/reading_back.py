@@ -95,7 +95,7 @@ def _one(
         balance = -balance  # more was paid than was owed; a credit memo is shown below zero anyway
     # A draft may have a number already (Xero's is our reference); only what is owed has a balance.
     acknowledged = bool(number) and balance is not None
-    total = _total(native, one.currency)
+    total = _total(native, one)
     mismatch = ""
     if acknowledged or total is not None or is_void(native):
         mismatch = _twice(channel, one, found.owed) or _mismatch(channel, one, native, total)
@@ -195,12 +195,13 @@ def _withdraw(cur: Cursor, one: StoredDocument, mismatch: str) -> None:
     )
 
 
-def _total(native: Native, currency: str) -> int | None:
-    """The ERP's total without tax, positive for credit memos too."""
+def _total(native: Native, one: StoredDocument) -> int | None:
+    """The ERP's total without tax, as its kind of document has it: positive for a credit memo, which is shown below zero."""
     total, tax = native.get("total"), native.get("tax")
     if total is None:
         return None
-    return _micros(Decimal(total) - Decimal(tax or 0), currency)
+    net = Money.of(Decimal(total) - Decimal(tax or 0), one.currency).micros
+    return -net if one.kind == DocumentKind.CREDIT_MEMO else net
 
 
 def _micros(value: object, currency: str) -> int | None:

@@ -106,6 +106,15 @@ def test_a_draft_or_a_credit_under_our_reference_is_no_second_invoice(office: Of
 
 
 # ---------------------------------------------------------------- voided and deleted
+def test_an_invoice_that_the_erp_shows_below_zero_is_not_the_one_that_was_billed(office: Office) -> None:
+    line = invoiced(office)
+    shown = only(office)
+    shown["total"], shown["balance"] = -shown["total"], -shown["balance"]
+    done = office.close()
+    assert "with -6000.00 USD, and 6000.00 USD was billed" in done.sentence
+    assert (office.status(line), billed(office)) == ("exported", [Decimal(0)])
+
+
 def test_a_voided_invoice_is_exported_and_not_billed_until_it_is_posted_again(office: Office) -> None:
     line = invoiced(office)
     only(office)["state"] = "cancelled"
