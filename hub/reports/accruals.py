@@ -16,7 +16,7 @@ from hub.billing.cases import LineFile
 from hub.billing.preparing import BILLABLE_ORDERS, CHUNK, never_ran
 from hub.billing.review import amount
 from hub.billing.rules import Blocked, LinePeriodCase, calculate
-from hub.billing.rules.source import contracted_count
+from hub.billing.rules.source import contracted_count, measured
 from hub.reports.answers import Cell, Kind, Report, ReportColumn
 from hub.session import Session
 from hub.store import money_reports
@@ -68,27 +68,38 @@ def _of_period(
 ) -> Iterator[Sequence[Cell]]:
     line, currency = file.line, file.line.price.currency
     known = file.periods.get(cycle.start)
-    case = cases.case(file, cycle, session.business.now())
+    if known is not None and known.locked:
+        currency = known.currency
     status = str(BillingStatus.OPEN if known is None else known.status)
+    names: Sequence[Cell] = (file.order.id, file.order.name, line.id, line.name, cycle.start, currency, status)
+    billed = amount(stored[1], currency)
+    try:
+        case = cases.case(file, cycle, session.business.now())
+    except ValueError as error:
+        # What is locked has its value; only what it would be by now is not known.
+        locked = amount(stored[0], currency) if known is not None and known.locked else None
+        if locked != billed:
+            accrued = None if locked is None else locked - billed
+            yield (*names, None, False, locked, billed, accrued, cases.contradiction(file, error))
+        return
     delivered, reason = contracted_count(case), ""
     valued: Decimal | None
     if known is not None and known.locked:
-        currency = known.currency
         valued = amount(stored[0], currency)
     else:
-        result = calculate(as_if_final(case))
+        taken = as_if_final(case)
+        result = calculate(taken)
         if isinstance(result, Blocked):
-            if not delivered:
+            # By anybody: what a silent third party is to tell of is owed all the same.
+            if not any(measured(taken, count) for count in taken.counts):
                 return
             valued, reason = None, result.problems[0].sentence
         else:
             valued = amount(result.amounts.net, currency)
-    billed = amount(stored[1], currency)
     accrued = None if valued is None else valued - billed
     if accrued == 0:
         return
     final = bool(case.counts) and all(count.final for count in case.counts)
-    names: Sequence[Cell] = (file.order.id, file.order.name, line.id, line.name, cycle.start, currency, status)
     yield (*names, delivered, final, valued, billed, accrued, reason)
 
 
@@ -103,7 +114,7 @@ def as_if_final(case: LinePeriodCase) -> LinePeriodCase:
         update={
             "terms": terms,
             "period_over": case.period_over or by_count,
-            "counts": tuple(count.model_copy(update={"final": True}) for count in case.counts),
+            "counts": tuple(count.model_copy(update={"final": True, "final_months": None}) for count in case.counts),
             "billed": (),
         }
     )

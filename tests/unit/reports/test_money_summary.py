@@ -220,6 +220,28 @@ def test_a_dispute_is_listed_without_an_amount_and_with_its_reason(office: Offic
     assert "50.00 %" in row["reason"]
 
 
+def test_delivery_that_a_silent_third_party_has_not_confirmed_is_listed(office: Office) -> None:
+    line = office.line(office.order(source=BillingSource.THIRD_PARTY))
+    office.line(office.order("B", source=BillingSource.THIRD_PARTY), "Nobody counted anything")
+    office.delivered(line, 800_000)
+    (row,) = rows(office, "accruals")
+    assert (row["line_id"], row["delivered_units"], row["valued"]) == (line, None, None)
+    assert "third party" in row["reason"]
+
+
+def test_a_line_that_contradicts_its_bill_is_listed_with_its_reason_and_stops_no_other(office: Office) -> None:
+    order = office.order()
+    line, other = (office.line(order, name, start=datetime.fromisoformat("2026-01-01")) for name in "AB")
+    office.report({line: {"05": 100_000}, other: {"05": 100_000}}, month="2026-01")
+    assert office.close("2026-01").complete
+    office.line(order, "A", start=datetime.fromisoformat("2026-01-01"), currency="EUR")
+    office.report({line: {"05": 100_000}, other: {"05": 100_000}})
+    contradicting, sound = sorted(rows(office, "accruals"), key=lambda row: row["line"])
+    assert (contradicting["line_id"], contradicting["valued"], contradicting["accrued"]) == (line, None, None)
+    assert "contradicts what was billed of it" in contradicting["reason"]
+    assert (sound["line_id"], sound["period_start"], sound["accrued"]) == (other, date(2026, 2, 1), Decimal("1200.00"))
+
+
 def test_a_report_writes_nothing(office: Office) -> None:
     line = office.line(office.order())
     office.delivered(line, 900_000)
