@@ -199,6 +199,9 @@ def _said(
         said = (
             f"It was billed with {net} on {first.number or first.document_id} and is {status.value.replace('_', ' ')}."
         )
+        if any(one.corrects is not None for one in documents):
+            left = sum(part.net_amounts.net for part in cases.billed(file, period))
+            said += f" With its corrections it is billed with {amount(left, first.currency)} {first.currency}."
         if waiting := next((one for one in documents if one.document_id in refused and one.number is None), None):
             return f"{said} {_way_out(waiting, refused[waiting.document_id])}"
         if isinstance(result, Blocked) and news:
@@ -215,7 +218,8 @@ def _said(
         )
     if isinstance(result, Blocked):
         return result.problems[0].sentence
-    if stored is None:
+    # What it waited for has come since it was prepared; a person's objection is told above.
+    if stored is None or status in (BillingStatus.OPEN, BillingStatus.AWAITING_FINAL, BillingStatus.DISPUTED):
         return f"It can be billed. Nobody has prepared {period.label} since; `orderhub bill close --period {period.label}` does."
     if not result.amounts.net:
         reason = next(

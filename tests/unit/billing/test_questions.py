@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,29 @@ def test_why_is_it_blocked(office: Office) -> None:
     assert "14.00 %" in told["answer"]
     assert "Operations settles it with the buyer" in told["answer"]
     assert told["status"] == "disputed"
+
+
+def test_why_says_that_what_a_line_waited_for_has_come(office: Office) -> None:
+    late = office.line(office.order("Late", finality=Finality.DECLARED))
+    apart = office.line(office.order("Apart"), "Sports")
+    office.report({late: {"10": 800_000}, apart: {"10": 800_000}}, final=False)
+    office.report({apart: {"10": 500_000}}, source="moat")
+    office.clock.time += timedelta(days=7)
+    assert dict(office.close().blocked) == {"NOT-FINAL": 1, "VARIANCE": 1}
+    office.report({late: {"10": 800_000}, apart: {"10": 800_000}})
+    office.report({apart: {"10": 790_000}}, source="moat")
+    for line in (late, apart):
+        assert steps(office, line)["answer"].startswith("It can be billed. Nobody has prepared 2026-02 since")
+
+
+def test_why_says_what_is_left_of_a_bill_after_its_corrections(office: Office) -> None:
+    line = office.line(office.order())
+    for impressions in (900_000, 800_000, 850_000):
+        office.delivered(line, impressions)
+        office.close()
+    told = steps(office, line)
+    assert told["answer"].startswith("It was billed with 10800.00 USD on INV-0001 and is adjusted.")
+    assert told["answer"].endswith("With its corrections it is billed with 10200.00 USD.")
 
 
 def test_why_leaves_a_month_that_is_not_final_out_of_the_lines_life_and_says_so(office: Office) -> None:
