@@ -92,12 +92,33 @@ class Objects:
         found: dict[str, dict[str, Any]] = {}
         numbers = sorted({int(i) for i in line_ids if i.isascii() and i.isdigit()})
         for some in chunks(numbers, self._settings.names_per_query):
-            condition = Where().among("lineItemId", some)
-            for native in self.every("LineItemCreativeAssociation", condition, order="lineItemId"):
+            for native in self._associations(some):
                 key = str(native["lineItemId"])
                 entry = found.setdefault(key, {"lineItemId": native["lineItemId"], "associations": []})
                 entry["associations"].append(native)
         return found
+
+    def _associations(self, lines: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """The associations of lines, line by line.
+
+        An association has no id, and nobody promises in which order those of one line come: a line that the end of a page
+        cuts is asked for by itself, in the order of its creatives.
+        """
+        record = "LineItemCreativeAssociation"
+        while lines:
+            condition = Where().among("lineItemId", lines)
+            natives, total = self.page(
+                record, condition.statement(order="lineItemId", limit=self._settings.page_size, offset=0)
+            )
+            if len(natives) >= total:
+                yield from natives
+                return
+            cut = max((int(native["lineItemId"]) for native in natives), default=None)
+            if cut is None or cut not in lines:
+                raise RetryLater("PAGE-UNREADABLE", f"A page of {record} shows none of the lines asked for.")
+            yield from (native for native in natives if int(native["lineItemId"]) < cut)
+            yield from self.every(record, Where().equals("lineItemId", cut), order="creativeId")
+            lines = [line for line in lines if line > cut]
 
 
 def place_of(record: str) -> Place:

@@ -184,6 +184,26 @@ def test_an_order_goes_live_and_reports_its_delivery(network: Network, gam: GamC
     assert gam.delivery_zone() == "America/New_York"
 
 
+def test_creatives_of_a_line_are_each_read_once_however_the_vendor_orders_equals(
+    network: Network, make: Callable[..., GamConnector]
+) -> None:
+    gam = make(page_size=2)
+    order_id, line_ids = booked(gam)
+    advertiser = gam.observe("Order", [order_id])[order_id]["advertiserId"]
+    banner = {
+        "xsi_type": "ThirdPartyCreative",
+        "advertiserId": advertiser,
+        "size": {"width": 320, "height": 480, "isAspectRatio": False},
+        "snippet": "<b>ad</b>",
+    }
+    made = gam._soap.write("CreativeService", "createCreatives", [{**banner, "name": f"b{n}"} for n in range(5)])
+    pairs = [{"lineItemId": int(line), "creativeId": creative.id} for creative in made for line in line_ids]
+    gam._soap.write("LineItemCreativeAssociationService", "createLineItemCreativeAssociations", pairs)
+    found = gam.fetch("LineItemCreativeAssociation", [], line_ids)
+    shown = {line: sorted(each["creativeId"] for each in found[line]["associations"]) for line in found}
+    assert shown == {line: sorted(creative.id for creative in made) for line in line_ids}
+
+
 def test_fifty_lines_of_two_orders_are_one_call(network: Network, gam: GamConnector) -> None:
     orders = gam.push("Order", CREATE, [PushItem(n, order_payload(gam, f"Order {n}")) for n in ("x", "y")])
     ids = [str(order.vendor_id) for order in orders]
