@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -19,6 +20,7 @@ _FIELDS: Mapping[str, str] = {
     "VIDEO_VIEWERSHIP_COMPLETE": "completed_views",
     "TOTAL_ACTIVE_VIEW_VIEWABLE_IMPRESSIONS": "viewable_impressions",
 }
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
 _NOTHING = frozenset({"", "-", "N/A"})
 """How a cell without a number may read [K]; never accepted for impressions."""
 
@@ -102,7 +104,7 @@ def rows(pieces: Iterable[bytes], columns: Sequence[str]) -> Iterator[DeliveryRo
     Raises SchemaDrift when a column is missing or no number, RecordRejected for a negative number, OutcomeUnknown when the
     file is no UTF-8, ends in the middle of a row or names one line twice on one day.
     """
-    reader = csv.reader(_lines(pieces))
+    reader = _cells(pieces)
     header = next(reader, None)
     if header is None:
         raise OutcomeUnknown("REPORT-EMPTY", "The report file holds not even a header.")
@@ -119,6 +121,13 @@ def rows(pieces: Iterable[bytes], columns: Sequence[str]) -> Iterator[DeliveryRo
         seen.add((row[day_at], row[line_at]))
         numbers = {_FIELDS[name]: _number(row[places[name]], name, number) for name in columns}
         yield DeliveryRow(_day(row[day_at], number), row[line_at], row[order_at], **numbers)
+
+
+def _cells(pieces: Iterable[bytes]) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(_lines(pieces), strict=True)
+    except csv.Error as error:
+        raise OutcomeUnknown("REPORT-ROW", f"The report is no CSV ({error}); it must be loaded again.") from error
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -158,12 +167,9 @@ def _number(cell: str, column: str, row: int) -> int:
     text = cell.strip()
     if text in _NOTHING and column != "AD_SERVER_IMPRESSIONS":
         return 0
-    try:
-        value = int(text)
-    except ValueError:
-        raise SchemaDrift(
-            "NUMBER-UNREADABLE", f"Row {row}: {column} is {text[:40]!r}, no whole number.", column
-        ) from None
+    if not _WHOLE.fullmatch(text):  # int() would take 1_500 and the digits of any script
+        raise SchemaDrift("NUMBER-UNREADABLE", f"Row {row}: {column} is {text[:40]!r}, no whole number.", column)
+    value = int(text)
     if value < 0:
         raise RecordRejected(
             "NUMBER-NEGATIVE", f"Row {row}: {column} is {value}; nothing is delivered below zero.", column

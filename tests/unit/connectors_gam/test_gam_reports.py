@@ -71,6 +71,20 @@ def test_a_malformed_row_is_never_a_number(line: str, kind: type[ConnectorError]
         read(HEADER + line)
 
 
+def test_a_quote_that_never_ends_swallows_no_rows() -> None:
+    lines = "".join(f"2020-02-29,11,{line},1,0\n" for line in range(10_000, 20_000))
+    with pytest.raises(OutcomeUnknown):
+        read(HEADER + '2020-02-29,11,"22,5,0\n' + lines, 4096)
+    with pytest.raises(OutcomeUnknown):
+        read(HEADER + '2020-02-29,11,22,"5"0,0\n')
+
+
+def test_digits_of_another_script_or_with_signs_between_are_no_number() -> None:
+    for figure in ("1_500", "\u0661\u0665", "1\u202f500", "+5"):
+        with pytest.raises(SchemaDrift):
+            read(HEADER + f"2020-02-29,11,22,{figure},0\n")
+
+
 def test_a_missing_column_is_drift_of_that_column() -> None:
     with pytest.raises(SchemaDrift) as caught:
         read(HEADER.replace("Column.AD_SERVER_CLICKS", "Column.CLICKS"))
