@@ -95,7 +95,7 @@ def test_all_airflow_services_run_one_image_with_one_environment() -> None:
     airflow = {name: service for name, service in services().items() if name.startswith("airflow-")}
     assert set(airflow) == {
         "airflow-init", "airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
-        "airflow-worker",
+        "airflow-worker", "airflow-housekeeping",
     }  # fmt: skip
     first = airflow["airflow-worker"]
     for name, service in airflow.items():
@@ -130,8 +130,51 @@ def test_only_loopback_is_published_and_no_plugins_or_dags_are_mounted() -> None
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), name
         for volume in service.get("volumes", []):
-            assert "/dags" not in volume
-            assert "plugins" not in volume
+            assert "/dags" not in str(volume)
+            assert "plugins" not in str(volume)
+
+
+def test_nothing_on_the_host_grows_without_end() -> None:
+    for name, service in services().items():
+        assert service["logging"]["options"] == {"max-size": "20m", "max-file": "5"}, name
+
+
+def test_a_configuration_that_is_not_there_stops_the_start_instead_of_becoming_a_folder() -> None:
+    mounted = [
+        volume
+        for service in services().values()
+        for volume in service.get("volumes", [])
+        if "ORDERHUB_CONFIG_FILE" in str(volume)
+    ]
+    assert len(mounted) == 7
+    for volume in mounted:
+        assert (volume["type"], volume["read_only"], volume["bind"]) == ("bind", True, {"create_host_path": False})
+
+
+def test_every_slot_of_four_workers_gets_its_connections() -> None:
+    (limit,) = re.findall(r"max_connections=\$\{POSTGRES_CONNECTIONS:-(\d+)\}", COMPOSE.read_text())
+    (slots,) = re.findall(r"WORKER_CONCURRENCY: \$\{WORKER_SLOTS:-(\d+)\}", COMPOSE.read_text())
+    assert int(limit) > 4 * int(slots) * 2 + 100, "and Airflow's own services"
+
+
+def test_the_housekeeping_command_can_be_read_and_its_health_check_sees_a_day_that_was_missed(tmp_path: Path) -> None:
+    service = services()["airflow-housekeeping"]
+    words = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", word) for word in service["command"]]
+    assert words[:3] == ["python", "-m", "plugins.housekeeping"]
+    (sign,) = [word.partition("=")[2] for word in words if word.startswith("--sign-of-life=")]
+    (script,) = service["healthcheck"]["test"][1:]
+    file = tmp_path / "sign"
+
+    def healthy() -> bool:
+        run = script.replace("$$", "$").replace(sign, str(file))
+        return subprocess.run(["sh", "-c", run], capture_output=True, check=False).returncode == 0
+
+    assert not healthy()
+    file.touch()
+    assert healthy()
+    day_and_a_half = file.stat().st_mtime - 36 * 3600
+    os.utime(file, (day_and_a_half, day_and_a_half))
+    assert not healthy()
 
 
 def test_the_image_holds_every_package_of_the_wheel_and_only_locked_requirements() -> None:
