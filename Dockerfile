@@ -21,7 +21,7 @@ RUN /opt/orderhub/bin/pip install --no-deps --no-build-isolation --no-index .
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 50000 orderhub \
  && useradd --uid 50000 --gid orderhub --create-home --shell /usr/sbin/nologin orderhub \
- && install -d -o orderhub -g orderhub /opt/airflow /opt/airflow/logs /opt/airflow/no-plugins
+ && install -d -o orderhub -g orderhub /opt/airflow /opt/airflow/logs /opt/airflow/no-plugins /var/lib/orderhub
 COPY --from=build /opt/orderhub /opt/orderhub
 # The DAGs are the installed package, and Airflow's plugins folder stays empty: our plugin is an entry point of the package.
 ENV PATH=/opt/orderhub/bin:$PATH \

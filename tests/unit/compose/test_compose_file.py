@@ -224,3 +224,19 @@ def test_any_password_and_name_of_the_administrator_will_do() -> None:
     for password in ("plain", "-x1", "--role", "two words", "a'b\"$c"):
         given = get_parser().parse_args(words({"ADMIN_NAME": "-admin", "ADMIN_PASSWORD": password}))
         assert (given.username, given.password, given.role) == ("-admin", password, "Admin")
+
+
+def test_all_airflow_services_share_the_folder_of_files_that_the_configuration_names() -> None:
+    for name, service in services().items():
+        if name.startswith("airflow-"):
+            assert "${ORDERHUB_FILES:-orderhub-files}:/var/lib/orderhub" in service["volumes"], name
+    made = re.search(r"install -d -o orderhub -g orderhub (.*)", DOCKERFILE.read_text())
+    assert made is not None
+    assert "/var/lib/orderhub" in made[1].split(), "else the volume belongs to root"
+
+
+def test_the_example_tells_the_defaults_that_the_file_has() -> None:
+    told = dict(re.findall(r"^# ([A-Z_]+)=(\S+)$", EXAMPLE.read_text(), re.MULTILINE))
+    assert {"ORDERHUB_FILES", "AIRFLOW_KEEP_DAYS"} <= set(told)
+    defaults = {name: text for name, how, text in references() if how == ":-"}
+    assert told == {name: defaults[name] for name in told}
