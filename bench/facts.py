@@ -1,8 +1,8 @@
 """Delivery reports into facts: against raw COPY of the same rows, and against dlt in its best mode; both with a restated week.
 
 Each round uses databases of its own on one embedded server, the sides in turn: raw COPY, the hub's first load, the same
-rows again in another order, the restated week; then dlt's first load and restated week. Every load is one process of its
-own, which tells its peak memory.
+rows again in another order, the restated week; a first load that holds little of the report (`report_memory: small`); then
+dlt's first load and restated week. Every load is one process of its own, which tells its peak memory.
 """
 
 from __future__ import annotations
@@ -89,6 +89,10 @@ class _Bench:
         self.load("first", [*ours, "hub", url, str(self.folder / "first.csv.gz")], changed=facts)
         self.load("again", [*ours, "hub", url, str(self.folder / "again.csv.gz")], changed=0)
         self.load("week", [*ours, "hub", url, str(self.folder / "week.csv.gz")], changed=None)
+        self._same_sums(url)
+        self.server.drop_database(name)
+        name, url = self.database(ours=True)
+        self.load("small", [*ours, "small", url, str(self.folder / "first.csv.gz")], changed=facts)
         self._same_sums(url)
         self.server.drop_database(name)
         if dlt is None:
@@ -200,4 +204,9 @@ def _rounds(server: EmbeddedPostgres, folder: Path, rows: int, days: int, rounds
             f"{what}, then the last seven days with 2 % restated; a: dlt; b: the hub. Ratio = a / b."),
         bench.compared("memory against dlt", "first", "dlt first", MEMORY_OF_DLT, "at_most",
             "Peak resident memory of the first load; a: the hub; b: dlt. Ratio = a / b.", memory=True),
+        bench.compared("first load in small memory against dlt", "dlt first", "small", OF_DLT, "at_least",
+            f"{what}; a: dlt; b: the hub with `report_memory: small`. Ratio = a / b."),
+        bench.compared("small memory against dlt", "small", "dlt first", MEMORY_OF_DLT, "at_most",
+            "Peak resident memory of the first load; a: the hub with `report_memory: small`; b: dlt. Ratio = a / b.",
+            memory=True),
     ]  # fmt: skip

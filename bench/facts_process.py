@@ -1,7 +1,8 @@
 """One side of bench/facts.py in a process of its own, so that its memory can be told; prints one JSON object.
 
 `raw URL FILE`: COPY of the plain CSV into an unlogged table without index, one session. `hub URL FILE`: the report into
-facts. Seconds are from the first byte read to the last commit, without the interpreter's start, on both sides. Memory is
+facts; `small URL FILE`: the same where the hub's configuration says `report_memory: small`. Seconds are from the first byte
+read to the last commit, without the interpreter's start, on all sides. Memory is
 this process's largest resident set since it began; it starts no other process.
 """
 
@@ -12,6 +13,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import psycopg
 
@@ -37,8 +39,8 @@ def raw(url: str, file: Path) -> dict[str, float]:
     return {"seconds": time.perf_counter() - begin, "rows": rows, "changed": rows}
 
 
-def hub(url: str, file: Path) -> dict[str, float]:
-    """The report as the hub loads it."""
+def hub(url: str, file: Path, memory: Literal["ample", "small"] = "ample") -> dict[str, float]:
+    """The report as the hub loads it, under its setting `report_memory`."""
     from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSettings
     from hub.delivery.loading import Report, load_report
     from hub.delivery.shape import ReportShape
@@ -54,7 +56,9 @@ def hub(url: str, file: Path) -> dict[str, float]:
         }
     )
     connections = {"ads": ConnectionSettings(connector="gam", report=shape)}
-    settings = Configuration(Path("bench.yaml"), HubSettings(store=StoreSettings(url=url)), connections, {})
+    settings = Configuration(
+        Path("bench.yaml"), HubSettings(store=StoreSettings(url=url), report_memory=memory), connections, {}
+    )
     session = Session.from_configuration(settings)
     begin = time.perf_counter()
     done = load_report(session, "ads", Report(file.name, file_pieces(file), datetime.now(UTC)))
@@ -64,6 +68,11 @@ def hub(url: str, file: Path) -> dict[str, float]:
     return {"seconds": seconds, "rows": done.rows, "changed": changed, "days_changed": done.days_changed}
 
 
+def small(url: str, file: Path) -> dict[str, float]:
+    """The report as a hub loads it that is told to hold little of it."""
+    return hub(url, file, "small")
+
+
 if __name__ == "__main__":
-    said = {"raw": raw, "hub": hub}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]))
+    said = {"raw": raw, "hub": hub, "small": small}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]))
     print(json.dumps({**said, "peak_mb": peak_mb()}))

@@ -117,6 +117,8 @@ class HubSettings(BaseModel):
     """Machine time after which claimed work counts as a dead worker's; longer than the longest vendor call."""
     keep_reconciliations: int = Field(default=3, ge=1)
     """So many newest runs of each month keep their lines and exceptions; of older ones the sums and the digest remain."""
+    report_memory: Literal["ample", "small"] = "ample"
+    """How much a worker holds at once of a delivery report that it loads (`hub.delivery.room`); the facts are the same."""
     audit_anchor: Path | None = None
     """A file outside the database that gets the end of the audit chain after each verb that wrote."""
     connections: dict[str, Any] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -18,15 +19,16 @@ from hub.clock import Clock, Sleep, StoredClock, SystemClock, sleep
 from hub.config import Configuration, ConnectionSettings, _where
 from hub.errors import ConfigurationError, ConnectionBroken, HubError, NotFound
 from hub.lease import lease_finding
-from hub.mapping_files import load_action_table, load_mappings
 from hub.secrets import SecretMissing, is_reference, resolve, resolve_all
 from hub.store import journal
 from hub.store.database import Database
 from hub.store.shares import Work
 from mappings.actions import Actions
 from mappings.errors import MappingErrors
-from mappings.mapping import Mapping
 from mappings.memory import calm_collector
+
+if TYPE_CHECKING:
+    from mappings.mapping import Mapping
 
 ConnectorFactory = Callable[[str, ConnectionSettings], Connector]
 """Makes the connector of a connection; replaced in simulations."""
@@ -147,6 +149,9 @@ class Session:
             return self._channels[name]
         if name in self.configuration.broken:
             raise ConnectionBroken(name, self.configuration.broken[name])
+        # The compiler of mappings takes 3 MB, which whoever uses no channel (a report's load) keeps.
+        from hub.mapping_files import load_action_table, load_mappings
+
         settings = self.configuration.connections.get(name)
         if settings is None:
             names = ", ".join(self.names) or "none"

@@ -14,22 +14,23 @@ from hub.delivery.refusals import ReportRefused
 from hub.delivery.shape import UNITS, Evidence, ReportShape
 from hub.delivery.unpacking import AGAIN, side_by_side
 
-CHUNK = 2 << 20
-"""Bytes of text that become one frame; more costs memory and saves nothing."""
-
 PARSERS = 2
 """Chunks read at once."""
+
+LONGEST_ROW = 16 << 20
+"""Bytes within which a row must end, or within the double of it."""
 
 LONGEST_HEADER = 1 << 20
 """Bytes within which the first row must end; what has no row end is no CSV."""
 
 
-def frames(source: str, shape: ReportShape, pieces: Iterator[bytes], told: Told) -> Iterator[pl.DataFrame]:
+def frames(source: str, shape: ReportShape, pieces: Iterator[bytes], told: Told, chunk: int) -> Iterator[pl.DataFrame]:
     """Frames with our column names, values as they are read; the trailer's claims go into `told`. Raises ReportRefused.
 
+    About `chunk` bytes of text become one frame.
     A row end inside quotes is understood. The file must end with a row end, else it was cut.
     """
-    chunks = _chunks(source, pieces)
+    chunks = _chunks(source, pieces, chunk)
     header, rest = _header(source, shape, next(chunks, b""))
     places = _places(source, shape, header)
     reading = _Reading(source, shape, header, places)
@@ -63,20 +64,21 @@ def _without_last(chunks: Iterator[bytes], last: list[bytes]) -> Iterator[bytes]
     last.append(held)
 
 
-def _chunks(source: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """About `CHUNK` bytes each, ending at the end of a row: where an even number of quotes stands before it."""
+def _chunks(source: str, pieces: Iterator[bytes], about: int) -> Iterator[bytes]:
+    """About so many bytes each, ending at the end of a row: where an even number of quotes stands before it."""
     held: list[bytes] = []
-    size = 0
+    size, due = 0, about
     for piece in pieces:
         held.append(piece)
         size += len(piece)
-        if size < CHUNK:
+        if size < due:
             continue
         text = b"".join(held)
         cut = _row_end(text)
-        if cut == 0 and size > 8 * CHUNK:
+        if cut == 0 and size > LONGEST_ROW:
             raise ReportRefused(source, "no_rows", f"No row of the report ends within {size:,} bytes.", ASK)
         held, size = [text[cut:]], len(text) - cut
+        due = about if cut else 2 * size  # looking again at every piece would read a long row over and over
         if cut:
             yield text[:cut]
     text = b"".join(held)

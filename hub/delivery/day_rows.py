@@ -1,4 +1,4 @@
-"""One day of a report: in the order of its lines, without duplicates, its sums by line, and as COPY takes it.
+"""One day of a report, or all rows of some of its lines: in order, without duplicates, its sums by line, and as COPY takes it.
 
 Texts come as places in `Texts`, the sorted texts of each column (`hub.delivery.names`).
 """
@@ -16,8 +16,8 @@ from hub.delivery.checking import ASK
 from hub.delivery.refusals import ReportRefused
 from hub.store import partitions
 
-SLICE = 16_384
-"""Rows written as text at once: a MB or two."""
+SLICE = 4_096
+"""Sums written as CSV at once."""
 
 Texts = Mapping[str, pl.Series]
 """By column, every text that the report has there, in order of its bytes."""
@@ -84,15 +84,18 @@ def cells(texts: Texts) -> Texts:
     return {name: _replaced(_replaced(column, partitions.WITHIN_ROW), _COPYING) for name, column in texts.items()}
 
 
-def packed(frame: pl.DataFrame, order: pl.Series, line_heads: pl.Series, of_texts: Texts) -> Iterator[bytes]:
+def packed(
+    frame: pl.DataFrame, order: pl.Series, line_heads: pl.Series, of_texts: Texts, slice_rows: int
+) -> Iterator[bytes]:
     """The rows for COPY, a record for each line: its id, and its rows one after another as `delivery_packed.detail` has them.
 
     `line_heads` as `heads` makes them, `of_texts` as `cells` does. Numbers are written but once: a third of the time that arrays
-    took. A line at the edge of a slice becomes two records, which mean the same.
+    took. A line at the edge of two slices of so many rows becomes two records, which mean the same. Every line's head ends the
+    record before it; the row end before the very first record is for the caller to leave out.
     """
     others = [name for name in frame.columns if name != "line"]
-    for start in range(0, order.len(), SLICE):
-        rows = frame[order.slice(start, SLICE)]
+    for start in range(0, order.len(), slice_rows):
+        rows = frame[order.slice(start, slice_rows)]
         line = rows["line"]
         first = (line != line.shift()).fill_null(value=True)
         told = rows.select(
@@ -107,8 +110,7 @@ def packed(frame: pl.DataFrame, order: pl.Series, line_heads: pl.Series, of_text
             line_terminator=partitions.ROW,
             quote_style="never",
         )
-        # Every line's head ends the record before it; the very first has none.
-        yield buffer.getvalue() if start else buffer.getvalue()[1:]
+        yield buffer.getvalue()
 
 
 def sums(day: date, frame: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
@@ -116,7 +118,7 @@ def sums(day: date, frame: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame
     order = [pl.col("order").max()] if "order" in frame.columns else []
     return (
         frame.group_by("line")
-        .agg(*order, *(pl.col(unit).sum() for unit in metrics))
+        .agg(*order, *(pl.col(unit).cast(pl.Int64).sum() for unit in metrics))
         .sort("line")
         .select("line", *(["order"] if order else []), pl.lit(day).alias("day"), *metrics)
     )

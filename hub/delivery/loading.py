@@ -23,6 +23,7 @@ from hub.delivery.day_rows import cells, csv, heads, order_of, packed, sums
 from hub.delivery.finality import verdict
 from hub.delivery.outliers import Peaks
 from hub.delivery.refusals import ReportHeld, ReportRefused
+from hub.delivery.room import ROOMS, Room
 from hub.delivery.shape import CANONICAL_LINES, UNITS, Counting, Evidence, ReportShape
 from hub.delivery.spool import Spool
 from hub.delivery.unpacking import ahead, side_by_side, unpacked
@@ -34,18 +35,10 @@ from hub.store.database import Cursor, Database
 from hub.store.journal import Entry
 from hub.store.partitions import Partition, Source
 from hub.store.report_facts import Begun
-from hub.sync import projection
 from oms_schema.delivery import CountedBy
-
-SESSIONS = 2
-"""Days on their way to the store at once, each on a connection of its own. Only one at a time is sorted: each takes some 30 MB
-for 300,000 rows."""
 
 NUMBERERS = 2
 """Pieces of a report whose ids become numbers at once, while others are parsed and written down."""
-
-FOLD_LINES = 50_000
-"""Sums by line and day that become first facts at once, while other days are still sorted."""
 
 RESTATED_LINES = 200_000
 """Sums by line and day that are compared with the facts at once: each time, the store may read all facts of the source."""
@@ -123,8 +116,9 @@ def load_report(session: Session, source: str, report: Report, *, spool_folder: 
     told = Told(declared_rows=report.rows, final=report.final)
     texts = checking.texts(shape)
     named = (*texts, "order") if shape.columns.order is not None else texts
-    with Spool((*texts, *shape.metrics), named, spool_folder) as spool:
-        frames = ahead(_frames(source, shape, report, told), 1)
+    room = ROOMS[session.configuration.hub.report_memory]
+    with Spool((*texts, *shape.metrics), named, room.part_rows, spool_folder) as spool:
+        frames = ahead(_frames(source, shape, report, told, room), 1)
         for _, numbered in side_by_side(spool.numbered, frames, NUMBERERS):
             spool.take(numbered.result())
         spool.seal()
@@ -136,7 +130,7 @@ def load_report(session: Session, source: str, report: Report, *, spool_folder: 
                 "The report has no row and does not say for which days.",
                 "Tell its days with --since and --until.",
             )
-        return _Load(session, source, shape, report, told, spool).run()
+        return _Load(session, source, shape, report, told, spool, room).run()
 
 
 def claim_quarantine(session: Session, source: str) -> int:
@@ -152,8 +146,15 @@ def claim_quarantine(session: Session, source: str) -> int:
         orders = report_facts.orders_touched(cur) if shape.counted_by is CountedBy.SELLER else []
         journal.mark_stale(cur, orders)
     if orders:
-        projection.refresh(session)
+        _shown(session)
     return claimed
+
+
+def _shown(session: Session) -> int:
+    """What the CRM sees of the orders that a load touched; how many lanes that wrote to."""
+    from hub.sync import projection  # orders, lines and their sentences weigh a MB, which waits until the rows are gone
+
+    return projection.refresh(session)
 
 
 def _line_ids(source: str, shape: ReportShape) -> str:
@@ -161,7 +162,7 @@ def _line_ids(source: str, shape: ReportShape) -> str:
     return "" if shape.line_ids == CANONICAL_LINES else shape.line_ids or source
 
 
-def _frames(source: str, shape: ReportShape, report: Report, told: Told) -> Iterator[pl.DataFrame]:
+def _frames(source: str, shape: ReportShape, report: Report, told: Told, room: Room) -> Iterator[pl.DataFrame]:
     if report.paged:
         raw = page_report.frames(source, shape, report.pieces, told)
     else:
@@ -170,7 +171,7 @@ def _frames(source: str, shape: ReportShape, report: Report, told: Told) -> Iter
         if shape.format == "json":
             raw = page_report.frames(source, shape, page_report.lines(source, pieces), told)
         else:
-            raw = csv_report.frames(source, shape, pieces, told)
+            raw = csv_report.frames(source, shape, pieces, told, room.chunk)
     return checking.checked(source, shape, raw, told, report.since, report.until)
 
 
@@ -189,11 +190,11 @@ class _Load:
     """One load under the lock of its source: workers build days aside, this thread folds their sums into the facts."""
 
     def __init__(
-        self, session: Session, source: str, shape: ReportShape, report: Report, told: Told, spool: Spool
+        self, session: Session, source: str, shape: ReportShape, report: Report, told: Told, spool: Spool, room: Room
     ) -> None:
         self._session, self._source, self._shape = session, source, shape
         self._report, self._told = report, told
-        self._spool = spool
+        self._spool, self._room = spool, room
         self._columns = (*checking.texts(shape), *shape.metrics)
         days = spool.days
         named = [*checking.texts(shape), *(["order"] if shape.columns.order is not None else [])]
@@ -232,7 +233,7 @@ class _Load:
                 with self._session.database.transaction() as cur:
                     partitions.discard(cur, self._number, self._parts)
             raise
-        touched = projection.refresh(self._session) if orders else 0
+        touched = _shown(self._session) if orders else 0
         counts = self._counts
         return replace(
             summary,
@@ -270,13 +271,13 @@ class _Load:
 
     def _write(self, cur: Cursor, known: Source) -> tuple[list[str], int, int]:
         begun = report_facts.begin(cur, self._source, _line_ids(self._source, self._shape))
-        rows_of, days = self._days(cur)
+        parts_of, days = self._days(cur)
         self._known = partitions.partitions(cur, self._source, days)
         days = self._with_emptied(cur, days)
         peaks = Peaks(self._texts["line"]) if self._texts else None
         waiting: list[_Day] = []
         held, fresh = 0, False
-        for day in self._built(days, rows_of):
+        for day in self._built(days, parts_of):
             if not day.changed:
                 if day.final:
                     self._counts.finals.append(day.day)
@@ -284,7 +285,7 @@ class _Load:
             if peaks is not None:
                 peaks.add(day.sums)
             first = begun.untouched and day.day not in self._known
-            if waiting and (first != fresh or held >= (FOLD_LINES if fresh else RESTATED_LINES)):
+            if waiting and (first != fresh or held >= (self._room.fold_lines if fresh else RESTATED_LINES)):
                 self._fold(cur, waiting, begun, fresh=fresh)
                 waiting, held = [], 0
             fresh = first
@@ -305,14 +306,17 @@ class _Load:
             partitions.swap(cur, known, built, old)
         return orders, claimed, len(built)
 
-    def _days(self, cur: Cursor) -> tuple[Callable[[date], pl.DataFrame], list[date]]:
-        """Where the rows of a day come from: the spool, or differences of counts up to a day."""
+    def _days(self, cur: Cursor) -> tuple[Callable[[date], Iterator[pl.DataFrame]], list[date]]:
+        """Where the rows of a day come from, part by part: the spool, or differences of counts up to a day."""
         days = list(self._spool.days)
         if self._shape.counting is Counting.DAILY or not days:
-            return self._spool.rows_of, days
-        frame = pl.concat([self._spool.rows_of(day).with_columns(pl.lit(day).alias("day")) for day in days])
+            return self._spool.parts_of, days
+        parts = (rows.with_columns(pl.lit(day).alias("day")) for day in days for rows in self._spool.parts_of(day))
+        frame = pl.concat(parts, how="vertical_relaxed")
         frame = frame.with_columns(
-            pl.col("line").alias("place"), self._texts["line"].gather(frame["line"]).alias("line")
+            pl.col("line").alias("place"),
+            self._texts["line"].gather(frame["line"]).alias("line"),
+            pl.col(self._shape.metrics).cast(pl.Int64),  # differences may be negative
         )
         lines = frame["line"].unique().to_list()
         before = {
@@ -323,7 +327,7 @@ class _Load:
         own = {day: rows.drop("line").rename({"place": "line"}) for day, rows in by_day.items()}
         for day, rows in own.items():
             self._content[day] = content.sums(content.mixed(rows, self._columns, self._spool.lanes))
-        return lambda day: own[day], days
+        return lambda day: iter([own[day]]), days
 
     def _with_emptied(self, cur: Cursor, days: list[date]) -> list[date]:
         """The days to look at: those with rows, and those that the report declares it covers and leaves empty."""
@@ -343,9 +347,9 @@ class _Load:
         self._known = {**self._known, **{day: known[day] for day in emptied}}
         return sorted([*days, *emptied])
 
-    def _built(self, days: Sequence[date], rows_of: Callable[[date], pl.DataFrame]) -> Iterator[_Day]:
+    def _built(self, days: Sequence[date], parts_of: Callable[[date], Iterator[pl.DataFrame]]) -> Iterator[_Day]:
         """Every day as the workers leave it, in order; only a few are under way at once."""
-        stores = [Database(self._session.database.url) for _ in range(min(SESSIONS, len(days)))]
+        stores = [Database(self._session.database.url) for _ in range(min(self._room.sessions, len(days)))]
         free = deque(stores)
         with ThreadPoolExecutor(max(1, len(stores)), thread_name_prefix="report-day") as pool:
             under_way: deque[Future[_Day]] = deque()
@@ -353,7 +357,7 @@ class _Load:
 
             def start(count: int) -> None:
                 for _, day in zip(range(count), left, strict=False):
-                    under_way.append(pool.submit(self._one_day, free, day, rows_of))
+                    under_way.append(pool.submit(self._one_day, free, day, parts_of))
 
             try:
                 start(2 * len(stores))
@@ -368,14 +372,14 @@ class _Load:
                 for store in stores:
                     store.close()
 
-    def _one_day(self, free: deque[Database], day: date, rows_of: Callable[[date], pl.DataFrame]) -> _Day:
+    def _one_day(self, free: deque[Database], day: date, parts_of: Callable[[date], Iterator[pl.DataFrame]]) -> _Day:
         store = free.popleft()  # as many as there are threads: one is always free
         try:
-            return self._build(store, day, rows_of)
+            return self._build(store, day, parts_of)
         finally:
             free.append(store)
 
-    def _build(self, store: Database, day: date, rows_of: Callable[[date], pl.DataFrame]) -> _Day:
+    def _build(self, store: Database, day: date, parts_of: Callable[[date], Iterator[pl.DataFrame]]) -> _Day:
         told = self._spool.told(day)
         final = self._told.final or told.final
         known = self._known.get(day)
@@ -387,15 +391,25 @@ class _Load:
             return _Day(day, told.rows, False, value, None, final and not older, self._nothing())
         if not told.rows:
             return _Day(day, 0, True, value, None, final, sums(day, self._nothing(), self._shape.metrics))
-        with self._sorting:
-            frame = rows_of(day)
-            order = order_of(self._source, day, frame, checking.texts(self._shape), self._texts)
-            added = sums(day, frame, self._shape.metrics)
-        records = packed(frame.select(self._columns), order, self._heads, self._cells)
+        added: list[pl.DataFrame] = []
         with store.transaction() as cur:
-            part = partitions.build(cur, self._number, self._columns[1:], records)
+            part = partitions.build(cur, self._number, self._columns[1:], self._records(day, parts_of(day), added))
         self._parts.append(part)
-        return _Day(day, told.rows, True, value, part, final, added)
+        return _Day(day, told.rows, True, value, part, final, pl.concat(added))
+
+    def _records(self, day: date, parts: Iterator[pl.DataFrame], added: list[pl.DataFrame]) -> Iterator[bytes]:
+        """A day as COPY takes it, one part sorted at a time; the sums of each part are in `added` afterwards."""
+        begun = False
+        while True:
+            with self._sorting:
+                rows = next(parts, None)
+                if rows is None:
+                    return
+                order = order_of(self._source, day, rows, checking.texts(self._shape), self._texts)
+                added.append(sums(day, rows, self._shape.metrics))
+            for piece in packed(rows.select(self._columns), order, self._heads, self._cells, self._room.slice_rows):
+                yield piece if begun else piece[1:]
+                begun = True
 
     def _nothing(self) -> pl.DataFrame:
         texts = (*checking.texts(self._shape), *(["order"] if self._shape.columns.order is not None else []))

@@ -14,42 +14,50 @@ from hub.delivery.content import lanes_of
 
 
 class Names:
-    """The texts of one column. Any thread may ask for numbers until `seal`, which one thread calls; then any may read."""
+    """The texts of one column. Any thread may ask for numbers until `seal`, which one thread calls; then any may read.
+
+    polars numbers the texts by a table of its own, which lasts for as long as a series of its kind does.
+    """
 
     def __init__(self) -> None:
-        self._known = pl.DataFrame(schema={"text": pl.String, "number": pl.UInt32})
+        self._kind = pl.Categorical(pl.Categories.random("orderhub"))
+        self._lasting = pl.Series(dtype=self._kind)
+        self._known = pl.Series("text", dtype=pl.String)
         self._places = pl.Series(dtype=pl.UInt32)
-        self._lanes = lanes_of(self._known["text"])
+        self._lanes = lanes_of(self._known)
         self._adding = threading.Lock()
 
     def numbers(self, texts: pl.Series) -> pl.Series:
-        """The number of each text, in the same order; texts that were not seen before get new ones. No text is null."""
-        told = texts.rename("text").to_frame()
-        found = _looked_up(told, self._known)
-        if found.null_count():
-            with self._adding:
-                self._add(told)
-            found = _looked_up(told, self._known)
+        """The number of each text, in the same order; texts that were not seen before get new ones. No text is null.
+
+        One thread at a time: two at once would take numbers whose texts are told later.
+        """
+        with self._adding:
+            found = texts.cast(self._kind).to_physical()
+            if found.len() and int(found.max()) >= self._known.len():  # type: ignore[arg-type]
+                self._add(texts, found)
         return found
 
-    def _add(self, told: pl.DataFrame) -> None:
+    def _add(self, texts: pl.Series, numbers: pl.Series) -> None:
         """What is there is replaced and never changed, since others look at it meanwhile; lanes first, as they follow numbers."""
-        news = told.join(self._known, on="text", how="anti")["text"].unique(maintain_order=True)
-        count = self._known.height
-        numbers = pl.int_range(count, count + news.len(), dtype=pl.UInt32, eager=True)
+        told = pl.DataFrame({"text": texts, "number": numbers})
+        news = told.filter(pl.col("number") >= self._known.len()).unique("number").sort("number")["text"]
         first, second = (
             pl.concat([lane, more], rechunk=True) for lane, more in zip(self._lanes, lanes_of(news), strict=True)
         )
         self._lanes = first, second
-        self._known = pl.concat([self._known, pl.DataFrame({"text": news, "number": numbers})], rechunk=True)
+        self._known = pl.concat([self._known, news], rechunk=True)
 
     def seal(self) -> None:
         """Put the texts in order; no more come."""
-        self._known = self._known.sort("text")
-        places = self._known.select("number", pl.int_range(pl.len(), dtype=pl.UInt32).alias("place"))
-        self._places = places.sort("number")["place"].rechunk()
-        first, second = (lane.gather(self._known["number"]) for lane in self._lanes)
+        order = self._known.arg_sort()
+        self._known = self._known.gather(order)
+        count = order.len()
+        self._places = pl.repeat(0, count, dtype=pl.UInt32, eager=True)
+        self._places.scatter(order, pl.int_range(count, dtype=pl.UInt32, eager=True))
+        first, second = (lane.gather(order) for lane in self._lanes)
         self._lanes = first, second
+        self._lasting = pl.Series(dtype=pl.UInt32)
 
     @property
     def lanes(self) -> tuple[pl.Series, pl.Series]:
@@ -59,12 +67,8 @@ class Names:
     @property
     def texts(self) -> pl.Series:
         """Every text once, in order: the text of each place."""
-        return self._known["text"]
+        return self._known
 
     def places(self, numbers: pl.Series) -> pl.Series:
         """The place of each number's text in `texts`."""
         return self._places.gather(numbers)
-
-
-def _looked_up(told: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
-    return told.join(known, on="text", how="left", maintain_order="left")["number"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,7 +18,13 @@ from hub.delivery import content
 from hub.delivery.names import Names
 
 SPILL_ROWS = 100_000
-"""Rows held before they are written by day: about 3 MB. Fewer would cut many days into crumbs."""
+"""Rows held before they are written by day: about 2 MB. Fewer would cut many days into crumbs."""
+
+READ_ROWS = 50_000
+"""Rows of a day, of which one part is wanted, looked at together: one look costs as much as some thousand rows."""
+
+_WIDTHS = ((1 << 16, pl.UInt16), (1 << 32, pl.UInt32))
+"""Counts below the number stand in so narrow a column: most do, and wide ones took half of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +47,16 @@ class DayTold:
 class Spool:
     """One file of Arrow pieces and, per day, where its pieces lie. Read from several threads; written from one (`take`).
 
-    Texts are kept as numbers (`hub.delivery.names`): 24 bytes a row instead of 60. `columns` are what a day's content is told
-    by, `texts` the columns that are text; a row may have more of either.
+    Texts are kept as numbers (`hub.delivery.names`), counts as narrow as they are: 12 bytes a row instead of 60. `columns` are
+    what a day's content is told by, `texts` the columns that are text, by the first of which a day is cut into parts; a row
+    may have more of either. A part has about `part_rows` rows where its texts are of about the same number of rows.
     """
 
-    def __init__(self, columns: Sequence[str], texts: Sequence[str], folder: Path | None = None) -> None:
-        self._columns = tuple(columns)
+    def __init__(
+        self, columns: Sequence[str], texts: Sequence[str], part_rows: int, folder: Path | None = None
+    ) -> None:
+        self._columns, self._part_rows = tuple(columns), part_rows
+        self._cut_by = texts[0]
         self._told: dict[date, DayTold] = {}
         self._file = tempfile.TemporaryFile(prefix="orderhub-report-", dir=folder)  # noqa: SIM115 - closed by __exit__
         self._names = {name: Names() for name in texts}
@@ -62,7 +72,7 @@ class Spool:
         final = frame["final"] if "final" in frame.columns else pl.repeat(False, frame.height, eager=True)
         rows = pl.concat([frame.select("day"), lanes, final.alias("final").to_frame()], how="horizontal")
         days = rows.group_by("day").agg(pl.len(), pl.col("lane_0", "lane_1").sum(), pl.col("final").all())
-        return Numbered(frame, days)
+        return Numbered(_narrow(frame), days)
 
     def take(self, numbered: Numbered) -> None:
         """Keep such rows."""
@@ -80,7 +90,7 @@ class Spool:
         """Write what is held."""
         if not self._held:
             return
-        frame = pl.concat(self._held, rechunk=False)
+        frame = pl.concat(self._held, how="vertical_relaxed", rechunk=False)
         self._held, self._held_rows = [], 0
         for rows in frame.partition_by("day", maintain_order=False):
             day = rows["day"][0]
@@ -113,19 +123,48 @@ class Spool:
         return {name: names.lanes for name, names in self._names.items()}
 
     def texts(self, column: str) -> pl.Series:
-        """Every text of a column once, in order of its bytes: what the places in `rows_of` stand for."""
+        """Every text of a column once, in order of its bytes: what the places in `parts_of` stand for."""
         return self._names[column].texts
 
-    def rows_of(self, day: date) -> pl.DataFrame:
-        """All rows of one day, without the day, in no order; instead of each text its place in `texts`."""
-        number = self._file.fileno()
-        pieces = [
-            pl.read_ipc_stream(io.BytesIO(os.pread(number, length, start))) for start, length in self._places[day]
-        ]
-        rows = pl.concat(pieces, rechunk=True)
-        return rows.with_columns(
-            names.places(rows[column]).alias(column) for column, names in self._names.items() if column in rows.columns
-        )
+    def parts_of(self, day: date) -> Iterator[pl.DataFrame]:
+        """All rows of one day, without the day, in no order; instead of each text its place in `texts`, counts narrow.
+
+        A long day comes in parts, of which each has all rows of its texts in the first column and texts after those of the part
+        before it. What was written is read again for each part, so that memory holds one.
+        """
+        texts = self._names[self._cut_by].texts.len()
+        parts = max(1, -(-self.told(day).rows // self._part_rows))
+        for part in range(parts):
+            first, end = texts * part // parts, texts * (part + 1) // parts
+            kept = [rows for rows in self._between(day, first, end) if rows.height]
+            if kept:
+                yield pl.concat(kept, how="vertical_relaxed", rechunk=True)
+
+    def _between(self, day: date, first: int, end: int) -> Iterator[pl.DataFrame]:
+        """The rows of one day whose text in the first column has one of these places, the end not among them."""
+        cut_by, number = self._cut_by, self._file.fileno()
+        whole = end - first == self._names[cut_by].texts.len()
+        pieces: list[pl.DataFrame] = []
+        held = 0
+        for at, (start, length) in enumerate(self._places[day], 1):
+            pieces.append(pl.read_ipc_stream(io.BytesIO(os.pread(number, length, start))))
+            held += pieces[-1].height
+            if held < READ_ROWS and at < len(self._places[day]):
+                continue
+            rows = pl.concat(pieces, how="vertical_relaxed")
+            pieces, held = [], 0
+            place = self._names[cut_by].places(rows[cut_by])
+            if not whole:
+                inside = (place >= first) & (place < end)
+                rows, place = rows.filter(inside), place.filter(inside)
+            yield rows.with_columns(
+                place.alias(cut_by),
+                *(
+                    names.places(rows[column]).alias(column)
+                    for column, names in self._names.items()
+                    if column in rows.columns and column != cut_by
+                ),
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -134,3 +173,13 @@ class Spool:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _narrow(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same rows, each count in the narrowest column that holds all of it here."""
+    narrow = []
+    for column in frame.iter_columns():
+        most = column.max() if column.dtype == pl.Int64 else None
+        kind = next((kind for limit, kind in _WIDTHS if isinstance(most, int) and most < limit), column.dtype)
+        narrow.append(column.cast(kind))
+    return pl.DataFrame(narrow)

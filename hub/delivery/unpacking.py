@@ -23,10 +23,10 @@ except ImportError:  # no wheel for this processor: slower, nothing else
     inflating = zlib
 _DAMAGED: type[Exception] = inflating.error
 
-PIECE = 1 << 20
+PIECE = 1 << 17
 """Bytes of one unpacked piece."""
 
-READ = 1 << 20
+READ = 1 << 16
 """Bytes read from a file at once."""
 
 AGAIN = "Whoever delivers the file sends it again, whole."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.delivery import csv_report, day_rows, loading
+from hub.delivery import loading
+from hub.delivery.room import ROOMS, Room
 from hub.store import report_facts
 
 HEAD = "Date,Line item ID,Ad unit,Impressions,Clicks\n"
@@ -88,9 +90,8 @@ def uses_of_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_the_quick_way_and_the_plain_way_make_the_same_facts(
     world: Any, monkeypatch: pytest.MonkeyPatch, first: Rows, second: Rows, data: st.DataObject
 ) -> None:
-    monkeypatch.setattr(csv_report, "CHUNK", 64)  # several chunks, slices and folds, as in a report of millions
-    monkeypatch.setattr(day_rows, "SLICE", 3)
-    monkeypatch.setattr(loading, "FOLD_LINES", 2)
+    # Several chunks, parts, slices and folds, as in a report of millions.
+    monkeypatch.setitem(ROOMS, "ample", Room(chunk=64, part_rows=4, slice_rows=3, sessions=2, fold_lines=2))
     monkeypatch.setattr(loading, "RESTATED_LINES", 2)
     quickly = uses_of_the_quick_way(monkeypatch)
     number = next(_numbers)
@@ -140,7 +141,7 @@ def test_the_quick_way_and_the_plain_way_make_the_same_facts(
 
 
 def test_a_bad_cell_far_down_is_told_with_its_row(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_report, "CHUNK", 64)
+    monkeypatch.setitem(ROOMS, "ample", replace(ROOMS["ample"], chunk=64))
     rows = [f"2026-03-01,11,unit{number},{number},0\n" for number in range(40)]
     rows[31] = rows[31].replace(",31,", ",thirty-one,")
     with pytest.raises(loading.ReportRefused, match="Row 32 has 'thirty-one' under Impressions"):

@@ -1,0 +1,29 @@
+"""How much of a delivery report a load holds at once: the more, the quicker. The facts are the same, whatever it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is held at once.
+
+    `chunk`: bytes of CSV that become one frame; a frame costs as much as half a megabyte of text, however small it is.
+    `part_rows`: rows of a day that are sorted together. `slice_rows`: rows written as text at once, and `sessions`: days on
+    their way to the store at once, each on a connection of its own. `fold_lines`: sums by line and day that become first
+    facts at once, while other days are still sorted.
+    """
+
+    chunk: int
+    part_rows: int
+    slice_rows: int
+    sessions: int
+    fold_lines: int
+
+
+ROOMS = {
+    "ample": Room(chunk=1 << 20, part_rows=100_000, slice_rows=8_192, sessions=2, fold_lines=50_000),
+    "small": Room(chunk=1 << 19, part_rows=50_000, slice_rows=4_096, sessions=1, fold_lines=20_000),
+}
+"""By the setting `report_memory` of the hub."""
