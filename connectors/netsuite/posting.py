@@ -231,6 +231,8 @@ def present(found: dict[str, Any]) -> Present:
     rows = lines.get("items") if isinstance(lines, dict) else None
     if not isinstance(rows, list) or not is_id(found.get("id")):
         raise odd_reply("a document has no id or no lines")
+    if isinstance(lines, dict) and (lines.get("hasMore") is True or lines.get("totalResults", len(rows)) != len(rows)):
+        raise odd_reply("a document came without all of its lines")
     approval = found.get("approvalStatus")
     return Present(
         id=found["id"],

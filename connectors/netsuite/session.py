@@ -117,9 +117,12 @@ class AccountSession:
                 record=record,
             )
         )
-        found = self._object(reply, Effect.READ).get("items")
+        page = self._object(reply, Effect.READ)
+        found = page.get("items")
         if not isinstance(found, list) or len(found) > most or not all(isinstance(row, dict) for row in found):
             raise odd_reply("a query was answered with something else than its rows")
+        if len(found) < most and page.get("hasMore") is True:  # a short page is taken for the last one
+            raise odd_reply("a page of a query is shorter than asked for, and yet there is more")
         return [
             {name: str(cell) for name, cell in row.items() if name != "links" and cell is not None} for row in found
         ]

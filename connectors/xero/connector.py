@@ -34,7 +34,7 @@ from connectors.xero import preflight, schemas
 from connectors.xero.changes import read_changes
 from connectors.xero.contacts import Contacts
 from connectors.xero.documents import document
-from connectors.xero.elements import elements, is_uuid
+from connectors.xero.elements import elements, is_uuid, last_page
 from connectors.xero.error_table import DAY, MINUTE, unreadable
 from connectors.xero.natives import NATIVES
 from connectors.xero.posting import BATCH, Posting
@@ -205,7 +205,10 @@ class XeroConnector(Connector):
             if source.where:
                 params["where"] = source.where
             call = Call(source.path, params=params, headers=headers)
-            return elements(self._session.send(call), source.path, call)
+            said = self._session.send(call)
+            found = elements(said, source.path, call)
+            last_page(said, found, page, size, call)
+            return found
 
         return read_changes(
             ask,
@@ -279,7 +282,9 @@ class XeroConnector(Connector):
             params = {**dict(source.params), "order": f"{source.id} ASC", "page": str(page)}
             params |= {"pageSize": str(self._settings.page_size)} | ({"where": source.where} if source.where else {})
             call = Call(source.path, params=params)
-            rows = elements(self._session.send(call), source.path, call)
+            said = self._session.send(call)
+            rows = elements(said, source.path, call)
+            last = last_page(said, rows, page, self._settings.page_size, call)
             if len(rows) == self._settings.page_size and all(row[source.id] in seen for row in rows):
                 raise unreadable("the same page over and over", call.name, call.effect)
             yield [
@@ -292,7 +297,7 @@ class XeroConnector(Connector):
                 if row[source.id] not in seen
             ]
             seen |= {str(row[source.id]) for row in rows}
-            if len(rows) < self._settings.page_size:
+            if last:
                 return
             page += 1
 

@@ -41,6 +41,16 @@ def elements(reply: dict[str, Any], name: str, call: Call) -> list[dict[str, Any
     return found
 
 
+def last_page(reply: dict[str, Any], found: Sequence[object], page: int, size: int, call: Call) -> bool:
+    """Whether a page is the last: it is not full. Raises RetryLater where Xero counts more pages nevertheless (`pagination` of
+    its OpenAPI file), as it does if it gives shorter pages than asked for: what is behind would pass for gone."""
+    counted = reply.get("pagination")
+    pages = counted.get("pageCount") if isinstance(counted, dict) else None
+    if len(found) < size and isinstance(pages, int) and page < pages:
+        raise unreadable(f"page {page} of {pages} with {len(found)} of {size} records", call.name, call.effect)
+    return len(found) < size
+
+
 def answers(reply: dict[str, Any], name: str, call: Call, wanted: int) -> list[dict[str, Any]]:
     """The elements of a write's reply: as many as were sent, in their order (`summarizeErrors=false`).
 

@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from connectors.base import Operation, Outcome, PushItem
-from connectors.errors import ConnectorError, OutcomeUnknown
+from connectors.errors import ConnectorError, OutcomeUnknown, RetryLater
 from connectors.netsuite import NetSuiteConnector
 
 from .conftest import ROOT, settings
@@ -113,6 +113,23 @@ def test_the_good_reply_of_this_file_is_taken(netsuite: responses.RequestsMock) 
     results, error = tried(netsuite, 200, GOOD)
     assert error is None
     assert results[0].outcome is Outcome.CREATED
+
+
+def test_a_page_that_is_short_though_there_is_more_ends_no_count(netsuite: responses.RequestsMock) -> None:
+    page = {"items": [{"id": "5", "externalid": "A"}], "count": 1, "hasMore": True, "totalResults": 9}
+    netsuite.post(f"{ROOT}/query/v1/suiteql", json=page)
+    connector = NetSuiteConnector(settings(page_size=5))
+    with pytest.raises(RetryLater):
+        list(connector.census("Invoice"))
+    connector.close()
+
+
+@pytest.mark.parametrize("more", [{"totalResults": 2}, {"hasMore": True}])
+def test_a_document_without_all_its_lines_is_compared_with_nothing(
+    netsuite: responses.RequestsMock, more: dict[str, Any]
+) -> None:
+    results, error = tried(netsuite, 200, {**GOOD, "item": {**GOOD["item"], **more}})  # type: ignore[dict-item]
+    assert (results, type(error)) == (None, RetryLater)
 
 
 @quick

@@ -262,6 +262,18 @@ def test_a_vendor_that_ignores_the_page_number_cannot_hold_a_census_for_ever(
         list(connect(page_size=1).census("Invoice"))
 
 
+@pytest.mark.parametrize("act", ["census", "read"])
+def test_a_vendor_that_gives_shorter_pages_than_asked_for_ends_nothing(
+    xero: responses.RequestsMock, connect: Connect, act: str
+) -> None:
+    """Xero's own count of its pages (`pagination` of the OpenAPI file) says that there is more."""
+    pagination = {"page": 1, "pageSize": 1, "pageCount": 3, "itemCount": 3}
+    xero.upsert("GET", f"{API}/Invoices", json={"Invoices": [shown(1)], "pagination": pagination})
+    connector = connect(page_size=100)
+    with pytest.raises(RetryLater):
+        list(connector.census("Invoice") if act == "census" else connector.read("Invoice", ["number"], None))
+
+
 def test_a_token_reply_that_is_none_is_tried_again(xero: responses.RequestsMock, connect: Connect) -> None:
     for reply in (
         {},
