@@ -16,7 +16,7 @@ from hub.errors import ConnectionBroken, Refused, StoreContended
 from hub.ops.known_names import must_be_known
 from hub.ops.people import who, why
 from hub.session import Channel, Session
-from hub.store import changes, journal, lanes, limits, parking
+from hub.store import acceptances, changes, journal, lanes, limits, parking
 from hub.store.audit import note
 from hub.store.database import Cursor
 from hub.store.journal import Entry
@@ -31,10 +31,12 @@ MASS_PAUSE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """How many subjects got another try, and the connections whose changes could not be tried (name, sentence)."""
+    """How many subjects got another try, the connections whose changes could not be tried (name, sentence), and how many
+    records were left because no try tells which of two values holds."""
 
     tried: int
     broken: tuple[tuple[str, str], ...] = ()
+    undecided: int = 0
 
 
 def put_back(session: Session, cur: Cursor, items: Sequence[Item], resolution: str) -> PutBack:
@@ -43,7 +45,9 @@ def put_back(session: Session, cur: Cursor, items: Sequence[Item], resolution: s
         changes.one_at_a_time(cur)  # before anything is locked that an intake may want meanwhile
     now = session.machine.now()
     tried = 0
-    for lane_id in lanes.wake(cur, sorted({i.lane_id for i in items if i.lane_id is not None}), now, resolution):
+    lane_ids = {i.lane_id for i in items if i.lane_id is not None}
+    undecided = acceptances.undecided(cur, sorted(lane_ids)) if lane_ids else frozenset()
+    for lane_id in lanes.wake(cur, sorted(lane_ids - undecided), now, resolution):
         parking.resolve(cur, now, resolution, subject=lanes.subject(lane_id))
         tried += 1
     journal.mark_stale(cur, [item.order_id for item in items if item.order_id is not None])
@@ -59,7 +63,7 @@ def put_back(session: Session, cur: Cursor, items: Sequence[Item], resolution: s
             broken.append((name, str(error)))
             continue
         tried += _accept_again(session, cur, channel, sorted(change_ids), resolution)
-    return PutBack(tried, tuple(broken))
+    return PutBack(tried, tuple(broken), len(undecided))
 
 
 def _accept_again(session: Session, cur: Cursor, channel: Channel, change_ids: Sequence[int], resolution: str) -> int:
@@ -105,6 +109,12 @@ def _replay(session: Session, selection: Selection, actor: str, reason: str, key
             must_be_known(cur, selection, session.names, "put back")
             return 0
         result = put_back(session, cur, items, f"replayed by {actor}")
+        if result.undecided and not result.tried:
+            raise Refused(
+                f"{result.undecided} records have other values at the vendor than in their orders, and nothing to try again. "
+                "They stay parked. Ad operations decides: `orderhub resync ORDER` writes the order's values, `orderhub accept "
+                "ORDER` keeps theirs."
+            )
         note(cur, f"person:{actor}", "replay", selection=selection.named, note=reason, subjects=result.tried)
         _tell(session, cur, items, f"put back by {actor}", reason)
     if result.broken:

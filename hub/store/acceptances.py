@@ -53,6 +53,16 @@ def at_rest(cur: Cursor, connection: str, kind: str, after: int, limit: int) -> 
     return [_lane(row) for row in cur.fetchall()]
 
 
+def undecided(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
+    """Which of these lanes are parked for nothing but another value at the vendor: there is nothing to send or to try again."""
+    cur.execute(
+        "SELECT l.id FROM lane l WHERE l.id = ANY(%s) AND l.state = 'parked' AND NOT l.dirty AND l.acked_payload IS NOT NULL "
+        "AND EXISTS (SELECT 1 FROM parked p WHERE p.lane_id = l.id AND p.resolved_at IS NULL AND p.reason = 'conflict')",
+        (list(lane_ids),),
+    )
+    return frozenset(row[0] for row in cur.fetchall())
+
+
 def in_conflict(cur: Cursor, order_id: str) -> list[Lane]:
     """The lanes of an order, its lines and parties that are parked for a conflict, locked."""
     cur.execute(

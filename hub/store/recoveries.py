@@ -28,13 +28,13 @@ def standing(cur: Cursor) -> dict[str, Recovery]:
     return {row[0]: Recovery(*row) for row in cur.fetchall()}
 
 
-def begin(cur: Cursor, connection: str, cause: str, now: datetime) -> bool:
-    """Put a connection into recovery; False when it is already."""
+def begin(cur: Cursor, connection: str, cause: str, now: datetime, *, anew: bool) -> bool:
+    """Put a connection into recovery; False when it is already, unless that is to begin `anew`."""
     cur.execute(
         "INSERT INTO recovery (connection, since, cause) VALUES (%s, %s, %s) ON CONFLICT (connection) DO UPDATE "
-        "SET since = excluded.since, cause = excluded.cause, ended_at = NULL WHERE recovery.ended_at IS NOT NULL "
-        "RETURNING connection",
-        (connection, now, cause),
+        "SET since = excluded.since, cause = excluded.cause, ended_at = NULL "
+        "WHERE recovery.ended_at IS NOT NULL OR %s RETURNING connection",
+        (connection, now, cause, anew),
     )
     if cur.fetchone() is None:
         return False
@@ -42,15 +42,15 @@ def begin(cur: Cursor, connection: str, cause: str, now: datetime) -> bool:
     return True
 
 
-def end(cur: Cursor, connection: str, now: datetime) -> bool:
-    """A census agreed: creates go again. False when it had ended already."""
+def end(cur: Cursor, recovery: Recovery, now: datetime) -> bool:
+    """A census agreed: creates go again. False when it had ended already, or was begun anew."""
     cur.execute(
-        "UPDATE recovery SET ended_at = %s WHERE connection = %s AND ended_at IS NULL RETURNING connection",
-        (now, connection),
+        "UPDATE recovery SET ended_at = %s WHERE connection = %s AND since = %s AND ended_at IS NULL RETURNING connection",
+        (now, recovery.connection, recovery.since),
     )
     if cur.fetchone() is None:
         return False
-    note(cur, f"connection:{connection}", "recovery ended")
+    note(cur, f"connection:{recovery.connection}", "recovery ended")
     return True
 
 

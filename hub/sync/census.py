@@ -36,6 +36,8 @@ WRITTEN = (EntityKind.PARTY, EntityKind.ORDER, EntityKind.LINE)
 TOKEN = 12
 """Digits of an id that a mapping writes into a name at least; 60 bits, so that no two entities share them."""
 CHUNK = 200
+FIRST_PART = "1"
+"""The facet of an order's first part, and of what has no parts."""
 
 _CANONICAL = re.compile(r"(?:pty|ord|lin|dea|doc)_[a-z2-7]{24}")
 _TOKENS = re.compile(rf"([a-z2-7]{{{TOKEN},24}})(?: (\d+)/\d+)?")
@@ -328,23 +330,25 @@ def _unheld(
             tally.adopted += 1
         elif any(entity_id == each.entity_id for entity_id, _ in taken):
             continue  # its twin is parked as a duplicate, or a worker has just recorded it
-        elif _has_lane(session, channel, kind, each.entity_id):
-            tally.waiting += 1  # in flight or in doubt: settling tells
+        elif _under_way(session, channel, kind, each.entity_id):
+            tally.waiting += 1  # settling tells
         else:
             tally.unknown.append((mapping.record, each.row.vendor_id, each.row.mark or each.row.marker))
     marked_for_nobody.no_more(session, channel, mapping.record, tally.unknown)
 
 
 def _meant(session: Session, channel: Channel, candidates: Sequence[Lane], each: Ours) -> Lane | None:
-    """The lane that a record belongs to: the only one, the one of its part, or the one that would write its scope."""
-    if len(candidates) < 2:
-        return next(iter(candidates), None)
-    if each.part:
-        return next((lane for lane in candidates if lane.facet == each.part), None)
+    """The lane that a record belongs to: the one that would write its scope, or the one of its part.
+
+    Not simply the only one that waits for a record: a restored store may not know yet of another role or part.
+    """
     if each.row.scope:
         prepared, _ = prepare(session, channel, candidates, planning=True)
         return next((item.lane for item in prepared if each.row.scope in item.payload.values()), None)
-    return None
+    by_facet = {lane.facet: lane for lane in candidates}
+    if each.part or FIRST_PART in by_facet:
+        return by_facet.get(each.part or FIRST_PART)  # an order that had one part when it was sent bears no number
+    return next(iter(candidates)) if len(candidates) == 1 else None
 
 
 def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mapping, lane: Lane, each: Ours) -> bool:
@@ -380,9 +384,11 @@ def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mappin
     return True
 
 
-def _has_lane(session: Session, channel: Channel, kind: EntityKind, entity_id: str) -> bool:
+def _under_way(session: Session, channel: Channel, kind: EntityKind, entity_id: str) -> bool:
+    """Whether a worker has the entity's own record, or had it until just now, or nobody knows what became of it."""
     with session.database.transaction() as cur:
-        return bool(lanes.of_entity(cur, channel.name, entity_id))
+        own = [lane for lane in lanes.of_entity(cur, channel.name, entity_id) if lane.kind == kind]
+    return any(lane.vendor_id is not None or lane.state in {lanes.IN_FLIGHT, lanes.IN_DOUBT} for lane in own)
 
 
 # ---------------------------------------------------------------- what we read

@@ -31,8 +31,12 @@ TAIL = 64 * 1024
 """Bytes of the anchor file that are read: hundreds of verbs."""
 
 
-def begin(session: Session, name: str, cause: str) -> bool:
-    """Stop creating at a connection until a census agrees; False when that is so already. Raises NotFound, ConnectionBroken."""
+def begin(session: Session, name: str, cause: str, *, anew: bool = False) -> bool:
+    """Stop creating at a connection until a census agrees; False when that is so already.
+
+    Begun `anew`, everything that was sent until now counts as under way: also one that a backup holds may stand already.
+    Raises NotFound, ConnectionBroken.
+    """
     channel = session.channel(name)
     if not _takes_part(channel):
         raise ConnectionBroken(
@@ -42,7 +46,7 @@ def begin(session: Session, name: str, cause: str) -> bool:
         )
     now = session.machine.now()
     with session.database.transaction() as cur:
-        fresh = recoveries.begin(cur, name, cause, now)
+        fresh = recoveries.begin(cur, name, cause, now, anew=anew)
         if fresh:
             journal.write(cur, [Entry(name, "recovery begun", cause)], now, session.business.now())
     return fresh
@@ -62,9 +66,16 @@ def recover(session: Session, name: str, cause: str) -> RecoverySummary:
     stay stopped then.
     """
     begin(session, name, cause)
+    return _proceed(session, name)
+
+
+def _proceed(session: Session, name: str) -> RecoverySummary:
+    """End what was begun as soon as that is possible. Raises as `recover`."""
     with session.database.transaction() as cur:
-        standing = recoveries.standing(cur)[name]
+        standing = recoveries.standing(cur).get(name)
         busy = recoveries.under_way(cur, name)
+    if standing is None:
+        return RecoverySummary(name, ended=True, until=None, under_way=0)  # another worker has just done it
     channel = session.channel(name)
     until = quiet_at(channel, standing)
     if session.machine.now() < until or busy:
@@ -76,20 +87,19 @@ def recover(session: Session, name: str, cause: str) -> RecoverySummary:
     now = session.machine.now()
     with session.database.transaction() as cur:
         marked_for_nobody.show(cur, channel, counted.unknown, now)
-        recoveries.end(cur, name, now)
-        told = f"{counted.adopted} adopted, {counted.gone} gone, {len(counted.unknown)} of nobody known"
-        journal.write(cur, [Entry(name, "recovery ended", told)], now, session.business.now())
+        if recoveries.end(cur, standing, now):
+            told = f"{counted.adopted} adopted, {counted.gone} gone, {len(counted.unknown)} of nobody known"
+            journal.write(cur, [Entry(name, "recovery ended", told)], now, session.business.now())
     return RecoverySummary(name, ended=True, until=None, under_way=0, census=counted)
 
 
 def go_on(session: Session, name: str) -> None:
     """What the settle task does for a recovery: end it as soon as that is possible. A vendor away is tried another time."""
     with session.database.transaction() as cur:
-        standing = recoveries.standing(cur).get(name)
-        busy = recoveries.under_way(cur, name) if standing is not None else 0
-    if standing is not None and not busy and session.machine.now() >= quiet_at(session.channel(name), standing):
+        standing = recoveries.standing(cur)
+    if name in standing:
         with suppress(VendorUnavailable, ConnectionBroken):  # settling goes on; the status page shows the recovery
-            recover(session, name, standing.cause)
+            _proceed(session, name)
 
 
 def quiet_at(channel: Channel, standing: Recovery) -> datetime:
@@ -140,7 +150,7 @@ def notice_restore(session: Session) -> bool:
             return False
     for channel in session.channels():
         if _takes_part(channel):
-            begin(session, channel.name, f"the audit chain lost event {sequence}")
+            begin(session, channel.name, f"the audit chain lost event {sequence}", anew=True)
     return True
 
 

@@ -196,6 +196,60 @@ def test_each_company_is_adopted_in_its_own_role(world: World) -> None:
     assert world.hub.session.database.rows(sql) == before
 
 
+def test_a_company_of_a_role_that_is_not_known_yet_does_not_stand_for_another_one(world: World) -> None:
+    """A restored store knows the account as an advertiser; as an agency it came afterwards."""
+    world.crm.account("001A", "Acme")
+    world.crm.opportunity("006A", "Own house", "001A")
+    world.crm.line("00k1", "006A")
+    world.hub.intake("sfdc")
+    kept = world.backup()
+    world.crm.opportunity("006B", "Own house again", "001A", Agency__c="001A")
+    world.crm.line("00k2", "006B")
+    world.travel()
+    (agency,) = [company["id"] for company in world.ads.live("Company") if company["type"] == "AGENCY"]
+    (advertiser,) = [company["id"] for company in world.ads.live("Company") if company["type"] == "ADVERTISER"]
+    del world.ads.objects["Company"][advertiser]
+    world.restore(kept)
+    world.machine.advance(LATER)
+    world.hub.census("gam-main")
+    assert world.hub.session.database.rows("SELECT facet FROM reference WHERE vendor_id = %s", [agency]) == []
+    world.travel()
+    companies = {company["type"]: company["id"] for company in world.ads.live("Company")}
+    assert companies["AGENCY"] == agency
+    assert len(companies) == len(world.ads.live("Company")) == 2
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_an_order_that_had_one_part_when_it_was_sent_is_adopted_as_the_first(world: World, lines: int) -> None:
+    world.ads.lines_per_order = 1
+    world.book(lines=1)
+    kept = world.backup()
+    world.travel()
+    (order,) = world.ads.live("Order")
+    world.restore(kept)
+    if lines == 2:
+        world.crm.line("00k006A0001", "006A")
+    world.hub.intake("sfdc")
+    world.machine.advance(LATER)
+    counted = world.hub.census("gam-main")
+    assert (counted.adopted, counted.waiting, counted.unknown) == (3, 0, ()), "the company, the order, the line"
+    world.rest()
+    names = {each["id"]: each["name"] for each in world.ads.live("Order")}
+    assert len(names) == lines
+    assert order["id"] in names
+    assert len(world.ads.live("LineItem")) == lines
+
+
+def test_a_record_that_no_lane_is_for_is_told_and_waits_for_nobody(world: World) -> None:
+    settled(world)
+    name = next(iter(world.ads.objects["Order"].values()))["name"]
+    part = twin(world, "Order", name=f"{name.removesuffix(']')} 7/7]")
+    forget(world, "order")
+    counted = world.hub.census("gam-main")
+    assert (counted.adopted, counted.waiting) == (1, 0)
+    assert part not in [row[0] for row in world.hub.session.database.rows("SELECT vendor_id FROM reference")]
+
+
 def test_a_mark_of_ours_that_means_nothing_to_us_is_told(world: World) -> None:
     settled(world)
     stranger = "lin_" + "a" * 24

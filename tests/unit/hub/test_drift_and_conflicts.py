@@ -211,6 +211,24 @@ def test_what_belongs_to_the_ad_servers_people_is_theirs(world: World) -> None:
     assert line["costPerUnit"]["microAmount"] == 13_000_000
 
 
+def test_a_replay_does_not_close_what_drift_found_and_nobody_decided(world: World) -> None:
+    line = booked(world, lines=2)
+    trafficker(line, primaryGoal=GOAL)
+    world.hub.drift("gam-main")
+    with pytest.raises(Refused, match=r"1 records have other values at the vendor .* `orderhub resync ORDER` writes"):
+        world.hub.replay(reason="conflict", by="Kim")
+    world.crm.put("OpportunityLineItem", "00k006A0001", CPM__c=Decimal(-1))
+    world.hub.intake("sfdc")
+    world.crm.put("OpportunityLineItem", "00k006A0001", CPM__c=Decimal(3))
+    assert world.hub.replay(by="Kim") == 1, "the other one gets its try"
+    world.travel()
+    assert conflicts(world) == [("LineItem.primaryGoal.units", "5")]
+    world.hub.resync("006A", by="Kim")
+    world.travel()
+    assert conflicts(world) == []
+    assert line["primaryGoal"]["units"] == 1_000_000
+
+
 def test_what_the_vendor_fills_in_is_no_drift(world: World) -> None:
     line = booked(world)
     trafficker(line, status="DELIVERING", priority=8, stats={"impressionsDelivered": 5}, notes=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,9 @@ from connectors.base import Operation, Page
 from connectors.errors import RetryLater
 from hub.errors import ConnectionBroken, ConnectionPaused
 from hub.ops.correspondence import mismatches
+from hub.store import recoveries
+from hub.store.database import Cursor
+from hub.sync import recovery
 from hub.sync.recovery import newest_anchor
 
 if TYPE_CHECKING:
@@ -184,6 +187,48 @@ def test_recover_twice_begins_once(world: World) -> None:
     assert world.hub.recover("gam-main").ended, "counted from the first time"
 
 
+def test_a_recovery_that_another_worker_has_ended_is_not_begun_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.hub.recover("gam-main")
+    world.machine.advance(66)
+    begin = recovery.begin
+
+    def ended_meanwhile(*given: Any, **more: Any) -> bool:
+        fresh = begin(*given, **more)
+        monkeypatch.undo()
+        with world.second_worker() as other:
+            assert other.recover("gam-main").ended
+        return fresh
+
+    monkeypatch.setattr(recovery, "begin", ended_meanwhile)
+    assert world.hub.recover("gam-main").ended
+    assert standing(world) == []
+
+
+def test_settling_does_not_begin_what_another_worker_has_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.hub.recover("gam-main")
+    world.machine.advance(66)
+    known = recoveries.standing
+
+    def ended_meanwhile(cur: Cursor) -> dict[str, recoveries.Recovery]:
+        found = known(cur)
+        monkeypatch.undo()
+        with world.second_worker() as other:
+            assert other.recover("gam-main").ended
+        return found
+
+    monkeypatch.setattr(recoveries, "standing", ended_meanwhile)
+    world.hub.settle("gam-main")
+    assert standing(world) == []
+    ended = "SELECT count(*) FROM journal WHERE what = 'recovery ended'"
+    assert world.hub.session.database.rows(ended) == [(1,)]
+
+
 def test_only_what_takes_orders_can_be_in_recovery(world: World) -> None:
     with pytest.raises(ConnectionBroken, match="Nothing is created at sfdc"):
         world.hub.recover("sfdc")
@@ -213,6 +258,28 @@ def test_a_restored_store_is_noticed_by_its_anchor_and_goes_into_recovery(world:
     assert live(world) == before
     world.hub.push("gam-main")
     assert standing(world) == [], "one restore is noticed once"
+
+
+def test_a_backup_that_was_in_recovery_itself_begins_anew(world: World, tmp_path: Path) -> None:
+    """What stood then says nothing of what was sent since."""
+    anchor(world, tmp_path / "anchor.jsonl")
+    world.book(lines=1)
+    world.travel()
+    world.hub.recover("gam-main")
+    kept = world.backup()
+    world.machine.advance(66)
+    world.hub.settle("gam-main")
+    world.crm.line("00kNEW", "006A")
+    world.machine.advance(3600)
+    world.travel()
+    before = live(world)
+    world.restore(kept)
+    world.hub.push("gam-main")
+    world.hub.settle("gam-main")
+    assert len(standing(world)) == 1, "what was sent a moment ago may still be under way"
+    world.machine.advance(66)
+    world.rest()
+    assert (live(world), standing(world)) == (before, [])
 
 
 def test_a_store_that_was_not_restored_notices_nothing(world: World, tmp_path: Path) -> None:
