@@ -22,6 +22,10 @@ from connectors.gam.settings import GamSettings
 _EARLY = 60.0
 """Seconds before its expiry at which a token is renewed, so that none expires on the way."""
 
+_TROUBLE = frozenset({"internal_failure", "server_error", "temporarily_unavailable", "rate_limit_exceeded"})
+"""Errors of a token server that say nothing about the credential, whatever their status; the first three are those that
+google-auth tries again for (`google.oauth2._client._can_retry`)."""
+
 _JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -160,7 +164,7 @@ def _ask(address: str, form: Mapping[str, str], timeout: float) -> Mapping[str, 
         return answer
     code = str(answer.get("error") or f"HTTP-{response.status_code}")
     words = " ".join(str(answer.get("error_description") or "").split())[:200]
-    if response.status_code in (400, 401, 403) and answer.get("error"):
+    if response.status_code in (400, 401, 403) and answer.get("error") and not _TROUBLE & {code, words}:
         raise AuthFailed(
             code, f"The token server refused the credential ({code}: {words}). Check key, clock and rights."
         )

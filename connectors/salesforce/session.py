@@ -40,7 +40,12 @@ if TYPE_CHECKING:
 _ORG_HOSTS = (".salesforce.com", ".salesforce.mil", ".sfcrmproducts.cn")
 _JSON = "application/json"
 _LONGEST_QUERY = 16_000  # an address may have 16,384 bytes (REST API guide, limits)
-_BUSY_LOGINS = frozenset({"server_error", "temporarily_unavailable", "LOGIN_RATE_EXCEEDED"})
+_TOO_MANY_LOGINS = "LOGIN_RATE_EXCEEDED"
+_BUSY_LOGINS = frozenset({"server_error", "temporarily_unavailable", _TOO_MANY_LOGINS})
+_RATE_WORDS = "login rate exceeded"
+"""What 3,600 log-ins of a user in an hour end with, as the description of `invalid_grant` (n8n-io/n8n#32325): the credential is
+good."""
+_RATE_PAUSE = 300.0  # the hour rolls on; nobody says for how long it is closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +325,12 @@ def _login_refused(code: object, words: str) -> ConnectorError:
             f"The token endpoint answered HTTP {code} ({shown}). This connection's work stops. An administrator checks "
             "the domain setting.",
         )
+    if _RATE_WORDS in words.casefold():
+        code = _TOO_MANY_LOGINS
     if code in _BUSY_LOGINS:
-        return RetryLater(str(code), f"Salesforce could not log in just now ({shown}). The hub tries again by itself.")
+        pause = _RATE_PAUSE if code == _TOO_MANY_LOGINS else None
+        said = f"Salesforce could not log in just now ({shown}). The hub tries again by itself."
+        return RetryLater(str(code), said, pause)
     return AuthFailed(
         one_line(code or "LOGIN-REFUSED", 60),
         f"Salesforce refused the login ({shown}). This connection's work stops. An administrator checks the consumer key, "

@@ -145,6 +145,22 @@ def test_a_refused_credential_is_auth_and_a_broken_server_is_not(tokens: Tokens)
 
 
 @pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (400, {"error": "internal_failure"}),
+        (400, {"error": "invalid_request", "error_description": "temporarily_unavailable"}),
+        (403, {"error": "rate_limit_exceeded"}),
+    ],
+)
+def test_a_token_server_in_trouble_says_nothing_about_the_credential(
+    tokens: Tokens, status: int, answer: dict[str, str]
+) -> None:
+    tokens.status, tokens.answer = status, answer
+    with pytest.raises(RetryLater):
+        header(Login(of_key(tokens.url)))
+
+
+@pytest.mark.parametrize(
     "bad",
     [
         {"service_account_json": "not json"},

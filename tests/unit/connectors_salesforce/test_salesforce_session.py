@@ -226,6 +226,7 @@ def test_a_reply_is_read_up_to_its_bound_even_when_packed(org: responses.Request
             AuthFailed,
         ),
         ({"status": 400, "json": {"error": "invalid_grant"}}, AuthFailed),
+        ({"status": 400, "json": {"error": "invalid_grant", "error_description": "login rate exceeded"}}, RetryLater),
         ({"status": 503, "body": "<html>down</html>"}, RetryLater),
         ({"status": 200, "body": "<html>hello</html>"}, RetryLater),
         ({"status": 404, "body": "<html>no such page</html>"}, AuthFailed),
