@@ -206,6 +206,10 @@ class Soap:
     def _translated(self, error: Exception, operation: str, wire: _Wire) -> Exception:
         """Which of our errors a failed call is."""
         answer = _in_chain(error, HttpAnswer)
+        if (
+            answer is not None and answer.status == 413
+        ):  # refused before it was looked at: as if the vendor said so itself
+            return Refused([VendorError("CommonError.REQUEST_TOO_LARGE")], f"{operation} answered HTTP 413.")
         if answer is not None:
             return self._http(answer, operation)
         fault = _fault(error)
@@ -253,8 +257,6 @@ class Soap:
             )
         if answer.status == 404:
             return Misconfigured(code, f"{words} Check `endpoint` and `version` ({self._settings.version}).")
-        if answer.status == 413:
-            return RetryLater(code, f"{words} The request is too large.", self._settings.busy_wait_seconds)
         if answer.status == 429:
             return QuotaExhausted(code, words, answer.after or self._settings.quota_wait_seconds, "requests")
         if answer.status in (502, 503, 504) and self._settings.unavailable == "retry":

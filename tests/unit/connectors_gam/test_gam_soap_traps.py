@@ -70,9 +70,7 @@ def test_html_429_is_a_quota_with_the_wait_the_vendor_names(vendor: Any, gam: Ga
     assert caught.value.after == 17
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"), [(403, PermissionMissing), (404, Misconfigured), (413, RetryLater), (302, OutcomeUnknown)]
-)
+@pytest.mark.parametrize(("status", "kind"), [(403, PermissionMissing), (404, Misconfigured), (302, OutcomeUnknown)])
 def test_other_statuses_have_their_own_meaning(
     vendor: Any, gam: GamConnector, status: int, kind: type[ConnectorError]
 ) -> None:
@@ -80,6 +78,18 @@ def test_other_statuses_have_their_own_meaning(
     with pytest.raises(kind):
         push(gam)
     assert len(vendor.calls) == 1
+
+
+def test_a_request_too_large_for_the_front_end_is_split_and_a_record_too_large_is_parked(
+    vendor: Any, gam: GamConnector
+) -> None:
+    vendor.answer = lambda *_: vendor.raw(413, HTML)
+    two = [*ORDERS, PushItem("k2", {"name": "B", "advertiserId": 1, "traffickerId": 2})]
+    assert [(each.outcome, each.alone) for each in push(gam, two)] == [(Outcome.RETRY, True)] * 2
+    assert [(each.outcome, each.reason) for each in push(gam)] == [(Outcome.REJECTED, "length")]
+    with pytest.raises(ConnectorError) as caught:
+        gam.observe("Order", ["1"])
+    assert not isinstance(caught.value, RetryLater)
 
 
 @pytest.mark.parametrize("body", [HTML, b"not xml at all", b"", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
