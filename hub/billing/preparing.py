@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from hub.billing import cases, restating, review
 from hub.billing.answers import BlockedPeriod, PreparedSummary
@@ -29,6 +30,7 @@ BILLABLE_ORDERS = (
 """Orders whose delivery is owed; of a cancelled one, what was delivered before."""
 
 CONTRADICTION = "CONTRACT-CONTRADICTS"
+NOT_OWED = "NOT-OWED"
 
 CHUNK = 400
 """Lines in one transaction, orders whole."""
@@ -92,14 +94,16 @@ def prepare(session: Session, period: BillingPeriod, by: str | None) -> Prepared
 
 
 def chunks(cur: Cursor, period: BillingPeriod) -> Iterator[Sequence[str]]:
-    """The lines that the period concerns, orders whole: those that run in it, and those with anything locked up to it.
+    """The lines that the period concerns, orders whole: those that run in it, or did when it was calculated, and those with
+    anything locked up to it.
 
     A line that was moved after its bill keeps both orders in one chunk: a correction needs every line of its document.
     """
     found = billing_counts.billable_lines(cur, period.start, period.end, [str(s) for s in BILLABLE_ORDERS])
-    locked = billing_counts.orders_of(cur, billing_periods.lines_locked(cur, period.start))
+    known = {*billing_periods.lines_locked(cur, period.start), *billing_periods.lines_calculated(cur, period.start)}
+    others = billing_counts.orders_of(cur, sorted(known - {line_id for _, line_id in found}))
     by_order: dict[str, set[str]] = {}
-    for order_id, line_id in [*found, *locked]:
+    for order_id, line_id in [*found, *others]:
         by_order.setdefault(order_id, set()).add(line_id)
     for before, after in billing_periods.moved_lines(cur, period.start):
         one, other = by_order.get(before, set()), by_order.get(after, set())
@@ -124,7 +128,14 @@ def _calculate(
 ) -> StoredPeriod | bool:
     """The line-period with a new calculation; True when there is none; False when the line has nothing to do with the period."""
     known = file.periods.get(period.start)
-    if period not in file.cycles or (known is not None and known.locked) or (known is None and never_ran(file, period)):
+    if known is not None and known.locked:
+        return False
+    if period not in file.cycles or file.order.status not in BILLABLE_ORDERS:
+        if known is None or known.inputs is None:
+            return False
+        news = _taken_back(cur, file, period, known, by, session.machine.now())
+        return True if news is None else news
+    if known is None and never_ran(file, period):
         return False
     try:
         case = cases.case(file, period, session.business.now())
@@ -145,6 +156,39 @@ def _calculate(
     )
     news = calculated(cur, one, case, result, cases.news_hash(case), by, session.machine.now())
     return True if news is None else news
+
+
+def _taken_back(
+    cur: Cursor, file: LineFile, period: BillingPeriod, known: StoredPeriod, by: str, now: datetime
+) -> StoredPeriod | None:
+    """The line-period without its figures, in review or approved: nothing is owed for it any more. None when it has none."""
+    status = file.order.status
+    booked = status in BILLABLE_ORDERS
+    problem = Problem(
+        code=NOT_OWED,
+        reason=Reason.VENDOR_STATE,
+        path="flight" if booked else "status",
+        value="" if booked else status.value,
+        happened=(
+            f"The line does not run in {period.label} any more."
+            if booked
+            else f"The order is {status.value.replace('_', ' ')}."
+        ),
+        effect="What was calculated for the month is not billed.",
+        fix="Nobody needs to act unless Sales finds the contract wrong at its source.",
+        owner="Sales",
+    )
+    case = LinePeriodCase.from_bytes(known.inputs or b"")
+    result = Blocked(
+        line_id=case.line_id,
+        order_id=case.order_id,
+        period=case.period,
+        problems=(problem,),
+        steps=(),
+        rules=CURRENT.version,
+        inputs_hash=case.content_hash(),
+    )
+    return calculated(cur, known, case, result, known.news_hash, by, now)
 
 
 def payable(file: LineFile, case: LinePeriodCase) -> Billable | Blocked:

@@ -37,6 +37,8 @@ def what_if(session: Session, period: BillingPeriod, terms: Terms) -> WhatIf:
             cur.execute("SET TRANSACTION READ ONLY")
             known = cases.files(session, cur, chunk, period)
         for file in known:
+            if file.order.status not in preparing.BILLABLE_ORDERS:
+                continue
             if period not in file.cycles or preparing.never_ran(file, period):
                 continue
             lines += 1

@@ -157,6 +157,15 @@ def lines_locked(cur: Cursor, until: date) -> list[str]:
     return [row[0] for row in cur.fetchall()]
 
 
+def lines_calculated(cur: Cursor, period_start: date) -> list[str]:
+    """Lines whose line-period of this month has figures, or a reason for none, and is not locked."""
+    cur.execute(
+        "SELECT line_id FROM line_period WHERE period_start = %s AND status = ANY(%s) AND content_hash <> '' ORDER BY 1",
+        (period_start, [str(status) for status in UNLOCKED]),
+    )
+    return [row[0] for row in cur.fetchall()]
+
+
 def moved_lines(cur: Cursor, until: date) -> list[tuple[str, str]]:
     """(order that it was billed in, order that it is in now) of lines that were moved after the lock, up to this day."""
     cur.execute(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hub.ops.correspondence import mismatches
 from oms_schema.billing_terms import BillingSchedule, BillingSource, CapMode
 from oms_schema.line import CostMethod, Flight, Goal, GoalUnit
 from oms_schema.status import CommercialStatus
@@ -90,6 +91,40 @@ def test_a_line_that_was_moved_keeps_what_it_was_billed_under_its_cap(office: Of
     office.delivered(line, 300_000, month="2026-02")
     assert office.close("2026-02").complete
     assert office.erp.total() == Decimal("5000.00"), "400,000 and then 100,000 of 500,000"
+
+
+@pytest.mark.parametrize("approved", [False, True])
+@pytest.mark.parametrize("change", ["moved", "unbooked"])
+def test_figures_of_a_month_that_is_owed_no_more_are_not_billed(office: Office, change: str, approved: bool) -> None:
+    """The flight is moved, or the order is a draft again, after the month was calculated and perhaps approved."""
+    order = office.order()
+    line = office.line(order)
+    office.delivered(line, 800_000)
+    shown = office.hub.billing.prepare("2026-02", by="Ada")
+    if approved:
+        office.hub.billing.approve("2026-02", shown.review_hash, by="Grace")
+    if change == "moved":
+        office.line(order, start=APRIL, end=APRIL.replace(month=5))
+    else:
+        office.order(status=CommercialStatus.DRAFT)
+    done = office.close()
+    assert (done.complete, office.erp.documents, office.status(line)) == (True, {}, "calculated")
+    assert "nothing" in office.hub.billing.why(line, "2026-02").answer
+    assert office.close().new_documents == 0
+    assert mismatches(office.hub.session) == []
+    office.order()
+    office.line(order)
+    assert office.close().sums["USD"].invoiced == Decimal(9600)
+
+
+def test_an_order_that_was_unbooked_after_a_bill_is_billed_no_further_month(office: Office) -> None:
+    line = office.line(office.order(), start=JANUARY)
+    for month in ("2026-01", "2026-02"):
+        office.delivered(line, 100_000, month=month)
+    assert office.close("2026-01").invoices == 1
+    office.order(status=CommercialStatus.DRAFT)
+    done = office.close("2026-02")
+    assert (done.invoices, office.erp.total()) == (0, Decimal(1200))
 
 
 def test_a_contract_that_changes_its_currency_after_a_bill_stops_its_line_only(office: Office) -> None:
