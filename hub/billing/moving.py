@@ -44,14 +44,17 @@ def calculated(
     """The line-period with a new calculation, as far on its way as it leads; None when nothing is new.
 
     A billable result goes into review, a variance into dispute; whatever else blocks leaves it waiting. Figures that were in
-    review or approved go through review again.
+    review or approved go through review again. What a person objects to stays disputed until a person resolves it, whatever
+    the numbers say by then.
     """
     content = result.content_hash()
     if one.content_hash == content:
         return None
     blocked = result if isinstance(result, Blocked) else None
     problem = None if blocked is None else blocked.problems[0]
-    dispute = problem.sentence if problem is not None and blocked is not None and blocked.disputed else None
+    dispute = one.dispute if one.dispute and one.dispute != one.problem else None
+    if dispute is None and problem is not None and blocked is not None and blocked.disputed:
+        dispute = problem.sentence
     facts = BillingFacts(
         # A prepaid line is due when its period begins.
         period_ended=case.period_over or case.terms.schedule is BillingSchedule.PREPAID,
@@ -82,9 +85,9 @@ def calculated(
     )
     if known in (S.IN_REVIEW, S.DISPUTED, S.APPROVED):
         news = moved(cur, news, S.CALCULATED, facts)
-    if blocked is None:
+    if blocked is None and dispute is None:
         return moved(cur, news, S.IN_REVIEW, facts)
-    if blocked.disputed:
+    if blocked is None or blocked.disputed:
         return moved(cur, news, S.DISPUTED, facts)
     if news.status is S.OPEN and case.period_over:
         return moved(cur, news, S.AWAITING_FINAL, facts)

@@ -13,6 +13,7 @@ import pytest
 from connectors.base import PushItem
 from hub.billing import exporting
 from hub.errors import NotFound, PlanMoved, Refused
+from oms_schema.billing_terms import Finality
 from oms_schema.party import PartyRole
 from oms_schema.status import CommercialStatus
 
@@ -312,6 +313,26 @@ def test_an_objection_holds_the_figures_until_it_is_resolved(office: Office) -> 
     assert "Somebody objects: wrong creative (Joan)" in office.hub.billing.why(line, "2026-02").answer
     office.hub.billing.resolve(line, "2026-02", reason="the buyer agrees", by="Joan")
     assert office.close().complete
+
+
+def test_an_objection_outlives_new_numbers(office: Office) -> None:
+    line = office.line(office.order(finality=Finality.DECLARED))
+    office.delivered(line, 800_000)
+    office.close(approved_by=None)
+    office.hub.billing.dispute(line, "2026-02", reason="another price was agreed", by="Bob")
+    office.delivered(line, 800_001)
+    assert office.close().invoices == 0
+    assert "another price was agreed" in office.hub.billing.why(line, "2026-02").answer
+    office.delivered(line, 800_002, final=False)
+    assert dict(office.close().blocked) == {"NOT-FINAL": 1}
+    office.delivered(line, 800_002)
+    office.delivered(line, 500_000, source="moat")
+    assert dict(office.close().blocked) == {"VARIANCE": 1}
+    office.delivered(line, 800_002, source="moat")
+    assert (office.close().invoices, office.status(line)) == (0, "disputed")
+    office.hub.billing.resolve(line, "2026-02", reason="the price is right", by="Bob")
+    assert office.close().complete
+    assert office.erp.total() == Decimal("9600.02")
 
 
 def test_an_entry_needs_two_people_and_counts_only_then(office: Office) -> None:
