@@ -11,7 +11,7 @@ from hub.billing import cases
 from hub.billing.answers import BlockedPeriod
 from hub.billing.cases import LineFile
 from hub.billing.documents import Made, body_of, correction, correction_id, issue_date
-from hub.billing.rules import Adjustment, LinePeriodCase, adjust
+from hub.billing.rules import Adjustment, Adjustments, LinePeriodCase, adjust
 from hub.billing.rules.cost import BILLED_UNIT
 from hub.errors import Refused
 from hub.session import Session
@@ -102,10 +102,7 @@ def _of_line(
         return
     by_period = {case.period: (stored, case) for stored, case in locked}
     answer = adjust([case for _, case in locked])
-    if not news and sum(one.amounts.net for one in answer.credits) == sum(
-        one.amounts.net for one in answer.supplements
-    ):
-        # What one month gives up another gets: documents that say so month by month are of use to nobody.
+    if not news and _only_traded(answer):
         return
     found.blocked += [
         BlockedPeriod(file.line.id, file.order.id, one.problems[0].code, one.problems[0].sentence, one.period.label)
@@ -133,6 +130,17 @@ def _out_of_turn(file: LineFile) -> bool:
         if document.kind == DocumentKind.INVOICE and document.corrects is None
     ]
     return any(then < before for (_, before), (_, then) in pairwise(sorted(billed)))
+
+
+def _only_traded(answer: Adjustments) -> bool:
+    """Whether one month gives up what another gets: documents that say so month by month are of use to nobody.
+
+    The same units may differ by a cent or two in money, each month being rounded by itself.
+    """
+    up, down = sum(one.quantity for one in answer.supplements), sum(one.quantity for one in answer.credits)
+    if up and up == down:
+        return True
+    return sum(one.amounts.net for one in answer.supplements) == sum(one.amounts.net for one in answer.credits)
 
 
 def _same(standing: StoredDocument, need: _Wanted) -> bool:
