@@ -488,6 +488,13 @@ def wake(cur: Cursor, lane_ids: Sequence[int], now: datetime, why: str) -> list[
     return [lane_id for lane_id, _ in woken]
 
 
+def any_of_order(cur: Cursor, order_id: str) -> bool:
+    """Whether anything of an order or its lines was ever wanted at a vendor, also at one that is no longer configured."""
+    cur.execute("SELECT EXISTS (SELECT 1 FROM lane WHERE order_id = %s AND kind IN ('order', 'line'))", (order_id,))
+    row = cur.fetchone()
+    return row is not None and bool(row[0])
+
+
 _OF_ORDER = (
     "(order_id = %(o)s OR (kind = 'party' AND entity_id IN (SELECT party_id FROM order_party WHERE order_id = %(o)s)))"
 )

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from hub.session import Channel, Session
-from hub.store import attempts, changes, entities
+from hub.store import attempts, changes, entities, lanes
 from hub.store.database import Cursor
 from hub.store.entities import NewVersion, StoredEntity
 from hub.store.journal import Entry
@@ -342,6 +342,8 @@ def _check_move(
         # A deal may be won before its lines have been read in; without lines nothing is sent, so none is lost here.
         priced_lines=max(1, len(lines)),
         purchase_order=order.purchase_order.number if order.purchase_order else None,
+        # Once booked, a vendor may hold it archived: brought back it would not be live, and created anew it would be a second.
+        never_wanted=before is CommercialStatus.CANCELLED and not lanes.any_of_order(cur, order.id),
     )
     if order.status is CommercialStatus.CANCELLED:
         facts = CommercialFacts(

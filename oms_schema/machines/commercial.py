@@ -60,6 +60,8 @@ class CommercialFacts:
     periods_not_acknowledged: int | None = None
     """Line-periods that the ERP has not acknowledged; None when nobody has counted."""
     cancellation: Cancellation | None = None
+    never_wanted: bool = False
+    """Whether nothing of the order was ever wanted at a vendor; only who keeps that can tell."""
 
     @classmethod
     def closed_won(
@@ -71,6 +73,7 @@ class CommercialFacts:
         approval_rules_hit: tuple[str, ...] = (),
         purchase_order: str | None = None,
         purchase_order_required: bool = False,
+        never_wanted: bool = False,
     ) -> Self:
         """Facts of a deal that `vouched_by` shows as won: its present version is the one proposed and signed."""
         return cls(
@@ -81,6 +84,7 @@ class CommercialFacts:
             vouched_by=vouched_by,
             purchase_order=purchase_order,
             purchase_order_required=purchase_order_required,
+            never_wanted=never_wanted,
         )
 
 
@@ -182,6 +186,10 @@ def _cancel_reason(f: CommercialFacts) -> str | None:
     return None if f.cancellation and f.cancellation.reason.strip() else "there is none"
 
 
+def _never_wanted(f: CommercialFacts) -> str | None:
+    return None if f.never_wanted else "it was booked before it was cancelled"
+
+
 def _cancel_fee(f: CommercialFacts) -> str | None:
     return None if f.cancellation and f.cancellation.fee is not None else "no fee is stated, not even zero"
 
@@ -203,6 +211,7 @@ LINES_ENDED = _G("every line has ended", _lines_ended)
 PERIODS_LOCKED = _G("every line-period is locked", _periods_locked)
 PERIODS_ACKNOWLEDGED = _G("every line-period is acknowledged by the ERP", _periods_acknowledged)
 CANCEL_REASON = _G("a reason is given", _cancel_reason)
+NEVER_WANTED = _G("nothing of it was ever wanted at a vendor", _never_wanted)
 CANCEL_FEE = _G("the cancellation fee is stated", _cancel_fee)
 
 
@@ -261,6 +270,14 @@ COMMERCIAL: Machine[C, CommercialFacts] = Machine(
             "The order was cancelled while credit held it.",
             CANCEL_REASON,
             CANCEL_FEE,
+            origin=Origin.ADDED,
+        ),
+        _row(
+            C.CANCELLED,
+            C.DRAFT,
+            "reopening",
+            "A deal that was lost before it was ever booked was taken up again.",
+            NEVER_WANTED,
             origin=Origin.ADDED,
         ),
     ],

@@ -370,8 +370,52 @@ def test_what_a_census_finds_of_a_deal_that_was_left_alone_is_archived(world: Wo
     at_rest(world)
 
 
-def test_a_lost_deal_that_is_won_again_is_refused_with_a_sentence_and_stays_uncreated(world: World) -> None:
-    """Cancelled is an end of the commercial status: the new deal is a new opportunity, and is created."""
+OPEN = {"StageName": "Negotiation/Review", "IsWon": False, "IsClosed": False}
+WON = {"StageName": "Closed Won", "IsWon": True, "IsClosed": True}
+
+
+@pytest.mark.parametrize("between", [{}, OPEN], ids=["won at once", "negotiated again"])
+def test_a_deal_lost_before_it_was_ever_booked_goes_live_once_when_it_is_won_after_all(
+    between: dict[str, object], world: World
+) -> None:
+    world.book(lines=2)
+    world.crm.put("Opportunity", "006A", **OPEN)
+    world.travel()
+    lose(world)
+    world.rest()
+    assert world.ads.calls == []
+    if between:
+        world.crm.put("Opportunity", "006A", **between)
+        world.travel()
+        assert world.ads.calls == []
+    world.crm.put("Opportunity", "006A", **WON)
+    world.travel()
+    assert (statuses(world, "Order"), statuses(world, "LineItem")) == (["APPROVED"], ["READY", "READY"])
+    at_rest(world)
+    lose(world)
+    world.rest()
+    assert statuses(world, "Order") == ["ArchiveOrders"]
+    world.crm.put("Opportunity", "006A", **WON)
+    world.travel()
+    assert [item.code for item in world.hub.parked()] == ["ORDER-ILLEGAL-MOVE"]
+    assert statuses(world, "Order") == ["ArchiveOrders"], "no second one is created"
+
+
+def test_a_deal_out_of_the_recycle_bin_that_was_never_booked_can_be_won(world: World) -> None:
+    world.book(lines=1)
+    world.crm.put("Opportunity", "006A", **OPEN)
+    world.travel()
+    world.crm.put("Opportunity", "006A", True, IsDeleted=True)
+    world.travel()
+    assert world.hub.status().orders == {"cancelled": 1}
+    world.crm.put("Opportunity", "006A", IsDeleted=False, **WON)
+    world.travel()
+    assert statuses(world, "LineItem") == ["READY"]
+    at_rest(world)
+
+
+def test_a_booked_deal_that_is_lost_and_won_again_is_refused_with_a_sentence_and_stays_uncreated(world: World) -> None:
+    """Once booked, a cancellation is an end: the new deal is a new opportunity, and is created."""
     world.book(lines=1)
     world.hub.intake("sfdc")
     lose(world)

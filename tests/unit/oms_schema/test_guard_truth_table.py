@@ -88,6 +88,7 @@ TRUTH: dict[str, dict[str, tuple[list[Facts], list[Facts]]]] = {
             [{}, {"cancellation": Cancellation(reason=" ", notice_kept=True, fee=ZERO)}],
         ),
         "the cancellation fee is stated": ([{"cancellation": FEE}], [{}, {"cancellation": NO_FEE}]),
+        "nothing of it was ever wanted at a vendor": ([{"never_wanted": True}], [{}, {"never_wanted": False}]),
     },
     "delivery": {
         "the hold's expiry lies ahead": (

@@ -118,6 +118,7 @@ COMMERCIAL_FACTS = [
         periods_not_locked=0,
         periods_not_acknowledged=0,
         cancellation=Cancellation(reason="budget gone", notice_kept=True, fee=Money.zero("USD")),
+        never_wanted=True,
     ),
     CommercialFacts(
         version=2,
@@ -296,7 +297,7 @@ def test_every_status_can_be_reached_and_only_ends_are_terminal(machine: Machine
                 todo.append(target)
     assert reached == set(machine.statuses)
     ends = {
-        "commercial": {C.CLOSED, C.CANCELLED, C.EXPIRED},
+        "commercial": {C.CLOSED, C.EXPIRED},
         "delivery": {D.FINISHED, D.STOPPED, D.CANCELLED},
         "billing": {B.ADJUSTED},
         "sync": set(),
