@@ -6,6 +6,8 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
@@ -15,6 +17,10 @@ from connectors.bounded import bounded_body
 
 _NO_TUNNEL = "Tunnel connection failed"
 """How `http.client` begins what a proxy says that refuses to connect any further."""
+
+
+LONGEST_WAIT = 86_400.0
+"""Seconds that a vendor may make us wait; a header that says more is mistaken or means harm."""
 
 
 class NotSent(requests.ConnectionError):
@@ -74,6 +80,12 @@ def exchanged(
             stream=True,
             allow_redirects=False,
         )
+    except (
+        requests.TooManyRedirects
+    ) as error:  # of a session that allows none: raised for any redirect, followed or not
+        if error.response is None:
+            raise
+        return Reply(error.response.status_code, error.response.headers, b"")
     except requests.RequestException as error:
         raise judged(error) from error
     with response:
@@ -87,6 +99,20 @@ def exchanged(
     if length.isdecimal() and "Content-Encoding" not in response.headers and int(length[:20]) != len(body):
         raise ReplyCut("it is shorter than announced", response=response)
     return Reply(response.status_code, response.headers, body)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds of a `Retry-After` (RFC 9110, 10.2.3: whole seconds or a date), at most LONGEST_WAIT; None for any other form."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), LONGEST_WAIT)
+    try:
+        named = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if named.tzinfo is None:
+        return None
+    return min(max(0.0, (named - (now or datetime.now(UTC))).total_seconds()), LONGEST_WAIT)
 
 
 def judged(error: requests.RequestException) -> requests.RequestException:

@@ -84,7 +84,7 @@ class _Wire(HTTPAdapter):
         response._content = bounded_body(response, self._most_bytes, until)
         if response.status_code != 200 and not _holds_fault(response):
             text = " ".join(response.content[:300].decode("utf-8", "replace").split())
-            raise HttpAnswer(response.status_code, _retry_after(response), text)
+            raise HttpAnswer(response.status_code, exchange.retry_after(response.headers), text)
         return response
 
 
@@ -414,11 +414,6 @@ def _fault(error: BaseException) -> Any:
 def _holds_fault(response: requests.Response) -> bool:
     """A SOAP fault travels with status 500; anything else that is not 200 is no answer of the API."""
     return b":Envelope" in response.content[:2000] or b"<Envelope" in response.content[:2000]
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "").strip()
-    return float(value) if value.isdigit() else None
 
 
 def _words(error: BaseException) -> str:

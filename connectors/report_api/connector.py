@@ -23,7 +23,9 @@ from connectors.base import (
     Severity,
 )
 from connectors.bounded import bounded_body
+from connectors.endpoint import is_loopback, keep_header
 from connectors.errors import AuthFailed, ConnectorError, Misconfigured, QuotaExhausted, RetryLater
+from connectors.exchange import retry_after
 from connectors.report_api.settings import ReportApiSettings
 
 _DEFAULT_WAIT = 60.0
@@ -41,7 +43,10 @@ class ReportApiConnector(Connector):
         assert isinstance(settings, ReportApiSettings)
         self._settings = settings
         self._session = requests.Session()
-        self._session.trust_env = False
+        self._session.auth = keep_header
+        self._session.trust_env = not is_loopback(
+            urlsplit(settings.url).hostname
+        )  # a company's proxy and its certificates
         if settings.token is not None:
             self._session.headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
 
@@ -107,8 +112,8 @@ class ReportApiConnector(Connector):
         if response.status_code in {401, 403}:
             raise AuthFailed(code, "the reporting API refused the token")
         if response.status_code == 429:
-            after = response.headers.get("Retry-After", "")
-            wait = float(after) if after.isdecimal() else _DEFAULT_WAIT
+            after = retry_after(response.headers)
+            wait = _DEFAULT_WAIT if after is None else after
             raise QuotaExhausted(code, "too many requests", wait, "report-api-requests")
         if response.status_code >= 500:
             raise RetryLater(code, "the reporting API is in trouble")

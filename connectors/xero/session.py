@@ -22,13 +22,12 @@ from connectors.errors import (
     SchemaDrift,
 )
 from connectors.exact_json import Unreadable, Unwritable, write
-from connectors.exchange import Bounds, NotSent, Reply, Untrusted, exchanged
+from connectors.exchange import Bounds, NotSent, Reply, Untrusted, exchanged, retry_after
 from connectors.xero.error_table import LIMITS, MINUTE, Effect, one_line, refusal, unreadable, validation_words
 from connectors.xero.settings import XeroSettings
 from connectors.xero.wire import decoded
 
 _EARLY = 60.0  # a token is renewed so many seconds before its end, so that none expires on the way
-_LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +262,8 @@ def _words(said: object) -> str:
 def _limited(headers: Mapping[str, str]) -> QuotaExhausted:
     problem = headers.get("X-Rate-Limit-Problem", "").strip().lower()
     name, pause = LIMITS.get(problem, (MINUTE, 60.0))
-    named = headers.get("Retry-After", "").strip()
-    after = min(float(named[:9]), _LONGEST_WAIT) if named.isdecimal() else pause
+    named = retry_after(headers)
+    after = pause if named is None else named
     return QuotaExhausted(
         "HTTP-429",
         f"Xero's {problem or 'call'} limit is used up. Nothing was changed. The hub goes on by itself in {after:.0f} seconds.",

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from urllib3.exceptions import MaxRetryError, ProtocolError
 from urllib3.exceptions import SSLError as PoolSSLError
 
 from connectors.endpoint import base_url, http_session, is_loopback
-from connectors.exchange import Bounds, NotSent, ReplyCut, Untrusted, exchanged
+from connectors.exchange import LONGEST_WAIT, Bounds, NotSent, ReplyCut, Untrusted, exchanged, retry_after
 
 BOUNDS = Bounds(connect=0.5, whole=0.5, most_bytes=1_000)
 
@@ -169,3 +170,21 @@ def test_a_proxy_that_is_away_or_refuses_the_tunnel_passed_nothing_on(proxy: Cal
         away = f"http://127.0.0.1:{free.getsockname()[1]}"
         assert isinstance(through(away, "https://vendor.example/"), NotSent)
         assert isinstance(through(away, "http://vendor.example/"), NotSent)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("17", 17.0),
+        (" 0 ", 0.0),
+        ("9" * 30, LONGEST_WAIT),
+        ("Sun, 22 Nov 2026 12:02:00 GMT", 120.0),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
+        ("Fri, 22 Nov 2126 12:00:00 GMT", LONGEST_WAIT),
+        *((none, None) for none in ("", "-5", "1.5", "60, 120", "\u00b2", "\u0661\u0667", "soon", "1e9", "22 Nov")),
+    ],
+)
+def test_a_wait_is_bounded_whatever_form_it_is_named_in(value: str, seconds: float | None) -> None:
+    now = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+    assert retry_after({"Retry-After": value}, now) == seconds
+    assert retry_after({}, now) is None

@@ -70,6 +70,16 @@ def test_html_429_is_a_quota_with_the_wait_the_vendor_names(vendor: Any, gam: Ga
     assert caught.value.after == 17
 
 
+@pytest.mark.parametrize(("named", "after"), [("9" * 30, 86_400), ("\u00b2", 5)])
+def test_a_wait_that_is_none_or_endless_closes_nothing_for_ever(
+    vendor: Any, gam: GamConnector, named: str, after: float
+) -> None:
+    vendor.answer = lambda *_: vendor.raw(429, HTML, **{"Retry-After": named})
+    with pytest.raises(QuotaExhausted) as caught:
+        push(gam)
+    assert caught.value.after == after
+
+
 @pytest.mark.parametrize(("status", "kind"), [(403, PermissionMissing), (404, Misconfigured), (302, OutcomeUnknown)])
 def test_other_statuses_have_their_own_meaning(
     vendor: Any, gam: GamConnector, status: int, kind: type[ConnectorError]

@@ -14,10 +14,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from connectors.base import Operation, Outcome, PushItem
-from connectors.errors import ConnectorError, OutcomeUnknown, RetryLater
+from connectors.errors import ConnectorError, Misconfigured, OutcomeUnknown, RetryLater
 from connectors.netsuite import NetSuiteConnector
 
-from .conftest import ROOT, settings
+from .conftest import ROOT, refusal, settings
 
 DOCUMENT = {
     "reference": "DOC-1",
@@ -113,6 +113,22 @@ def test_the_good_reply_of_this_file_is_taken(netsuite: responses.RequestsMock) 
     results, error = tried(netsuite, 200, GOOD)
     assert error is None
     assert results[0].outcome is Outcome.CREATED
+
+
+def test_a_redirect_is_told_as_one_and_never_followed(netsuite: responses.RequestsMock) -> None:
+    away = {"Location": "https://elsewhere.example/"}
+    netsuite.post(f"{ROOT}/query/v1/suiteql", status=302, body=b"moved", headers=away)
+    connector = NetSuiteConnector(settings())
+    with pytest.raises(Misconfigured) as caught:
+        list(connector.census("Invoice"))
+    assert caught.value.code == "REDIRECT"
+    netsuite.put(re.compile(f"{ROOT}/record/v1/.*"), status=302, body=b"moved", headers=away)
+    netsuite.get(re.compile(f"{ROOT}/record/v1/.*"), status=404, json=refusal("NONEXISTENT_ID", status=404))
+    with pytest.raises(OutcomeUnknown) as doubtful:
+        connector.push("Customer", Operation.CREATE, [PushItem("k", {"code": "A", "name": "A"})])
+    assert doubtful.value.code == "HTTP-302"
+    connector.close()
+    assert not any("elsewhere" in str(call.request.url) for call in netsuite.calls)
 
 
 def test_a_page_that_is_short_though_there_is_more_ends_no_count(netsuite: responses.RequestsMock) -> None:

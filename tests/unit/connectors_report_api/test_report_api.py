@@ -113,6 +113,21 @@ def test_every_bad_answer_is_an_error_of_its_kind(
         list(connector.report_pages(SPAN))
 
 
+def test_a_company_proxy_is_used_except_on_this_machine_and_a_netrc_never() -> None:
+    for url, trusting in (("https://reports.example/v1", True), ("http://127.0.0.1:1/", False)):
+        connector = ReportApiConnector(ReportApiSettings(url=url))
+        assert connector._session.trust_env is trusting
+        assert connector._session.auth is not None
+        connector.close()
+
+
+def test_a_wait_without_end_is_bounded(vendor: Vendor, connector: ReportApiConnector) -> None:
+    vendor.answers.append((429, {"Retry-After": "9" * 30}, b""))
+    with pytest.raises(QuotaExhausted) as caught:
+        list(connector.report_pages(SPAN))
+    assert caught.value.after == 86_400
+
+
 def test_a_token_never_travels_unencrypted() -> None:
     with pytest.raises(ValueError, match="must be https"):
         ReportApiSettings.model_validate({"url": "http://reports.example/x", "token": "secret"})
