@@ -79,6 +79,7 @@ def exchanged(
             timeout=(bounds.connect, bounds.whole),
             stream=True,
             allow_redirects=False,
+            hooks={"response": stay},
         )
     except (
         requests.TooManyRedirects
@@ -99,6 +100,13 @@ def exchanged(
     if length.isdecimal() and "Content-Encoding" not in response.headers and int(length[:20]) != len(body):
         raise ReplyCut("it is shorter than announced", response=response)
     return Reply(response.status_code, response.headers, body)
+
+
+def stay(response: requests.Response, **_: object) -> None:
+    """Takes away where a redirect leads: requests would read its body whole, however long, and call it one too many, even where
+    it follows none (`Session.send`)."""
+    if response.is_redirect:
+        del response.headers["Location"]
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -33,6 +33,7 @@ from connectors.base import (
 )
 from connectors.endpoint import keep_header
 from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater, SchemaDrift
+from connectors.exchange import stay
 from connectors.gam import changes, checks, comparing, counting, report
 from connectors.gam.faults import actions
 from connectors.gam.finding import find
@@ -265,6 +266,7 @@ class GamConnector(Connector):
                 allow_redirects=False,
                 headers={"Accept-Encoding": "gzip"},
                 auth=keep_header,
+                hooks={"response": stay},
             ) as response:
                 if response.status_code != 200:
                     raise _download_refused(response.status_code)

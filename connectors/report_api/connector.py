@@ -25,7 +25,7 @@ from connectors.base import (
 from connectors.bounded import bounded_body
 from connectors.endpoint import is_loopback, keep_header
 from connectors.errors import AuthFailed, ConnectorError, Misconfigured, QuotaExhausted, RetryLater
-from connectors.exchange import retry_after
+from connectors.exchange import retry_after, stay
 from connectors.report_api.settings import ReportApiSettings
 
 _DEFAULT_WAIT = 60.0
@@ -44,6 +44,7 @@ class ReportApiConnector(Connector):
         self._settings = settings
         self._session = requests.Session()
         self._session.auth = keep_header
+        self._session.hooks["response"].append(stay)
         self._session.trust_env = not is_loopback(
             urlsplit(settings.url).hostname
         )  # a company's proxy and its certificates

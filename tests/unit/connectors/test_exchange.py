@@ -17,6 +17,7 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import MaxRetryError, ProtocolError
 from urllib3.exceptions import SSLError as PoolSSLError
 
+from connectors.bounded import ReplyTooLarge
 from connectors.endpoint import base_url, http_session, is_loopback
 from connectors.exchange import LONGEST_WAIT, Bounds, NotSent, ReplyCut, Untrusted, exchanged, retry_after
 
@@ -161,6 +162,15 @@ def through(proxy_url: str, url: str) -> requests.RequestException:
 def test_a_proxy_that_hangs_up_on_a_request_may_have_passed_it_on(proxy: Callable[[bytes], str]) -> None:
     error = through(proxy(b""), "http://vendor.example/")
     assert not isinstance(error, NotSent)
+
+
+def test_a_redirect_is_a_reply_like_any_other_and_as_bounded(proxy: Callable[[bytes], str]) -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: https://elsewhere.example/\r\nContent-Length: %d\r\n\r\n"
+    url = proxy(head % 2 + b"{}")
+    with http_session(url) as session:
+        got = exchanged(session, "POST", url, BOUNDS, headers={}, data=b"{}")
+    assert (got.status, got.body) == (302, b"{}")
+    assert isinstance(through(proxy(head % 50_000 + b"x" * 50_000), "http://vendor.example/"), ReplyTooLarge)
 
 
 def test_a_proxy_that_is_away_or_refuses_the_tunnel_passed_nothing_on(proxy: Callable[[bytes], str]) -> None:
