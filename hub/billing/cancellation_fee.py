@@ -93,6 +93,7 @@ def _open(file: LineFile, today: date) -> list[BillingPeriod]:
         one
         for one in file.cycles
         if one.start <= today
+        and file.concerns(one)
         and ((known := file.periods.get(one.start)) is None or known.amounts is None)
         and not never_ran(file, one)
     ]

@@ -105,6 +105,11 @@ class LineFile:
         """The line's own terms where it has some, else the order's."""
         return self.line.terms or self.order.terms
 
+    def concerns(self, period: BillingPeriod) -> bool:
+        """Whether the line runs in the period or was billed for it; `cycles` also hold the months between, when it was moved."""
+        known = self.periods.get(period.start)
+        return (known is not None and known.locked) or period in cycles_of(self.line.flight, period)
+
     def is_over(self, period: BillingPeriod, now: datetime) -> bool:
         """Whether the period has ended where the line runs."""
         return day_of(now, self.line.flight.zone) >= period.end

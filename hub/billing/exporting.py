@@ -15,7 +15,7 @@ from hub.billing.cases import result_of
 from hub.billing.customers import codes_of_documents
 from hub.billing.documents import Item, Made, body_of, invoice, invoice_id, issue_date, payload
 from hub.billing.moving import approval_facts, moved
-from hub.billing.preparing import named
+from hub.billing.preparing import BILLABLE_ORDERS, named
 from hub.billing.review import amount
 from hub.billing.rules import Billable, LinePeriodCase, agency_is_billed
 from hub.encoding import encode, fingerprint
@@ -111,7 +111,7 @@ def _grouped(
 ) -> tuple[list[list[Item]], int, list[str]]:
     """Approved line-periods by (order, bill-to, currency), groups that are worth something only; how many have nothing to pay.
 
-    And a sentence for each that was approved for another kind of payer than its order names now.
+    And a sentence for each that was approved for another kind of payer than its order names now, or is owed no more.
     """
     groups: dict[tuple[str, str, str], list[Item]] = defaultdict(list)
     files = {one.line.id: one for one in cases.contracts(cur, [one.line_id for one in approved], period)}
@@ -121,6 +121,12 @@ def _grouped(
         file = files.get(stored.line_id)
         if not isinstance(result, Billable) or file is None or file.bill_to is None or result.is_empty:
             left += 1
+            continue
+        if not stored.locked and (period not in file.cycles or file.order.status not in BILLABLE_ORDERS):
+            waiting.append(
+                f"Line {stored.line_id} in {period.label} was approved and is owed no more: its flight was moved, or its order "
+                "is no longer booked. It is not exported. Prepare the month again, which takes it back."
+            )
             continue
         case = LinePeriodCase.from_bytes(stored.inputs or b"")
         if case.agency_billed != agency_is_billed(file.order):

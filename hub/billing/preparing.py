@@ -130,7 +130,7 @@ def _calculate(
     known = file.periods.get(period.start)
     if known is not None and known.locked:
         return False
-    if period not in file.cycles or file.order.status not in BILLABLE_ORDERS:
+    if not file.concerns(period) or file.order.status not in BILLABLE_ORDERS:
         if known is None or known.inputs is None:
             return False
         news = _taken_back(cur, file, period, known, by, session.machine.now())

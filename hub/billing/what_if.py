@@ -39,7 +39,7 @@ def what_if(session: Session, period: BillingPeriod, terms: Terms) -> WhatIf:
         for file in known:
             if file.order.status not in preparing.BILLABLE_ORDERS:
                 continue
-            if period not in file.cycles or preparing.never_ran(file, period):
+            if not file.concerns(period) or preparing.never_ran(file, period):
                 continue
             lines += 1
             try:

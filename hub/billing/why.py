@@ -56,7 +56,7 @@ def why(session: Session, line: str, period: BillingPeriod) -> Why:
     status = BillingStatus.OPEN if stored is None else stored.status
     steps = [*_reference(references), *_schedule(file, period)]
     amounts = None if stored is None else stored.amounts
-    if period not in file.cycles:
+    if not file.concerns(period):
         answer = f"The line does not run in {period.label}, so there is nothing to bill for it."
         return _answer(file, period, status, None, steps, answer)
     try:

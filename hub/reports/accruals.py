@@ -58,7 +58,7 @@ def accruals(session: Session, since: BillingPeriod, until: BillingPeriod) -> Re
             stored = money_reports.billable_and_billed(cur, chunk)
         for file in known:
             for cycle in file.cycles:
-                if since.start <= cycle.start <= last and not never_ran(file, cycle):
+                if since.start <= cycle.start <= last and file.concerns(cycle) and not never_ran(file, cycle):
                     rows += _of_period(session, file, cycle, stored.get((file.line.id, cycle.start), (0, 0)))
     return Report("accruals", COLUMNS, rows)
 

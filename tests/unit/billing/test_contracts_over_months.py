@@ -117,6 +117,37 @@ def test_figures_of_a_month_that_is_owed_no_more_are_not_billed(office: Office, 
     assert office.close().sums["USD"].invoiced == Decimal(9600)
 
 
+def test_a_line_that_was_billed_and_moved_owes_nothing_for_the_months_between(office: Office) -> None:
+    """January is billed and February in review when the flight is moved to April; reports told of February and March."""
+    order = office.order()
+    line = office.line(order, start=JANUARY)
+    for month in ("2026-01", "2026-02", "2026-03"):
+        office.delivered(line, 100_000, month=month)
+    office.close("2026-01")
+    office.close("2026-02", approved_by=None)
+    office.line(order, start=APRIL, end=APRIL.replace(month=5))
+    office.clock.time = office.clock.now().replace(month=4)
+    for month in ("2026-02", "2026-03"):
+        done = office.close(month)
+        assert (done.complete, done.invoices, dict(done.blocked)) == (True, 0, {}), done.sentence
+        assert "does not run" in office.hub.billing.why(line, month).answer
+    assert office.erp.total() == Decimal(1200)
+
+
+def test_what_is_owed_no_more_is_not_exported_from_an_old_approval(office: Office) -> None:
+    order = office.order()
+    line = office.line(order)
+    office.delivered(line, 800_000)
+    shown = office.hub.billing.prepare("2026-02", by="Ada")
+    office.hub.billing.approve("2026-02", shown.review_hash, by="Grace")
+    office.line(order, start=APRIL, end=APRIL.replace(month=5))
+    done = office.hub.billing.export("2026-02", by="Grace")
+    assert (done.invoices, office.status(line)) == (0, "approved")
+    assert "is owed no more" in done.waiting[0]
+    assert office.close().complete
+    assert office.erp.documents == {}
+
+
 def test_an_order_that_was_unbooked_after_a_bill_is_billed_no_further_month(office: Office) -> None:
     line = office.line(office.order(), start=JANUARY)
     for month in ("2026-01", "2026-02"):
