@@ -36,6 +36,7 @@ _MOVES: Mapping[str, tuple[frozenset[str], frozenset[str] | None]] = {
     "lane probed": (_AWAY, frozenset({IN_DOUBT})),
     "lane parked": (_AWAY, frozenset({PARKED})),
     "lane woken": (frozenset({PARKED}), _BACK),
+    "lane found by a census": (frozenset({READY, PARKED}), frozenset({IN_DOUBT})),
     "lane renewed": (_STATES, None),
     "lane held back": (frozenset({READY}), frozenset({PARKED})),
     "lane lost": (frozenset({READY, PARKED}), frozenset({READY, PARKED})),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from hub.store.audit import note
 from hub.store.database import Cursor
 from hub.store.lane_conditions import AGREES_WITH_ITS_ORDER, HAS_A_LINE_THERE
-from hub.store.lanes import _COLUMNS, _JOIN, PARKED, Lane, _lane, subject
+from hub.store.lanes import _COLUMNS, _JOIN, IN_DOUBT, PARKED, Lane, _lane, subject
 
 
 def hold_back(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
@@ -62,6 +63,19 @@ def lose(cur: Cursor, connection: str, kind: str, entity_id: str, facet: str) ->
     cur.execute(f"SELECT {_COLUMNS} FROM lane l {_JOIN} WHERE l.id = %s", (lost,))
     row = cur.fetchone()
     return None if row is None else _lane(row)
+
+
+def look_up(cur: Cursor, lane: Lane, now: datetime) -> bool:
+    """Have settling look a lane up that is due or parked. False when a worker took it meanwhile."""
+    cur.execute(
+        "UPDATE lane SET state = 'in_doubt', not_before = %s, tries = 0, probes = 0 WHERE id = %s AND fence = %s "
+        "AND state IN ('ready', 'parked') RETURNING id",
+        (now, lane.id, lane.fence),
+    )
+    if cur.fetchone() is None:
+        return False
+    note(cur, subject(lane.id), "lane found by a census", state=IN_DOUBT, not_before=now)
+    return True
 
 
 def reopen_status(cur: Cursor, connection: str, born: Sequence[Lane]) -> None:

@@ -14,7 +14,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from connectors.base import CensusRow, CountsRecords, ObservesRecords, ReadRecord, ReadsChanges
+from connectors.base import (
+    CensusRow,
+    CountsRecords,
+    CreateProtocol,
+    ObservesRecords,
+    Operation,
+    Outcome,
+    ReadRecord,
+    ReadsChanges,
+)
+from hub.encoding import decode
 from hub.errors import ConnectionBroken
 from hub.results import CensusSummary
 from hub.session import Channel, Session
@@ -354,7 +364,12 @@ def _meant(session: Session, channel: Channel, candidates: Sequence[Lane], each:
 def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mapping, lane: Lane, each: Ours) -> bool:
     now = session.machine.now()
     with session.database.transaction() as cur:
-        if attempts.holder(cur, channel.name, mapping.record, each.row.vendor_id) or not lanes.answer(cur, lane):
+        if attempts.holder(cur, channel.name, mapping.record, each.row.vendor_id):
+            return False
+        if _settling_tells(cur, channel, lane, each):
+            lane_moves.look_up(cur, lane, now)
+            return False
+        if not lanes.answer(cur, lane):
             return False
         attempts.put_reference(
             cur,
@@ -382,6 +397,17 @@ def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mappin
         if lane.order_id:
             journal.mark_stale(cur, [lane.order_id])
     return True
+
+
+def _settling_tells(cur: Cursor, channel: Channel, lane: Lane, each: Ours) -> bool:
+    """Whether a look-up finds what the last send made: settling knows what was sent, and so what somebody changed since."""
+    last = attempts.last_of(cur, [lane.id]).get(lane.id)
+    if last is None or last.operation != Operation.CREATE or last.outcome not in {None, Outcome.IN_DOUBT}:
+        return False
+    capability = channel.capabilities.records.get(last.record)
+    if capability is None or capability.marker is None or capability.create is CreateProtocol.NONE:
+        return False
+    return decode(last.payload).get(capability.marker) in {each.row.marker, each.row.mark}
 
 
 def _under_way(session: Session, channel: Channel, kind: EntityKind, entity_id: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -270,6 +272,55 @@ def test_what_is_being_settled_is_left_to_settling(world: World) -> None:
     assert (counted.waiting, counted.adopted) == (1, 0)
     world.rest()
     assert len(world.ads.live("LineItem")) == 1
+
+
+def test_a_record_that_came_late_is_left_to_settling_which_knows_what_was_sent(world: World) -> None:
+    """Adopted as it stands, the next update would write over what somebody changed since, unseen."""
+    policy = world.hub.session.configuration.connections
+    policy["gam-main"] = policy["gam-main"].model_copy(update={"check_before_update": True})  # type: ignore[index]
+    world.hub.session._channels.clear()
+    world.book(lines=1)
+    world.ads.misbehave = [lambda *_: None, lambda *_: None]
+    world.hub.intake("sfdc")
+    world.ads.lose_request()
+    world.hub.push("gam-main")
+    world.machine.advance(66)
+    world.hub.settle("gam-main")
+    world.machine.advance(66)
+    assert world.hub.settle("gam-main").resent == 1, "not there, twice"
+    late = world.ads.calls[-1]
+    world.ads.apply(late.record, late.operation, late.items[0])
+    world.machine.advance(66)
+    counted = world.hub.census("gam-main")
+    assert (counted.adopted, counted.waiting) == (0, 1)
+    assert world.hub.push("gam-main").records == 0
+    (line,) = world.ads.live("LineItem")
+    line["notes"] = "by phone"
+    world.hub.settle("gam-main")
+    world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=Decimal("13.75"))
+    world.travel()
+    assert [item.reason for item in world.hub.parked()] == ["conflict"]
+    assert (len(world.ads.live("LineItem")), line["notes"]) == (1, "by phone")
+    assert world.hub.audit_mismatches() == []
+
+
+def test_a_record_that_no_look_up_finds_is_adopted_as_it_stands(world: World) -> None:
+    """A store that is gone made it under a name that the restored one never sent."""
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.ads.lose_request()
+    world.hub.push("gam-main")
+    sent = world.ads.calls[-1]
+    assert sent.record == "Company"
+    world.ads.apply(
+        sent.record, sent.operation, replace(sent.items[0], payload={**sent.items[0].payload, "name": "Renamed"})
+    )
+    world.machine.advance(LATER)
+    assert world.hub.settle("gam-main").resent == 1
+    counted = world.hub.census("gam-main")
+    assert (counted.adopted, counted.waiting) == (1, 0)
+    world.rest()
+    assert [company["name"] for company in world.ads.live("Company")] == ["Acme"]
 
 
 # ---------------------------------------------------------------- the source
