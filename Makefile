@@ -47,6 +47,7 @@ simulate: $(VENV)/.installed
 # Days of machine time: random schedules, every single fault and the pairs, every broken engine, vendors that break their timing.
 soak: $(VENV)/.installed
 	$(BIN)/python -m simulation --seeds 100000 --exhaustive --pairs --mutants --timing 2000 $(ARGS)
+	$(BIN)/python -m simulation --seeds 10000 --upheavals $(ARGS)
 
 # Workers and the database killed at random; 50 kills, ARGS="--kills 1000" for the nightly run.
 kill: $(VENV)/.installed $(TOOLS)/mitmproxy/.installed

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from cli.demo.signals import stopping_on_signals
-from simulation import campaign
+from simulation import campaign, upheaval
 from simulation.campaign import Figures
 from simulation.catching import Catch, catch_all, catch_all_again, named, record
 from simulation.mutants import ALL_MUTANTS
@@ -62,6 +62,11 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--record", action="store_true", help="with --mutants: keep the seeds that caught them")
     parser.add_argument("--engine-only", action="store_true", help="after random seeds no broken engines: they count 0")
     parser.add_argument("--most", type=_positive, default=500, help="seeds that a mutant may survive")
+    parser.add_argument(
+        "--upheavals",
+        action="store_true",
+        help="the seeds with counts, comparisons, backups and restores in between, and without the broken engines; also --replay",
+    )
     parser.add_argument("--exhaustive", action="store_true", help="every single fault at every point of a short story")
     parser.add_argument(
         "--pairs",
@@ -88,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             for name in asked.mutant:
                 stack.enter_context(named(name).at_work())
-            return _replay(asked.replay, shrinking=asked.shrink)
+            return _replay(asked.replay, shrinking=asked.shrink, upheavals=asked.upheavals)
     other = asked.mutants or asked.mutant or asked.exhaustive or asked.timing
     seeds = asked.seeds if asked.seeds is not None else 0 if other else 2000
 
@@ -101,8 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asked.start,
             seeds,
             asked.jobs,
-            lambda report, so_far: _tell(say, report, so_far),
+            lambda report, so_far: _tell(say, report, so_far, asked.upheavals),
             backwards=asked.backwards,
+            upheavals=asked.upheavals,
         )
     answer = figures.as_dict()
     failed = bool(figures.failures)
@@ -125,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(str(catch))
         if asked.record:
             record(caught)
-    elif seeds and not asked.engine_only:
+    elif seeds and not asked.engine_only and not asked.upheavals:
         for catch in catch_all_again(ALL_MUTANTS, asked.most, asked.jobs):
             caught.append(catch)
             if catch.invariant is None:
@@ -144,10 +150,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed or len(found) < len(caught) else 0
 
 
-def _tell(say: Callable[[str], None], report: Report, figures: Figures) -> None:
+def _tell(say: Callable[[str], None], report: Report, figures: Figures, upheavals: bool) -> None:
     if report.violations:
+        more = " --upheavals" if upheavals else ""
         say(f"seed {report.seed}: {report.violations[0]}")
-        say(f"  replay it with: python -m simulation --replay {report.seed}   (shortest form: --shrink)")
+        say(f"  replay it with: python -m simulation --replay {report.seed}{more}   (shortest form: --shrink)")
     if figures.seeds % 100 == 0:
         say(f"{figures.seeds} schedules, {len(figures.failures)} failed")
 
@@ -158,9 +165,9 @@ def _details(say: Callable[[str], None], figures: Figures) -> None:
             say(f"{title}: {', '.join(f'{name} {count}' for name, count in Counter(counted).most_common())}")
 
 
-def _replay(what: str, *, shrinking: bool) -> int:
+def _replay(what: str, *, shrinking: bool, upheavals: bool) -> int:
     if what.isdigit():
-        schedule = generate(int(what))
+        schedule = upheaval.schedule(int(what)) if upheavals else generate(int(what))
     else:
         with open(what, encoding="utf-8") as file:
             schedule = schedule_from(file.read())

@@ -28,6 +28,8 @@ from hub.store.database import Cursor, Database, migrate
 from mappings.actions import Actions
 from mappings.mapping import Mapping
 from mappings.memory import calm_collector
+from simulation import backup
+from simulation.backup import Backup
 from simulation.cores import bring_here
 from simulation.kept_answers import KeptAnswers, Question, Rows, key_of
 from simulation.steps import Point
@@ -372,11 +374,7 @@ class Arena:
 
     def clean(self) -> None:
         """An empty store whose numbers begin at one again."""
-        self._answers.clear()
-        self.kept.forget()
-        for database in self.databases:
-            database.rest()
-            database.reach, database.watching, database.head = _pass, False, None
+        self._forget_all()
         if self.used % _TRUNCATE_EVERY == 0:
             statements = [f"TRUNCATE {', '.join(self._tables)} RESTART IDENTITY"]
         else:
@@ -384,6 +382,19 @@ class Arena:
             statements += [f"SELECT setval('{name}', 1, false)" for name in self._sequences]
         _checked(self.checker.pgconn.exec_(";".join(statements).encode()), self.checker)
         self.used += 1
+
+    def put_back(self, kept: Backup) -> None:
+        """The store as it was when it was backed up; nobody is in the middle of anything."""
+        self._forget_all()
+        backup.put_back(self.url, kept)
+
+    def _forget_all(self) -> None:
+        """What was answered, and what readers left open: they still hold their tables."""
+        self._answers.clear()
+        self.kept.forget()
+        for database in self.databases:
+            database.rest()
+            database.reach, database.watching, database.head = _pass, False, None
 
     def close(self) -> None:
         """Give the connections back."""

@@ -6,12 +6,14 @@ one in doubt waits for a person. Documents are not billing: approvals and line-p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from connectors.base import Operation, PushItem
 from hub.encoding import decode, encode
+from hub.session import Session
+from hub.store.database import Cursor
 from hub.store.lanes import DOCUMENT
 from hub.sync.documents import want_document
 from simulation.ad_server import DOCUMENTS, Intent
@@ -43,19 +45,28 @@ def bill(world: World, worker: Worker, step: Step) -> str:
         world.billed[document_id] = record, encode(payload)
     session = worker.hub.session
     with session.database.transaction() as cur:
-        fresh = want_document(
-            session,
-            cur,
-            connection=ADS,
-            document_id=document_id,
-            record=record,
-            name=f"{record} {document_id}",
-            payload=payload,
-        )
+        fresh = _want(session, cur, document_id, record, payload)
     if world.billed[document_id] != (record, encode(payload)):
         world.broken("I16", f"other content for the document {document_id} was not refused")
     world.promised.add(document_id)
     return f"{record} {document_id} {'new' if fresh else 'known'}"
+
+
+def _want(session: Session, cur: Cursor, document_id: str, record: str, payload: Mapping[str, Any]) -> bool:
+    name = f"{record} {document_id}"
+    return want_document(
+        session, cur, connection=ADS, document_id=document_id, record=record, name=name, payload=payload
+    )
+
+
+def prepare_again(world: World) -> None:
+    """What a restored store forgot is wanted once more, as it was."""
+    session = world.worker(0).hub.session
+    for document_id in sorted(world.billed.keys() - world.promised):
+        record, content = world.billed[document_id]
+        with session.database.transaction() as cur:
+            _want(session, cur, document_id, record, decode(content))
+        world.promised.add(document_id)
 
 
 def _content(rng: Random, document_id: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cli.demo.embedded_postgres import EmbeddedPostgres
-from simulation import exhaustive, timing
+from simulation import exhaustive, timing, upheaval
 from simulation.arena import Arena
 from simulation.cores import settle_on_one
 from simulation.errors import Violation
@@ -145,12 +145,14 @@ def processes(postgres: EmbeddedPostgres, jobs: int) -> Iterator[Any]:
         pool.join()
 
 
-def _run_seeds(arena: Arena, seeds: Sequence[int]) -> list[Report]:
-    return [run(arena, generate(seed)) for seed in seeds]
+def _run_seeds(arena: Arena, share: tuple[Sequence[int], bool]) -> list[Report]:
+    seeds, upheavals = share
+    drawn = upheaval.schedule if upheavals else generate
+    return [run(arena, drawn(seed)) for seed in seeds]
 
 
-def _job(seeds: Sequence[int]) -> list[Report]:
-    found: list[Report] = in_arena(_run_seeds, seeds)
+def _job(share: tuple[Sequence[int], bool]) -> list[Report]:
+    found: list[Report] = in_arena(_run_seeds, share)
     return found
 
 
@@ -161,11 +163,13 @@ def run_seeds(
     told: Callable[[Report, Figures], None] = lambda report, figures: None,
     *,
     backwards: bool = False,
+    upheavals: bool = False,
 ) -> Figures:
-    """Run the schedules of `count` seeds from `start` on `jobs` processes; `told` hears of each as it ends."""
+    """Run the schedules of `count` seeds from `start` on `jobs` processes, plain or with upheavals; `told` hears of each as it
+    ends."""
     figures = Figures()
     seeds = list(range(start, start + count))[:: -1 if backwards else 1]
-    chunks = [seeds[at : at + CHUNK] for at in range(0, count, CHUNK)]
+    chunks = [(seeds[at : at + CHUNK], upheavals) for at in range(0, count, CHUNK)]
     with server() as postgres, processes(postgres, jobs) as pool:
         began = time.monotonic()
         for reports in pool.imap_unordered(_job, chunks):

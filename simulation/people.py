@@ -256,6 +256,16 @@ def next_day(world: World, rng: Random, step: Step) -> None:
     world.clock.advance(1)
 
 
+def take_backup(world: World, rng: Random, step: Step) -> None:
+    """An operator backs the store up."""
+    world.take_backup()
+
+
+def restore(world: World, rng: Random, step: Step) -> None:
+    """An operator puts the store back to the newest backup."""
+    world.restore()
+
+
 DEEDS: Mapping[str, Deed] = {
     "new_deal": new_deal,
     "add_line": add_line,
@@ -276,4 +286,6 @@ DEEDS: Mapping[str, Deed] = {
     "foreign_delivery": foreign_delivery,
     "wait": wait,
     "next_day": next_day,
+    "backup": take_backup,
+    "restore": restore,
 }

@@ -55,6 +55,12 @@ SELECT l.id, l.kind, l.entity_id, r.record, r.vendor_id, l.acked_payload FROM la
 number) · changes without a verdict, refused in silence, waiting for what is there · facts · current numbers that are not the
 newest · documents · facts of no report · what was acknowledged of lanes at rest or due."""
 
+DOCUMENTS = _each("SELECT document_id FROM document ORDER BY 1")
+"""The documents that are to be posted, or were."""
+
+RECOVERY = _each("SELECT connection FROM recovery WHERE ended_at IS NULL")
+"""The connections in recovery."""
+
 PENDING = _each("""
 SELECT connection, state, count(*), min(not_before), min(lease_until) FROM lane
  WHERE desired_hash IS DISTINCT FROM acked_hash OR state IN ('in_flight', 'in_doubt') GROUP BY 1, 2 ORDER BY 1, 2;

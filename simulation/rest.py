@@ -24,6 +24,8 @@ from simulation.world import World
 
 ROUNDS = 60
 """A schedule that has not come to rest after so many rounds never will."""
+RECOVERY_TRIES = 20
+"""Times that settling may be tried until a recovery has ended."""
 PATIENCE = 11.0
 """Seconds: the mirror tells an intermediate state no sooner."""
 LONGEST_WAIT = 86_400.0
@@ -52,6 +54,30 @@ def come_to_rest(world: World) -> None:
         if not world.ads.reports or not list(world.ads.reports.values())[-1].failed:
             break
     _drain(world)
+
+
+def end_recovery(world: World) -> None:
+    """No more faults: a recovery that stands ends by itself, as soon as nothing is under way; and what a restored store forgot of
+    accounting is wanted again. Raises InvariantBroken."""
+    if not answers(world.arena, questions.RECOVERY)[0] and not world.restored:
+        return
+    world.step = -1
+    world.heal()
+    for _ in range(RECOVERY_TRIES):
+        if not answers(world.arena, questions.RECOVERY)[0]:
+            break
+        world.clock.advance(700)
+        world.catch_up()
+        _do(world, "settle_ads")
+    else:
+        world.broken("I19", "the recovery does not end")
+    bookkeeping.prepare_again(world)
+
+
+def compare(world: World) -> None:
+    """What vendors took from a store that is gone differs from what is known: drift finds it. Raises InvariantBroken."""
+    _do(world, "drift_ads")
+    come_to_rest(world)
 
 
 def _do(world: World, what: str) -> None:

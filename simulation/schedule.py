@@ -264,7 +264,10 @@ def run(arena: Arena, schedule: Schedule, *, keep_log: bool = False) -> Report:
             world.perform(step)
             if step.what in VERBS or step.together:
                 after_verb(world)
+        rest.end_recovery(world)
         rest.come_to_rest(world)
+        if world.restored:
+            rest.compare(world)
         rest.check(world)
     except InvariantBroken:
         pass

@@ -140,6 +140,10 @@ VERBS = frozenset(
         "look",
         "check_ads",
         "bill",
+        "census_ads",
+        "drift_ads",
+        "recover_ads",
     }
 )
-"""Verbs of the hub. `deliver` starts, polls and loads one report; `look` reads status and trace; `bill` wants a document."""
+"""Verbs of the hub. `deliver` starts, polls and loads one report; `look` reads status and trace; `bill` wants a document. The
+last three are drawn by `upheaval` alone."""
