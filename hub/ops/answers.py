@@ -18,6 +18,7 @@ from hub.store.audit import note
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
+from hub.sync import marked_for_nobody
 from hub.sync.outcomes import settle_window
 from hub.sync.vendor import ask
 from oms_schema.problems import shown
@@ -66,6 +67,7 @@ def adopt(
                 "vendor object. Sales merges the two, or somebody finds the right object."
             )
         _answer(cur, asked)
+        marked_for_nobody.answered(cur, connection, entity_id, now)
         attempts.put_reference(
             cur,
             connection=connection,
@@ -128,6 +130,7 @@ def declare_absent(
     now = session.machine.now()
     with session.database.acting(actor), session.database.transaction() as cur:
         _answer(cur, asked)
+        marked_for_nobody.answered(cur, connection, entity_id, now)
         gone = attempts.supersede_reference(
             cur,
             connection=connection,

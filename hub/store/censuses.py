@@ -56,3 +56,13 @@ def open_subjects(cur: Cursor, what: str, connection: str, record: str) -> list[
         (connection, prefix),
     )
     return [row[0] for row in cur.fetchall()]
+
+
+def unknown_of(cur: Cursor, connection: str, entity_id: str) -> list[str]:
+    """The open subjects of records that carry an entity's mark and that nobody knew."""
+    cur.execute(
+        "SELECT DISTINCT subject FROM parked WHERE connection = %s AND entity_id = %s AND resolved_at IS NULL "
+        "AND starts_with(subject, %s) ORDER BY subject",
+        (connection, entity_id, f"{UNKNOWN}:"),
+    )
+    return [row[0] for row in cur.fetchall()]

@@ -1,6 +1,6 @@
 """Connections at which nothing is created until a census agrees, because the store may know less than the vendor has.
 
-That there was such a time is remembered: documents of the time that the store forgot may be wanted again long after it.
+That there was such a time is remembered: what the store forgot may be wanted again long after it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hub.store.audit import note
+from hub.store.censuses import UNKNOWN
 from hub.store.database import Cursor
 
 
@@ -54,14 +55,42 @@ def end(cur: Cursor, recovery: Recovery, now: datetime) -> bool:
     return True
 
 
+def was_restored(cur: Cursor, connection: str) -> bool:
+    """Whether a recovery of this connection has ended: what its store forgot may be wanted again at any time."""
+    cur.execute("SELECT 1 FROM recovery WHERE connection = %s AND ended_at IS NOT NULL", (connection,))
+    return cur.fetchone() is not None
+
+
 def not_sent_since(cur: Cursor, connection: str, lane_ids: Sequence[int]) -> frozenset[int]:
-    """Which of these lanes have sent nothing since the last recovery of their connection ended; none where there never was one."""
+    """Which of these lanes have sent nothing since the last recovery of their connection ended."""
     cur.execute(
         "SELECT w.id FROM recovery r CROSS JOIN unnest(%s::bigint[]) AS w(id) WHERE r.connection = %s AND r.ended_at IS NOT NULL "
         "AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.lane_id = w.id AND a.invoked_at >= r.ended_at)",
         (list(lane_ids), connection),
     )
     return frozenset(row[0] for row in cur.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record that a census found and that nobody knew, of an entity that a lane wants to create now. `counted_again`: a later
+    recovery has counted once more and could not tell either."""
+
+    lane_id: int
+    record: str
+    vendor_id: str
+    counted_again: bool
+
+
+def found_before(cur: Cursor, connection: str, lane_ids: Sequence[int]) -> list[Found]:
+    """What censuses have shown of the entities of these lanes, in order, where a recovery has ended."""
+    cur.execute(
+        "SELECT l.id, p.path, p.value, p.since < r.since FROM recovery r JOIN lane l ON l.connection = r.connection "
+        "JOIN parked p ON p.connection = l.connection AND p.entity_id = l.entity_id AND p.resolved_at IS NULL "
+        "WHERE r.connection = %s AND r.ended_at IS NOT NULL AND l.id = ANY(%s) AND starts_with(p.subject, %s) ORDER BY l.id, p.id",
+        (connection, list(lane_ids), f"{UNKNOWN}:"),
+    )
+    return [Found(*row) for row in cur.fetchall()]
 
 
 def under_way(cur: Cursor, connection: str) -> int:

@@ -343,7 +343,7 @@ def _unheld(
         elif _under_way(session, channel, kind, each.entity_id):
             tally.waiting += 1  # settling tells
         else:
-            tally.unknown.append((mapping.record, each.row.vendor_id, each.row.mark or each.row.marker))
+            tally.unknown.append((mapping.record, each.row.vendor_id, each.entity_id))
     marked_for_nobody.no_more(session, channel, mapping.record, tally.unknown)
 
 

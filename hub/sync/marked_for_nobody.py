@@ -14,21 +14,23 @@ from oms_schema.problems import Problem, Reason, shown
 
 OUR_DOCUMENT = re.compile(r"doc_[a-z2-7]{24}")
 """The id of a document, as its number at the vendor holds it."""
+_CANONICAL = re.compile(r"(?:pty|ord|lin|dea|doc)_[a-z2-7]{24}")
 
 Unknown = tuple[str, str, str]
 """(record type, vendor id, mark)."""
 
 
 def show(cur: Cursor, channel: Channel, unknown: Sequence[Unknown], now: datetime) -> None:
-    """Park each for the person who can tell what it is."""
+    """Park each for the person who can tell what it is, under the id that it bears: it is looked for before that is created."""
     for record, vendor_id, mark in unknown:
+        named = _CANONICAL.search(mark)
         parking.open_items(
             cur,
             [_problem(channel, record, vendor_id, mark)],
             connection=channel.name,
             subject=_subject(channel, record, vendor_id),
             entity_kind=record,
-            entity_id=vendor_id,
+            entity_id=vendor_id if named is None else named[0],
             order_id=None,
             now=now,
         )
@@ -37,6 +39,12 @@ def show(cur: Cursor, channel: Channel, unknown: Sequence[Unknown], now: datetim
 def known(cur: Cursor, channel: Channel, record: str, vendor_id: str, now: datetime) -> None:
     """A record stands for something of ours by now."""
     parking.resolve(cur, now, "adopted", subject=_subject(channel, record, vendor_id))
+
+
+def answered(cur: Cursor, connection: str, entity_id: str, now: datetime) -> None:
+    """A person has said what is true of an entity's record: what a census showed of it is over."""
+    for subject in censuses.unknown_of(cur, connection, entity_id):
+        parking.resolve(cur, now, "answered", subject=subject)
 
 
 def no_more(session: Session, channel: Channel, record: str, unknown: Sequence[Unknown]) -> None:

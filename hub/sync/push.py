@@ -56,6 +56,8 @@ class _Tally:
     """Operations that an open circuit breaker keeps from being sent, and when the vendor is tried again."""
     silent: str = ""
     """Why the vendor did not answer the last call."""
+    restored: bool = False
+    """Whether the store was once put back to a backup."""
 
 
 def push(session: Session, name: str, *, max_seconds: float = 240.0, seen: SeenPlan | None = None) -> PushSummary:
@@ -77,6 +79,7 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0, seen: SeenP
     watch = guard.Watch(session, channel)
     with session.database.transaction() as cur:
         creates = name not in recoveries.standing(cur)
+        tally.restored = recoveries.was_restored(cur, name)
         due = lanes.kinds_due(cur, name, deadline)
     try:
         for kind in sorted({kind for kind, _ in due}, key=lambda kind: STAGES[kind]):
@@ -308,9 +311,12 @@ def _decided(
     old_keys = native_keys.expired(session, channel, prepared)
     stale = [item for item in prepared if item.lane.id in old_keys]
     prepared = [item for item in prepared if item.lane.id not in old_keys]
-    forgotten = posted_before.may_be_posted(session, channel, prepared)
-    suspects = [item for item in prepared if item.lane.id in forgotten]
-    prepared = [item for item in prepared if item.lane.id not in forgotten]
+    suspects: list[Prepared] = []
+    if tally.restored:
+        found = posted_before.count_again(session, channel, prepared)
+        forgotten = posted_before.may_be_posted(session, channel, prepared)
+        suspects = [item for item in prepared if item.lane.id in forgotten]
+        prepared = [item for item in prepared if item.lane.id not in forgotten | found]
     prepared, conflicts = before_update(session, channel, only_ours(channel, prepared))
     if left := leave_alone(session, channel, never):
         tally.outcomes[Outcome.UNCHANGED] += left

@@ -293,7 +293,7 @@ def _present(
     else:
         lanes.release(cur, [lane], None)  # it exists now; the next push writes our mark and fields into it
     lane_moves.reopen_status(cur, channel.name, [lane])
-    if lane.kind == lanes.DOCUMENT:  # what else a census finds of ours it adopts itself
+    if attempt.code == attempts.BEFORE_RESTORE:
         marked_for_nobody.known(cur, channel, attempt.record, vendor_id, now)
     tell(session, cur, channel, lane, "found and adopted", f"id {vendor_id}")
     tally["adopted"] += 1

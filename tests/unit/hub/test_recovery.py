@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from conftest import World
 
 
+OPEN = {"StageName": "Negotiation/Review", "IsWon": False, "IsClosed": False}
+WON = {"StageName": "Closed Won", "IsWon": True, "IsClosed": True}
+
+
 def creates(world: World) -> int:
     return sum(len(call.items) for call in world.ads.calls if call.operation is Operation.CREATE)
 
@@ -175,6 +179,58 @@ def test_a_mark_for_nothing_we_know_is_shown_to_a_person(world: World) -> None:
         world.ads.objects["LineItem"][item.value]["isArchived"] = True
     world.hub.census("gam-main")
     assert world.hub.parked() == []
+
+
+def lost_meanwhile(world: World) -> list[int]:
+    """A deal went live after the backup was made, and is not won any more while the recovery counts."""
+    world.crm.account("001A", "Acme")
+    kept = world.backup()
+    world.book(lines=2)
+    world.travel()
+    before = live(world)
+    world.restore(kept)
+    world.machine.advance(3600)
+    world.crm.put("Opportunity", "006A", **OPEN)
+    world.hub.recover("gam-main")
+    world.machine.advance(66)
+    assert world.hub.recover("gam-main").ended
+    assert {item.code for item in world.hub.parked()} == {"MARKED-FOR-NOBODY"}
+    return before
+
+
+def test_a_deal_that_was_lost_during_the_recovery_and_is_won_again_is_not_doubled(world: World) -> None:
+    before = lost_meanwhile(world)
+    world.crm.put("Opportunity", "006A", **WON, Name="Acme spring, at last")
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    assert live(world) == before
+    assert len(standing(world)) == 1, "counted again before anything is created"
+    world.machine.advance(66)
+    world.rest()
+    assert (live(world), standing(world), world.hub.parked()) == (before, [], [])
+    assert "at last" in world.ads.live("Order")[0]["name"]
+    assert mismatches(world.hub.session) == []
+
+
+def test_what_a_second_count_cannot_tell_a_person_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = lost_meanwhile(world)
+    monkeypatch.setattr(recovery.census, "_meant", lambda *_: None)
+    world.crm.put("Opportunity", "006A", **WON)
+    world.hub.intake("sfdc")
+    for _ in range(4):
+        world.hub.push("gam-main")
+        world.machine.advance(66)
+        world.hub.settle("gam-main")
+    assert (live(world), standing(world)) == (before, [])
+    asked = {item.entity_id: item for item in world.hub.parked() if item.code == "FOUND-BEFORE"}
+    (company,) = [each for each in asked if each.startswith("pty_")]
+    assert (
+        f"`orderhub adopt {company} {world.ads.live('Company')[0]['id']} --connection gam-main`" in asked[company].fix
+    )
+    del world.ads.objects["Company"][world.ads.live("Company")[0]["id"]]
+    world.hub.declare_absent(company, connection="gam-main", by="Dana", note="looked")
+    world.hub.push("gam-main")
+    assert len(world.ads.live("Company")) == 1, "and it is not asked for again"
 
 
 def test_recover_twice_begins_once(world: World) -> None:
