@@ -58,6 +58,9 @@ newest · documents · facts of no report · what was acknowledged of lanes at r
 DOCUMENTS = _each("SELECT document_id FROM document ORDER BY 1")
 """The documents that are to be posted, or were."""
 
+MIRRORED = _each("SELECT id FROM lane WHERE connection = 'crm' AND state = 'ready' AND NOT dirty ORDER BY order_id, id")
+"""The lanes that hold the CRM's mirror as it should be, as far as is known."""
+
 RECOVERY = _each("SELECT connection FROM recovery WHERE ended_at IS NULL")
 """The connections in recovery."""
 

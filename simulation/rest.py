@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.base import Operation
 from hub.encoding import decode, encode
-from hub.store import lanes
+from hub.store import lane_moves, lanes
 from hub.store.lanes import Lane
 from hub.sync import projection
 from hub.sync.prepare import Prepared, prepare
@@ -75,8 +75,11 @@ def end_recovery(world: World) -> None:
 
 
 def compare(world: World) -> None:
-    """What vendors took from a store that is gone differs from what is known: drift finds it. Raises InvariantBroken."""
+    """What vendors took from a store that is gone differs from what is known: drift finds it, and writes the CRM's mirror again
+    (the whole of it, because this CRM cannot be compared). Raises InvariantBroken."""
     _do(world, "drift_ads")
+    with world.worker(0).hub.session.database.transaction() as cur:
+        lane_moves.disavow(cur, [row[0] for row in answers(world.arena, questions.MIRRORED)[0]])
     come_to_rest(world)
 
 
