@@ -70,7 +70,8 @@ def test_a_day_waits_for_no_vacuum_when_it_is_put_in_place_and_plans_know_its_si
 def test_rows_stored_before_are_packed_and_can_be_unpacked_again(database_url: str) -> None:
     config = database._alembic(database_url)
     command.upgrade(config, "0010")
-    store = psycopg.connect(database_url, autocommit=True, options="-c timezone=UTC")  # the hub's own takes no older schema
+    # The hub's own connection takes no older schema.
+    store = psycopg.connect(database_url, autocommit=True, options="-c timezone=UTC")
     with store.transaction(), store.cursor() as cur:
         cur.execute("CREATE TABLE delivery_detail_3_7 PARTITION OF delivery_detail FOR VALUES IN (7)")
         cur.execute("CREATE INDEX delivery_line_3_7 ON delivery_detail_3_7 USING brin (line_vendor_id)")
