@@ -24,11 +24,11 @@ def clean_database(before: datetime) -> None:
 
     Raises what the database raises: then some tables may be clean, and the next time does the others.
     """
-    import pendulum
+    from airflow.sdk import timezone
     from airflow.utils.db_cleanup import run_cleanup  # costs a second
 
     run_cleanup(
-        clean_before_timestamp=pendulum.instance(before),
+        clean_before_timestamp=timezone.coerce_datetime(before),
         confirm=False,
         skip_archive=True,
         error_on_cleanup_failure=True,
