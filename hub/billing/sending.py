@@ -8,7 +8,7 @@ from hub.billing.answers import PostSummary
 from hub.errors import VendorUnavailable
 from hub.ops import pauses, retry
 from hub.session import Session
-from hub.store import billing_documents, lanes, parking
+from hub.store import billing_documents, lane_standing, parking
 from hub.store.lanes import DOCUMENT
 from hub.store.parking import Selection
 from hub.sync import push, recovery, settle
@@ -46,7 +46,7 @@ def until_at_rest(session: Session, connection: str, wanted: int, patience: floa
 
 def _in_hand_elsewhere(session: Session, connection: str) -> bool:
     with session.database.transaction() as cur:
-        return lanes.in_flight(cur, connection) > 0
+        return lane_standing.in_flight(cur, connection) > 0
 
 
 def _round(session: Session, connection: str) -> tuple[bool, datetime | None]:

@@ -9,7 +9,7 @@ from hub.ops import pauses
 from hub.ops.reasons import CLASSES
 from hub.results import ConnectionStatus, ParkedGroup, StatusResult
 from hub.session import Session
-from hub.store import breakers, entities, facts, journal, lanes, parking, recoveries, write_ledger
+from hub.store import breakers, entities, facts, journal, lane_standing, lanes, parking, recoveries, write_ledger
 from hub.store.database import Cursor, Row
 from hub.sync import breaker, recovery
 from oms_schema.ids import EntityKind
@@ -61,7 +61,7 @@ def _row(
     cur: Cursor, name: str, connector: str, state: str, message: str, last_read: datetime | None
 ) -> ConnectionStatus:
     """One connection with what the store holds of it, whether it can be used or not."""
-    counted = lanes.count_states(cur, name)
+    counted = lane_standing.count_states(cur, name)
     echoes, near_misses = write_ledger.counts(cur, name)
     return ConnectionStatus(
         name=name,
@@ -72,7 +72,7 @@ def _row(
         in_doubt=counted.get(lanes.IN_DOUBT, 0),
         parked=parking.count(cur, name),
         last_read=last_read,
-        last_pushed=lanes.last_acknowledged(cur, name),
+        last_pushed=lane_standing.last_acknowledged(cur, name),
         echoes=echoes,
         near_misses=near_misses,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hub.ops.resync import find_order
 from hub.results import TraceEvent, TraceResult
 from hub.session import Session
-from hub.store import attempts, changes, entities, journal, lanes, parking
+from hub.store import attempts, changes, entities, journal, lane_standing, lanes, parking
 from hub.sync import projection
 from oms_schema.ids import EntityKind
 
@@ -48,7 +48,7 @@ def trace(session: Session, text: str) -> TraceResult:
             if resolved is not None:
                 events.append(TraceEvent(resolved, connection, subject, f"no longer parked: {resolution}", problem))
         systems: dict[str, dict[str, int]] = {}
-        for _, connection, _, _, _, state, in_sync, _ in lanes.states_of_orders(cur, [order_id]):
+        for _, connection, _, _, _, state, in_sync, _ in lane_standing.states_of_orders(cur, [order_id]):
             word = (
                 "in sync"
                 if in_sync and state == lanes.READY

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from hub.encoding import fingerprint
 from hub.session import Channel, Session
-from hub.store import attempts, billed, entities, facts, journal, lanes, parking
+from hub.store import attempts, billed, entities, facts, journal, lane_standing, lanes, parking
 from hub.store.billed import BilledDocument
 from hub.store.database import Cursor
 from hub.store.entities import Shown, StoredEntity
@@ -226,7 +226,7 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
     systems: dict[str, list[str]] = {}
     settled: dict[str, bool] = {}
     titles = {channel.name: channel.connector.title for channel in session.channels()}
-    for order_id, connection, kind, entity_id, _, state, in_sync, _ in lanes.states_of_orders(cur, order_ids):
+    for order_id, connection, kind, entity_id, _, state, in_sync, _ in lane_standing.states_of_orders(cur, order_ids):
         if kind in {"order", "line"}:
             settled[order_id] = settled.get(order_id, True) and in_sync and state == lanes.READY
         if kind != "line":

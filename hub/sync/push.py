@@ -22,7 +22,7 @@ from hub import log
 from hub.errors import ConnectionBroken, ConnectorStumbled, StoreContended, VendorUnavailable
 from hub.results import PushSummary
 from hub.session import Channel, Session
-from hub.store import breakers, journal, lanes, parking, recoveries, seen_plans
+from hub.store import breakers, journal, lane_standing, lanes, parking, recoveries, seen_plans
 from hub.store.lanes import Lane
 from hub.store.seen_plans import SeenPlan
 from hub.sync import breaker, guard, jobs, native_keys, posted_before, projection
@@ -130,7 +130,7 @@ def _check_token(session: Session, channel: Channel) -> None:
 def _summary(session: Session, name: str, tally: _Tally, creates: bool, seen: SeenPlan | None) -> PushSummary:
     beside = seen_plans.Beside(0, 0)
     with session.database.transaction() as cur:
-        waiting, due, in_doubt = lanes.outlook(cur, name)
+        waiting, due, in_doubt = lane_standing.outlook(cur, name)
         if seen is not None:
             waiting, due = seen_plans.outlook(cur, name, seen)
             beside = seen_plans.beside(cur, name, seen)

@@ -12,7 +12,7 @@ from hub.encoding import decode
 from hub.errors import ConnectionBroken, ConnectorStumbled, HubError, VendorUnavailable
 from hub.results import SettleSummary
 from hub.session import Channel, Session
-from hub.store import attempts, lane_moves, lanes, never_created
+from hub.store import attempts, lane_moves, lane_standing, lanes, never_created
 from hub.store.attempts import Attempt
 from hub.store.database import Cursor
 from hub.store.lanes import Lane
@@ -67,7 +67,7 @@ def settle(session: Session, name: str) -> SettleSummary:
                 _give_back(session, claimed, session.machine.now())
                 raise
     with session.database.transaction() as cur:
-        ahead = lanes.outlook(cur, name)
+        ahead = lane_standing.outlook(cur, name)
     return SettleSummary(
         connection=name,
         examined=tally["examined"],
