@@ -355,10 +355,10 @@ def _meant(session: Session, channel: Channel, candidates: Sequence[Lane], each:
     if each.row.scope:
         prepared, _ = prepare(session, channel, candidates, planning=True)
         return next((item.lane for item in prepared if each.row.scope in item.payload.values()), None)
-    by_facet = {lane.facet: lane for lane in candidates}
-    if each.part or FIRST_PART in by_facet:
-        return by_facet.get(each.part or FIRST_PART)  # an order that had one part when it was sent bears no number
-    return next(iter(candidates)) if len(candidates) == 1 else None
+    if any(lane.kind == EntityKind.PARTY for lane in candidates):
+        return candidates[0] if len(candidates) == 1 else None
+    part = each.part or FIRST_PART  # an order that had one part when it was sent bears no number
+    return next((lane for lane in candidates if lane.facet == part), None)
 
 
 def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mapping, lane: Lane, each: Ours) -> bool:

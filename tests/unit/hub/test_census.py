@@ -242,6 +242,24 @@ def test_an_order_that_had_one_part_when_it_was_sent_is_adopted_as_the_first(wor
     assert len(world.ads.live("LineItem")) == lines
 
 
+def test_a_first_part_in_doubt_is_not_taken_for_the_second(world: World) -> None:
+    world.ads.lines_per_order = 1
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    world.ads.misbehave = [lambda *_: None]
+    world.ads.lose_reply()
+    assert world.hub.push("gam-main").in_doubt == 1
+    (order,) = world.ads.live("Order")
+    world.crm.line("00k006A0001", "006A")
+    world.hub.intake("sfdc")
+    counted = world.hub.census("gam-main")
+    assert (counted.adopted, counted.waiting) == (0, 1)
+    world.travel()
+    sql = "SELECT facet FROM reference WHERE vendor_id = %s AND superseded_at IS NULL"
+    assert world.hub.session.database.rows(sql, [order["id"]]) == [("1",)]
+    assert len(world.ads.live("Order")) == 2
+
+
 def test_a_record_that_no_lane_is_for_is_told_and_waits_for_nobody(world: World) -> None:
     settled(world)
     name = next(iter(world.ads.objects["Order"].values()))["name"]
