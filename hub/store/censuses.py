@@ -66,3 +66,9 @@ def unknown_of(cur: Cursor, connection: str, entity_id: str) -> list[str]:
         (connection, entity_id, f"{UNKNOWN}:"),
     )
     return [row[0] for row in cur.fetchall()]
+
+
+def orders_of(cur: Cursor, entity_ids: Sequence[str]) -> dict[str, str]:
+    """The orders of these orders and lines, as far as they are known, by the entities' ids."""
+    cur.execute("SELECT id, order_id FROM entity WHERE id = ANY(%s) AND order_id IS NOT NULL", (list(entity_ids),))
+    return dict(cur.fetchall())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hub.session import Channel, Session
-from hub.store import censuses, parking
+from hub.store import censuses, journal, parking
 from hub.store.censuses import UNKNOWN
 from hub.store.database import Cursor
 from oms_schema.problems import Problem, Reason, shown
@@ -22,29 +22,31 @@ Unknown = tuple[str, str, str]
 
 def show(cur: Cursor, channel: Channel, unknown: Sequence[Unknown], now: datetime) -> None:
     """Park each for the person who can tell what it is, under the id that it bears: it is looked for before that is created."""
+    named = {mark: found[0] for _, _, mark in unknown if (found := _CANONICAL.search(mark)) is not None}
+    orders = censuses.orders_of(cur, sorted(set(named.values())))
     for record, vendor_id, mark in unknown:
-        named = _CANONICAL.search(mark)
         parking.open_items(
             cur,
             [_problem(channel, record, vendor_id, mark)],
             connection=channel.name,
             subject=_subject(channel, record, vendor_id),
             entity_kind=record,
-            entity_id=vendor_id if named is None else named[0],
-            order_id=None,
+            entity_id=named.get(mark, vendor_id),
+            order_id=orders.get(named.get(mark, "")),
             now=now,
         )
+    journal.mark_stale(cur, orders.values())
 
 
 def known(cur: Cursor, channel: Channel, record: str, vendor_id: str, now: datetime) -> None:
     """A record stands for something of ours by now."""
-    parking.resolve(cur, now, "adopted", subject=_subject(channel, record, vendor_id))
+    _over(cur, _subject(channel, record, vendor_id), now, "adopted")
 
 
 def answered(cur: Cursor, connection: str, entity_id: str, now: datetime) -> None:
     """A person has said what is true of an entity's record: what a census showed of it is over."""
     for subject in censuses.unknown_of(cur, connection, entity_id):
-        parking.resolve(cur, now, "answered", subject=subject)
+        _over(cur, subject, now, "answered")
 
 
 def no_more(session: Session, channel: Channel, record: str, unknown: Sequence[Unknown]) -> None:
@@ -53,7 +55,13 @@ def no_more(session: Session, channel: Channel, record: str, unknown: Sequence[U
     with session.database.transaction() as cur:
         for subject in censuses.open_subjects(cur, UNKNOWN, channel.name, record):
             if subject not in still:
-                parking.resolve(cur, session.machine.now(), "in sync", subject=subject)
+                _over(cur, subject, session.machine.now(), "in sync")
+
+
+def _over(cur: Cursor, subject: str, now: datetime, why: str) -> None:
+    orders = parking.orders_of(cur, subject)
+    parking.resolve(cur, now, why, subject=subject)
+    journal.mark_stale(cur, orders)
 
 
 def _subject(channel: Channel, record: str, vendor_id: str) -> str:

@@ -181,7 +181,7 @@ def test_a_mark_for_nothing_we_know_is_shown_to_a_person(world: World) -> None:
     assert world.hub.parked() == []
 
 
-def lost_meanwhile(world: World) -> list[int]:
+def lost_meanwhile(world: World, **stage: Any) -> list[int]:
     """A deal went live after the backup was made, and is not won any more while the recovery counts."""
     world.crm.account("001A", "Acme")
     kept = world.backup()
@@ -190,7 +190,7 @@ def lost_meanwhile(world: World) -> list[int]:
     before = live(world)
     world.restore(kept)
     world.machine.advance(3600)
-    world.crm.put("Opportunity", "006A", **OPEN)
+    world.crm.put("Opportunity", "006A", **(stage or OPEN))
     world.hub.recover("gam-main")
     world.machine.advance(66)
     assert world.hub.recover("gam-main").ended
@@ -210,6 +210,19 @@ def test_a_deal_that_was_lost_during_the_recovery_and_is_won_again_is_not_double
     assert (live(world), standing(world), world.hub.parked()) == (before, [], [])
     assert "at last" in world.ads.live("Order")[0]["name"]
     assert mismatches(world.hub.session) == []
+
+
+def test_what_nobody_wants_is_shown_at_its_order_until_that_is_over(world: World) -> None:
+    shown = "SELECT convert_from(canonical, 'UTF8') LIKE '%%MARKED-FOR-NOBODY%%' FROM projection WHERE kind = 'order_projection'"
+    lost_meanwhile(world, StageName="Closed Lost", IsWon=False)
+    world.hub.push("sfdc")
+    assert {item.order_id is None for item in world.hub.parked() if item.kind != "Company"} == {False}
+    assert world.hub.session.database.rows(shown) == [(True,)]
+    for record in ("LineItem", "Order", "Company"):
+        world.ads.objects[record].clear()
+    world.hub.census("gam-main")
+    world.hub.push("sfdc")
+    assert (world.hub.parked(), world.hub.session.database.rows(shown)) == ([], [(False,)])
 
 
 def test_what_a_second_count_cannot_tell_a_person_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
