@@ -93,6 +93,9 @@ def _drain(world: World, *first: str) -> None:
         _do(world, what)
     edits, applied, patient = world.crm.edits, -1, False
     for _ in range(ROUNDS):
+        if answers(world.arena, questions.RECOVERY)[0]:  # begun by a push, to have something counted again
+            world.clock.advance(700)
+            _do(world, "settle_ads")
         pending, ((stale,),), signature, _, _ = answers(world.arena, questions.PENDING)
         due = {(row[0], row[1]) for row in pending}
         if world.crm.edits != edits:
