@@ -23,7 +23,7 @@ class Room:
 
 
 ROOMS = {
-    "ample": Room(chunk=2 << 20, part_rows=200_000, slice_rows=16_384, sessions=2, fold_lines=50_000),
+    "ample": Room(chunk=2 << 20, part_rows=400_000, slice_rows=16_384, sessions=2, fold_lines=50_000),
     "small": Room(chunk=1 << 19, part_rows=50_000, slice_rows=4_096, sessions=1, fold_lines=20_000),
 }
 """By the setting `report_memory` of the hub."""
