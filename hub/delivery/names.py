@@ -7,6 +7,7 @@ texts (by their bytes, as the store's collation "C"), so that sorting places sor
 from __future__ import annotations
 
 import threading
+from typing import cast
 
 import polars as pl
 
@@ -34,7 +35,7 @@ class Names:
         """
         with self._adding:
             found = texts.cast(self._kind).to_physical()
-            if found.len() and int(found.max()) >= self._known.len():  # type: ignore[arg-type]
+            if found.len() and cast("int", found.max()) >= self._known.len():
                 self._add(texts, found)
         return found
 

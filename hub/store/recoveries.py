@@ -77,7 +77,6 @@ class Found:
     recovery has counted once more and could not tell either."""
 
     lane_id: int
-    record: str
     vendor_id: str
     counted_again: bool
 
@@ -85,7 +84,7 @@ class Found:
 def found_before(cur: Cursor, connection: str, lane_ids: Sequence[int]) -> list[Found]:
     """What censuses have shown of the entities of these lanes, in order, where a recovery has ended."""
     cur.execute(
-        "SELECT l.id, p.path, p.value, p.since < r.since FROM recovery r JOIN lane l ON l.connection = r.connection "
+        "SELECT l.id, p.value, p.since < r.since FROM recovery r JOIN lane l ON l.connection = r.connection "
         "JOIN parked p ON p.connection = l.connection AND p.entity_id = l.entity_id AND p.resolved_at IS NULL "
         "WHERE r.connection = %s AND r.ended_at IS NOT NULL AND l.id = ANY(%s) AND starts_with(p.subject, %s) ORDER BY l.id, p.id",
         (connection, list(lane_ids), f"{UNKNOWN}:"),

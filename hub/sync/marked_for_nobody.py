@@ -86,7 +86,7 @@ def _problem(channel: Channel, record: str, vendor_id: str, mark: str) -> Proble
         path=record,
         value=vendor_id,
         happened=f"{record} {vendor_id} at {channel.connector.title} carries our mark {shown(mark, 60)}, and nothing in the hub "
-        "has that name.",
+        "stands for it now.",
         effect=effect,
         fix=fix,
         owner=owner,

@@ -174,7 +174,7 @@ def test_a_mark_for_nothing_we_know_is_shown_to_a_person(world: World) -> None:
     assert world.hub.recover("gam-main").ended
     items = [item for item in world.hub.parked() if item.code == "MARKED-FOR-NOBODY"]
     assert [item.path for item in items] == ["LineItem", "LineItem"]
-    assert "nothing in the hub has that name" in items[0].sentence
+    assert "nothing in the hub stands for it now" in items[0].sentence
     for item in items:
         world.ads.objects["LineItem"][item.value]["isArchived"] = True
     world.hub.census("gam-main")
