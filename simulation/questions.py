@@ -84,6 +84,11 @@ PARKED_DUPLICATES = _each(
     "SELECT DISTINCT entity_id FROM parked WHERE reason IN ('duplicate', 'ambiguous') AND resolved_at IS NULL ORDER BY 1"
 )
 
+FOR_NOBODY = _each("""
+SELECT value FROM parked WHERE code = 'MARKED-FOR-NOBODY' AND resolved_at IS NULL ORDER BY 1
+""")
+"""The vendor's ids of what a census found in a recovery and a person is shown."""
+
 PARKED_DOCUMENTS = _each("""
 SELECT document_id FROM document ORDER BY 1;
 SELECT DISTINCT entity_id FROM parked WHERE resolved_at IS NULL AND entity_kind = 'document' ORDER BY 1

@@ -300,8 +300,10 @@ def _vendor_state(world: World, in_sync: Sequence[int]) -> None:
     census = {record: by_mark(world, record) for record in OWNED}
     known = {row[4] for row in references if row[0] == ADS}
     parked = {tuple(row[2:5]) for row in rows if row[1] == ADS and row[7] == "parked"}
-    # A person is asked whether it was created, because no look-up can tell; the answer has its order approved again.
+    # A person is asked whether it was created, because no look-up can tell, or is shown what a restored store does not want;
+    # the answer, and what is wanted again, has its order approved again.
     unknown = {thing.id for thing in world.ads.live("LineItem") if thing.id not in known and thing.address in parked}
+    unknown |= {vendor_id for (vendor_id,) in answers(world.arena, questions.FOR_NOBODY)[0]}
     for item in _prepared(world, in_sync):
         lane = item.lane
         if lane.connection != ADS:

@@ -56,16 +56,16 @@ def end(cur: Cursor, recovery: Recovery, now: datetime) -> bool:
 
 
 def was_restored(cur: Cursor, connection: str) -> bool:
-    """Whether a recovery of this connection has ended: what its store forgot may be wanted again at any time."""
-    cur.execute("SELECT 1 FROM recovery WHERE connection = %s AND ended_at IS NOT NULL", (connection,))
+    """Whether a recovery of this connection stands or has ended: what its store forgot may be wanted again at any time."""
+    cur.execute("SELECT 1 FROM recovery WHERE connection = %s", (connection,))
     return cur.fetchone() is not None
 
 
 def not_sent_since(cur: Cursor, connection: str, lane_ids: Sequence[int]) -> frozenset[int]:
-    """Which of these lanes have sent nothing since the last recovery of their connection ended."""
+    """Which of these lanes have sent nothing since the last recovery of their connection ended, or began if it stands."""
     cur.execute(
-        "SELECT w.id FROM recovery r CROSS JOIN unnest(%s::bigint[]) AS w(id) WHERE r.connection = %s AND r.ended_at IS NOT NULL "
-        "AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.lane_id = w.id AND a.invoked_at >= r.ended_at)",
+        "SELECT w.id FROM recovery r CROSS JOIN unnest(%s::bigint[]) AS w(id) WHERE r.connection = %s AND NOT EXISTS "
+        "(SELECT 1 FROM attempt a WHERE a.lane_id = w.id AND a.invoked_at >= coalesce(r.ended_at, r.since))",
         (list(lane_ids), connection),
     )
     return frozenset(row[0] for row in cur.fetchall())
@@ -82,11 +82,11 @@ class Found:
 
 
 def found_before(cur: Cursor, connection: str, lane_ids: Sequence[int]) -> list[Found]:
-    """What censuses have shown of the entities of these lanes, in order, where a recovery has ended."""
+    """What censuses have shown of the entities of these lanes, in order, where a recovery stands or has ended."""
     cur.execute(
-        "SELECT l.id, p.value, p.since < r.since FROM recovery r JOIN lane l ON l.connection = r.connection "
+        "SELECT l.id, p.value, r.ended_at IS NOT NULL AND p.since < r.since FROM recovery r JOIN lane l ON l.connection = r.connection "
         "JOIN parked p ON p.connection = l.connection AND p.entity_id = l.entity_id AND p.resolved_at IS NULL "
-        "WHERE r.connection = %s AND r.ended_at IS NOT NULL AND l.id = ANY(%s) AND starts_with(p.subject, %s) ORDER BY l.id, p.id",
+        "WHERE r.connection = %s AND l.id = ANY(%s) AND starts_with(p.subject, %s) ORDER BY l.id, p.id",
         (connection, list(lane_ids), f"{UNKNOWN}:"),
     )
     return [Found(*row) for row in cur.fetchall()]

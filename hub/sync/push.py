@@ -78,7 +78,6 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0, seen: SeenP
     breaker.look(session, channel)
     watch = guard.Watch(session, channel)
     with session.database.transaction() as cur:
-        creates = name not in recoveries.standing(cur)
         tally.restored = recoveries.was_restored(cur, name)
         due = lanes.kinds_due(cur, name, deadline)
     try:
@@ -86,8 +85,6 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0, seen: SeenP
             for updates in (False, True):
                 if not _may_be_due(kind, updates, due, tally):
                     continue
-                if not creates and operation_of(kind, updates) is Operation.CREATE:
-                    continue  # in recovery: somebody may have created it after the backup was made
                 try:
                     breaker.admit_due(
                         session, channel, operation_of(kind, updates), partial(_check_token, session, channel)
@@ -103,7 +100,7 @@ def push(session: Session, name: str, *, max_seconds: float = 240.0, seen: SeenP
         if not tally.calls and unavailable.after > max_seconds:
             raise
     projection.refresh(session)
-    return _summary(session, name, tally, creates, seen)
+    return _summary(session, name, tally, seen)
 
 
 def _may_be_due(kind: str, updates: bool, due: frozenset[tuple[str, bool]], tally: _Tally) -> bool:
@@ -127,19 +124,18 @@ def _check_token(session: Session, channel: Channel) -> None:
     take_tokens(session, channel, "check")
 
 
-def _summary(session: Session, name: str, tally: _Tally, creates: bool, seen: SeenPlan | None) -> PushSummary:
+def _summary(session: Session, name: str, tally: _Tally, seen: SeenPlan | None) -> PushSummary:
     beside = seen_plans.Beside(0, 0)
     with session.database.transaction() as cur:
         waiting, due, in_doubt = lane_standing.outlook(cur, name)
         if seen is not None:
             waiting, due = seen_plans.outlook(cur, name, seen)
             beside = seen_plans.beside(cur, name, seen)
-        if not creates:
-            waiting += breakers.lanes_held(cur, name, [Operation.CREATE], session.machine.now())
-        held = breakers.lanes_held(cur, name, sorted(tally.held), session.machine.now()) if tally.held else 0
+        stopped = {*tally.held, *([Operation.CREATE] if name in recoveries.standing(cur) else [])}
+        held = breakers.lanes_held(cur, name, sorted(stopped), session.machine.now()) if stopped else 0
         if held:
             waiting += held
-            due = min(at for at in (due, *tally.held.values()) if at is not None)
+            due = min((at for at in (due, *tally.held.values()) if at is not None), default=None)
         parked = parking.count(cur, name)
     return PushSummary(
         connection=name,
@@ -195,6 +191,8 @@ def _push_kind(
                 tally.outcomes["held"] += held
             now = session.machine.now()
             with session.database.transaction() as cur:
+                if operation_of(kind, updates) is Operation.CREATE and channel.name in recoveries.standing(cur):
+                    break  # somebody may have created it after the backup was made; a recovery may begin during a push
                 claimed = lanes.claim(
                     cur, channel.name, kind, claimable, now, now + session.lease, updates=updates, seen=seen
                 )

@@ -3,7 +3,8 @@
 A unique field keeps a vendor from holding two records only as long as both carry the same value in it. A record that was
 renamed while its creation was in doubt would otherwise exist under both names: the new one at once, the old one by the
 late commit of the first request. The rename follows as an update, when nothing of the first request can be under way. So it
-does where another record of that name was adopted: the name that it gives up is free for the lost request.
+does where another record of that name was adopted: the name that it gives up is free for the lost request. And so it does
+in recovery: a request that the restored store has forgotten may still create under the old name.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import datetime, timedelta
 from connectors.base import CreateProtocol, Operation, RecordCapability
 from hub.encoding import decode, encode, fingerprint
 from hub.session import Channel, Session
-from hub.store import attempts
+from hub.store import attempts, recoveries
 from hub.store.attempts import Attempt
 from hub.store.lanes import Lane
 from hub.sync.prepare import Prepared
@@ -27,7 +28,7 @@ def as_first_sent(session: Session, channel: Channel, prepared: Sequence[Prepare
     """The writes that may go out now, in order, and the lanes that must wait until an instant of machine time.
 
     A create in doubt keeps the unique value, or the key and content, of its first send. An update that gives this value
-    up waits until that first send can no longer be applied.
+    up waits until that first send, and whatever was sent before a recovery began, can no longer be applied.
     """
     lane_ids = [item.lane.id for item in prepared if _unique(channel, item) is not None]
     if not lane_ids:
@@ -37,6 +38,7 @@ def as_first_sent(session: Session, channel: Channel, prepared: Sequence[Prepare
         adopted = attempts.adopted_instead(
             cur, [item.lane.id for item in prepared if item.operation is Operation.UPDATE]
         )
+        recovery = recoveries.standing(cur).get(channel.name)
     now = session.machine.now()
     ready: list[Prepared] = []
     later: Later = []
@@ -44,16 +46,19 @@ def as_first_sent(session: Session, channel: Channel, prepared: Sequence[Prepare
         capability = _unique(channel, item)
         open_creates = [each[item.lane.id] for each in (doubtful, adopted) if item.lane.id in each]
         first = max(open_creates, key=lambda each: each.invoked_at, default=None)
-        if capability is None or first is None:
-            ready.append(item)
-        elif item.operation is Operation.CREATE:
-            ready.append(_repeated(item, first, capability))
+        if capability is None or item.operation is Operation.CREATE:
+            ready.append(item if capability is None or first is None else _repeated(item, first, capability))
+            continue
+        sent: list[datetime] = []
+        if first is not None and _renames(item, first.payload, capability):
+            sent.append(first.invoked_at)
+        if recovery is not None and _renames(item, item.lane.acked_payload, capability):
+            sent.append(recovery.since)
+        due = max((at + timedelta(seconds=capability.max_in_flight) for at in sent), default=now)
+        if now < due:
+            later.append((item.lane, due))
         else:
-            due = first.invoked_at + timedelta(seconds=capability.max_in_flight)
-            if now < due and _renamed(item, first, capability):
-                later.append((item.lane, due))
-            else:
-                ready.append(item)
+            ready.append(item)
     return ready, later
 
 
@@ -65,13 +70,12 @@ def _unique(channel: Channel, item: Prepared) -> RecordCapability | None:
     return capability if capability.create in {CreateProtocol.UNIQUE_FIELD, CreateProtocol.NATIVE_KEY} else None
 
 
-def _renamed(item: Prepared, first: Attempt, capability: RecordCapability) -> bool:
+def _renames(item: Prepared, known: bytes | None, capability: RecordCapability) -> bool:
+    """Whether the unique value is another one than in this content of the record, or that is not known."""
     marker = capability.marker
-    return (
-        capability.create is CreateProtocol.UNIQUE_FIELD
-        and marker is not None
-        and decode(first.payload).get(marker) != item.payload.get(marker)
-    )
+    if capability.create is not CreateProtocol.UNIQUE_FIELD or marker is None:
+        return False
+    return known is None or decode(known).get(marker) != item.payload.get(marker)
 
 
 def _repeated(item: Prepared, first: Attempt, capability: RecordCapability) -> Prepared:
@@ -81,7 +85,7 @@ def _repeated(item: Prepared, first: Attempt, capability: RecordCapability) -> P
     if capability.create is CreateProtocol.NATIVE_KEY:  # a key with other content is an error
         return replace(item, lane=lane, payload=sent, payload_bytes=first.payload, key=first.key)
     marker = capability.marker
-    if marker is None or not _renamed(item, first, capability):
+    if marker is None or not _renames(item, first.payload, capability):
         return item
     payload = {**item.payload, marker: sent[marker]}
     content = encode(payload)

@@ -133,6 +133,27 @@ def test_a_second_recovery_makes_what_was_not_sent_since_suspect_again(erp_world
     assert len(erp_world.invoices()) == 1
 
 
+@pytest.mark.parametrize("erp_world", [PROBED, KEYED, UNIQUE], indirect=True)
+def test_a_push_that_has_something_counted_again_posts_nothing_more(erp_world: World) -> None:
+    erp_world.crm.account("001A", "Acme")
+    kept = erp_world.backup()
+    erp_world.book(lines=1)
+    erp_world.invoice()
+    erp_world.travel()
+    erp_world.restore(kept)
+    erp_world.machine.advance(3600)
+    erp_world.crm.put("Opportunity", "006A", StageName="Negotiation/Review", IsWon=False, IsClosed=False)
+    recovered(erp_world)
+    erp_world.crm.put("Opportunity", "006A", StageName="Closed Won", IsWon=True, IsClosed=True)
+    erp_world.hub.intake("sfdc")
+    erp_world.invoice()
+    erp_world.hub.push("gam-main")
+    assert len(erp_world.invoices()) == 1
+    erp_world.machine.advance(66)
+    erp_world.rest()
+    assert (len(erp_world.invoices()), erp_world.hub.parked()) == (1, [])
+
+
 @pytest.mark.parametrize("erp_world", [PROBED], indirect=True)
 def test_a_document_that_nobody_knows_any_more_is_shown_to_finance_until_it_is_prepared_again(erp_world: World) -> None:
     forgotten = canonical_id(EntityKind.DOCUMENT, "billing", "invoice|ord|2026-01")

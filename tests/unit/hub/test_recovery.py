@@ -97,6 +97,20 @@ def test_updates_go_on_in_recovery(world: World) -> None:
     assert world.ads.line_of("00k006A0000")["primaryGoal"]["units"] == 5
 
 
+def test_no_name_is_given_up_that_a_forgotten_create_could_take(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.hub.recover("gam-main")
+    world.crm.put("Opportunity", "006A", Name="Acme autumn")
+    world.hub.intake("sfdc")
+    pushed = world.hub.push("gam-main")
+    assert "spring" in world.ads.live("Order")[0]["name"]
+    assert pushed.next_due is not None
+    world.machine.advance(66)
+    world.rest()
+    assert "autumn" in world.ads.live("Order")[0]["name"]
+
+
 def test_the_settle_task_ends_a_recovery_by_itself(world: World) -> None:
     lost_a_day(world)
     before = live(world)
@@ -244,6 +258,23 @@ def test_what_a_second_count_cannot_tell_a_person_is_asked(world: World, monkeyp
     world.hub.declare_absent(company, connection="gam-main", by="Dana", note="looked")
     world.hub.push("gam-main")
     assert len(world.ads.live("Company")) == 1, "and it is not asked for again"
+
+
+def test_a_recovery_that_begins_in_the_midst_of_a_push_stops_its_creates(world: World) -> None:
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+
+    def an_operator_says_so(*_: Any) -> None:
+        with world.second_worker() as other:
+            other.recover("gam-main")
+
+    world.ads.misbehave.append(an_operator_says_so)
+    pushed = world.hub.push("gam-main")
+    assert (creates(world), live(world)) == (1, [1, 0, 0]), "what was under way, and nothing after it"
+    assert pushed.waiting == 3
+    world.machine.advance(66)
+    world.rest()
+    assert (standing(world), live(world)) == ([], [1, 1, 2])
 
 
 def test_recover_twice_begins_once(world: World) -> None:
