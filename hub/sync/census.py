@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -23,12 +23,14 @@ from connectors.base import (
     Outcome,
     ReadRecord,
     ReadsChanges,
+    RecordCapability,
 )
 from hub.encoding import decode
 from hub.errors import ConnectionBroken
 from hub.results import CensusSummary
 from hub.session import Channel, Session
 from hub.store import attempts, censuses, changes, entities, guarding, journal, lane_moves, lanes, parking
+from hub.store.attempts import Attempt
 from hub.store.censuses import DUPLICATES, Held
 from hub.store.database import Cursor
 from hub.store.journal import Entry
@@ -366,11 +368,14 @@ def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mappin
     with session.database.transaction() as cur:
         if attempts.holder(cur, channel.name, mapping.record, each.row.vendor_id):
             return False
-        if _settling_tells(cur, channel, lane, each):
+        sent = _sent_in_doubt(cur, lane)
+        capability = None if sent is None else channel.capabilities.records.get(sent.record)
+        if sent is not None and capability is not None and _look_up_finds(capability, sent, each):
             lane_moves.look_up(cur, lane, now)
             return False
         if not lanes.answer(cur, lane):
             return False
+        made = sent if capability is not None and capability.create is CreateProtocol.NONE else None
         attempts.put_reference(
             cur,
             connection=channel.name,
@@ -380,9 +385,11 @@ def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mappin
             record=mapping.record,
             vendor_id=each.row.vendor_id,
             account=channel.account,
-            attempt_id=None,
+            attempt_id=None if made is None else made.id,
             now=now,
         )
+        if made is not None:
+            _acknowledge(cur, lane, made, each.row.vendor_id, now)
         lane_moves.reopen_status(cur, channel.name, [lane])
         parking.resolve(cur, now, "adopted", subject=lanes.subject(lane.id))
         entry = Entry(
@@ -399,15 +406,25 @@ def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mappin
     return True
 
 
-def _settling_tells(cur: Cursor, channel: Channel, lane: Lane, each: Ours) -> bool:
-    """Whether a look-up finds what the last send made: settling knows what was sent, and so what somebody changed since."""
+def _acknowledge(cur: Cursor, lane: Lane, made: Attempt, vendor_id: str, now: datetime) -> None:
+    """This made the record, since it was sent once and never again: what somebody changed in it meanwhile is a conflict."""
+    attempts.finish(cur, made.id, "created", now, code=made.code, message="found by a census", vendor_id=vendor_id)
+    as_sent = replace(lane, desired_version=made.version, desired_hash=made.desired_hash)
+    lanes.acknowledge_late(cur, as_sent, made.payload, made.id, vendor_id, now)
+
+
+def _sent_in_doubt(cur: Cursor, lane: Lane) -> Attempt | None:
+    """The last send of a lane, where it was a create and nobody knows what became of it."""
     last = attempts.last_of(cur, [lane.id]).get(lane.id)
-    if last is None or last.operation != Operation.CREATE or last.outcome not in {None, Outcome.IN_DOUBT}:
+    doubtful = last is not None and last.operation == Operation.CREATE and last.outcome in {None, Outcome.IN_DOUBT}
+    return last if doubtful else None
+
+
+def _look_up_finds(capability: RecordCapability, sent: Attempt, each: Ours) -> bool:
+    """Whether a look-up finds what this made: settling knows what was sent, and so what somebody changed since."""
+    if capability.marker is None or capability.create is CreateProtocol.NONE:
         return False
-    capability = channel.capabilities.records.get(last.record)
-    if capability is None or capability.marker is None or capability.create is CreateProtocol.NONE:
-        return False
-    return decode(last.payload).get(capability.marker) in {each.row.marker, each.row.mark}
+    return decode(sent.payload).get(capability.marker) in {each.row.marker, each.row.mark}
 
 
 def _under_way(session: Session, channel: Channel, kind: EntityKind, entity_id: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from connectors.base import CensusRow, Operation
+from connectors.base import CensusRow, CreateProtocol, Operation
 from connectors.errors import RetryLater
 from hub.errors import ConnectionBroken, ConnectionPaused, VendorUnavailable
 from hub.ops.correspondence import mismatches
@@ -315,6 +315,29 @@ def test_a_record_that_came_late_is_left_to_settling_which_knows_what_was_sent(w
     (line,) = world.ads.live("LineItem")
     line["notes"] = "by phone"
     world.hub.settle("gam-main")
+    world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=Decimal("13.75"))
+    world.travel()
+    assert [item.reason for item in world.hub.parked()] == ["conflict"]
+    assert (len(world.ads.live("LineItem")), line["notes"]) == (1, "by phone")
+    assert world.hub.audit_mismatches() == []
+
+
+def test_what_somebody_changed_in_a_record_that_a_person_was_asked_about_is_not_overwritten(world: World) -> None:
+    """Where no look-up can tell, only the census knows the record, and the lane what was sent."""
+    policy = world.hub.session.configuration.connections
+    policy["gam-main"] = policy["gam-main"].model_copy(update={"check_before_update": True})  # type: ignore[index]
+    world.hub.session._channels.clear()
+    world.ads.line_protocol = CreateProtocol.NONE
+    world.book(lines=1)
+    world.ads.misbehave = [lambda *_: None] * 2
+    world.ads.lose_reply()
+    world.travel()
+    assert [item.reason for item in world.hub.parked()] == ["ambiguous"]
+    (line,) = world.ads.live("LineItem")
+    line["notes"] = "by phone"
+    world.machine.advance(66)
+    assert world.hub.census("gam-main").adopted == 1
+    assert world.hub.parked() == []
     world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=Decimal("13.75"))
     world.travel()
     assert [item.reason for item in world.hub.parked()] == ["conflict"]
