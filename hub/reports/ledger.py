@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from hub.billing.documents import body_of
@@ -30,6 +30,7 @@ COMMISSION = "Expenses:Agency-Commission"
 TAX = "Liabilities:Tax"
 OTHER_CREDITS = "Liabilities:Credits-Of-Others"
 NOT_ITEMISED = "Equity:Not-Itemised"
+OTHER_MONTHS = "Equity:Other-Months"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +65,38 @@ def ledger(session: Session, selection: Selection | None = None) -> str:
         cur.execute("SET TRANSACTION READ ONLY")
         known = billing_documents.in_state(cur, [DocumentState.POSTED, DocumentState.PAID])
         documents = [one for one in known if chosen.since.start <= one.period_start <= chosen.until.start]
-        payments = billing_documents.payments(cur, [one.document_id for one in documents])
+        payments = billing_documents.payments(cur, [one.document_id for one in known])
         parties = entities.many(cur, EntityKind.PARTY, sorted({one.bill_to for one in documents}))
-    ours = {name for one in known for name in (one.number, one.document_id) if name}
     names = {party_id: one.name for party_id, one in parties.items()}
-    return written(documents, payments, names, ours)
+    chosen_ids = {one.document_id for one in documents}
+    return written(documents, payments, names, [one for one in known if one.document_id not in chosen_ids])
 
 
 def written(
     documents: Sequence[StoredDocument],
     payments: Iterable[StoredPayment],
     names: Mapping[str, str],
-    ours: set[str],
+    left_out: Sequence[StoredDocument] = (),
 ) -> str:
-    """The text of the file; `ours` are the numbers and ids of all documents of ours, for credits that were set off."""
+    """The text of the file; `payments` are those of `left_out`, too: our documents of other months, for credits set off."""
     paid: dict[str, list[StoredPayment]] = defaultdict(list)
     for payment in payments:
         if not payment.gone:
             paid[payment.document_id].append(payment)
+    listed: dict[str, list[tuple[StoredDocument, StoredPayment]]] = defaultdict(list)
+    for other in left_out:
+        for payment in paid[other.document_id]:
+            if payment.by_document is not None:
+                listed[payment.by_document].append((other, payment))
+    for one in documents:
+        paid[one.document_id] += list(_listed_elsewhere(one, paid[one.document_id], listed))
+    here, elsewhere = _called(documents), _called(left_out)
     entries: list[Entry] = []
     owed: dict[tuple[str, str], int] = defaultdict(int)
     for one in documents:
         told = paid[one.document_id]
         name = names.get(one.bill_to, one.bill_to)
-        entries += _entries(one, told, name, ours)
+        entries += _entries(one, told, name, here, elsewhere)
         owed[one.bill_to, one.currency] += _sign(one) * _open(one, told)
     entries.sort(key=lambda entry: (entry.day, entry.document_id))
     last = max((entry.day for entry in entries), default=date(1970, 1, 1))
@@ -121,7 +130,38 @@ def _open(one: StoredDocument, told: Sequence[StoredPayment]) -> int:
     return one.amounts.total - _settled(told, _sign(one)) if one.balance is None else one.balance
 
 
-def _entries(one: StoredDocument, told: Sequence[StoredPayment], name: str, ours: set[str]) -> Iterator[Entry]:
+def _called(documents: Iterable[StoredDocument]) -> set[str]:
+    """The numbers and ids that credits set off name documents by."""
+    return {name for one in documents for name in (one.number, one.document_id) if name}
+
+
+def _listed_elsewhere(
+    one: StoredDocument,
+    told: Sequence[StoredPayment],
+    listed: Mapping[str, Sequence[tuple[StoredDocument, StoredPayment]]],
+) -> Iterator[StoredPayment]:
+    """What was set off between a document and those of other months, where the ERP lists it at the other one only.
+
+    `listed` are the credits that other months' documents list, by the document that they name. No more is taken than the
+    document's balance moved beyond its own list: an ERP may list a credit before it counts.
+    """
+    if one.balance is None:
+        return
+    mentioned = {payment.by_document for payment in told}
+    unlisted = one.amounts.total - _settled(told, _sign(one)) - one.balance
+    for name in sorted(_called([one])):
+        for other, payment in listed.get(name, ()):
+            value = min(_settled([payment], _sign(other)), unlisted)
+            if other.connection != one.connection or mentioned & _called([other]) or value <= 0:
+                continue
+            unlisted -= value
+            by = other.number or other.document_id
+            yield replace(payment, document_id=one.document_id, amount=value, by_document=by)
+
+
+def _entries(
+    one: StoredDocument, told: Sequence[StoredPayment], name: str, here: set[str], elsewhere: set[str]
+) -> Iterator[Entry]:
     sign, customer = _sign(one), account_of(one.bill_to)
     body = body_of(one)
     day = body.issued_on or one.period_end - timedelta(days=1)
@@ -137,9 +177,11 @@ def _entries(one: StoredDocument, told: Sequence[StoredPayment], name: str, ours
     for payment in told:
         value = sign * _settled([payment], sign)
         if payment.by_document is not None:
-            if payment.by_document in ours:
+            if payment.by_document in here:
                 continue  # both documents stand in the same receivable: there is nothing to move
             against, what = OTHER_CREDITS, f"Set off against {payment.by_document}"
+            if payment.by_document in elsewhere:
+                against, what = OTHER_MONTHS, f"{what}, of a month that this file leaves out"
         else:
             against, what = BANK, f"{'Paid out' if value < 0 else 'Payment'} {payment.native_id}"
         legs = _moving([Posting(against, value), Posting(customer, -value)])

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +134,44 @@ def test_a_credit_that_was_set_off_moves_nothing_and_a_foreign_one_does(year: Of
     assert summed(text, "Liabilities:Credits-Of-Others", "USD") == Decimal("50.00")
     assert summed(text, account_of(year.party), "USD") == Decimal("7000.00") + invoice["balance"]
     assert "Not-Itemised" not in text
+
+
+@pytest.mark.parametrize("listed", ["at both", "at the invoice", "at the credit memo"])
+def test_a_credit_set_off_in_another_month_is_told_as_such_in_the_file_of_either(
+    year: Office, bean_check: Checked, listed: str
+) -> None:
+    march = year.line(
+        year.order("D"), "March", start=datetime.fromisoformat("2026-03-01"), end=datetime.fromisoformat("2026-04-01")
+    )
+    year.clock.time = datetime(2026, 4, 9, tzinfo=year.clock.time.tzinfo)
+    year.report({march: {"10": 100_000}}, month="2026-03")
+    year.close("2026-03")
+    invoice = next(one for one in year.erp.documents.values() if str(one["total"]) == "1200.00")
+    memo = next(one for one in year.erp.documents.values() if one["number"].startswith("CRN"))
+    invoice["balance"] -= Decimal("293.83")
+    memo["balance"] = Decimal(0)
+    if listed != "at the credit memo":
+        invoice["payments"].append({"id": "s1", "amount": Decimal("293.83"), "by_document": memo["number"]})
+    if listed != "at the invoice":
+        memo["payments"].append({"id": "s2", "amount": Decimal("293.83"), "by_document": invoice["number"]})
+    year.hub.billing.read_back()
+
+    of_march = ledger(year.hub.session, Selection.of("2026-03", "2026-03"))
+    assert bean_check(of_march) == ""
+    assert "Not-Itemised" not in of_march
+    assert f"Set off against {memo['number']}, of a month that this file leaves out" in of_march
+    assert summed(of_march, "Equity:Other-Months", "USD") == Decimal("293.83")
+    assert summed(of_march, account_of(year.party), "USD") == invoice["balance"]
+
+    of_february = ledger(year.hub.session, Selection.of("2026-02", "2026-02"))
+    assert bean_check(of_february) == ""
+    assert "Not-Itemised" not in of_february
+    assert f"Set off against {invoice['number']}, of a month that this file leaves out" in of_february
+    assert summed(of_february, "Equity:Other-Months", "USD") == Decimal("-293.83")
+
+    both = ledger(year.hub.session)
+    assert bean_check(both) == ""
+    assert "Equity:" not in both
 
 
 def test_a_balance_that_moved_without_a_listed_payment_is_shown(year: Office, bean_check: Checked) -> None:
