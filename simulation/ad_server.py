@@ -222,7 +222,7 @@ class AdServer:
                     return _rejected(item, "OrderError.UPDATE_ARCHIVED_ORDER_NOT_ALLOWED", "vendor_state")
             return None
         thing = self.thing(record, item.vendor_id)
-        if thing is None:
+        if thing is None or (operation is Operation.UPDATE and thing.visible_at > now):  # an update looks first
             return _rejected(item, "CommonError.NOT_FOUND", "reference_missing")
         if operation is Operation.UPDATE:
             if all(thing.fields.get(name) == value for name, value in item.payload.items()):
@@ -272,7 +272,7 @@ class AdServer:
             thing.touched = {name: number for name, number in thing.touched.items() if name not in item.payload}
             self.applied += 1
             return PushResult(item.key, Outcome.UPDATED, thing.id)
-        return self._act(thing, item)
+        return self._act(thing, item, now)
 
     def _create(self, record: str, item: PushItem, intent: Intent, now: datetime, lag: float) -> PushResult:
         known = self._known_key(record, item.key, now)
@@ -322,9 +322,12 @@ class AdServer:
         if lost:
             self.broken.append(("I13", f"{record} {thing.id}: {', '.join(lost)} was edited here and is overwritten"))
 
-    def _act(self, thing: Thing, item: PushItem) -> PushResult:
+    def _act(self, thing: Thing, item: PushItem, now: datetime) -> PushResult:
+        """What is stored counts, hidden or not; but where everything that shows is as wanted, nothing is done at all."""
         action = str(item.action)
         lines = [line for line in self.things["LineItem"].values() if str(line.fields.get("orderId")) == thing.id]
+        if thing.visible_at <= now and _looks_done(thing, action, [line for line in lines if line.visible_at <= now]):
+            return PushResult(item.key, Outcome.UNCHANGED, thing.id)
         changed = False
         if action == "ApproveOrders":
             open_lines = [line for line in lines if line.status in {"DRAFT", "PAUSED"} and not line.archived]
@@ -392,3 +395,12 @@ class AdServer:
 
 def _rejected(item: PushItem, code: str, reason: str) -> PushResult:
     return PushResult(item.key, Outcome.REJECTED, item.vendor_id, code, "refused by rule", reason=reason)
+
+
+def _looks_done(thing: Thing, action: str, shown: Sequence[Thing]) -> bool:
+    if action == "ApproveOrders":
+        waiting = [line for line in shown if line.status in {"DRAFT", "PAUSED"} and not line.archived]
+        return thing.status == "APPROVED" and not waiting
+    if action == "PauseOrders":
+        return all(line.status != "READY" for line in shown)
+    return thing.archived

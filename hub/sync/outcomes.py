@@ -13,7 +13,7 @@ from hub.store import attempts, journal, lane_moves, lanes, parking, write_ledge
 from hub.store.database import Cursor
 from hub.store.journal import Entry
 from hub.store.lanes import Lane
-from hub.sync import echoes
+from hub.sync import echoes, young_records
 from hub.sync.prepare import STATUS_KINDS, Prepared
 from oms_schema.problems import Problem, Reason, shown
 
@@ -82,7 +82,8 @@ def conclude(
     stale: set[str] = set()
     entries: list[Entry] = []
     came: dict[Outcome, list[int]] = {}
-    for item, attempt_id, result in zip(batch, attempt_ids, results, strict=True):
+    believed = young_records.asked_again(session, cur, channel, batch, results)
+    for item, attempt_id, result in zip(batch, attempt_ids, believed, strict=True):
         outcome = result.outcome
         lane = item.lane
         if not result.vendor_id and (
