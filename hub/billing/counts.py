@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from hub.billing.rules import FinalMonths, SourceCount
-from hub.billing.rules.window import closes_on, counted_until, day_of, ran_on
+from hub.billing.rules.window import counted_until, day_of, is_final, ran_on
 from hub.delivery.finality import closes_at
 from hub.session import Session
 from hub.store import billing_counts, partitions
@@ -27,7 +27,7 @@ from hub.store.billing_counts import Span, Sum
 from hub.store.database import Cursor
 from hub.store.facts import UNITS
 from hub.store.partitions import Source
-from oms_schema.billing_terms import BillingSchedule, BillingTerms, Finality
+from oms_schema.billing_terms import BillingSchedule, BillingTerms
 from oms_schema.delivery import BillingPeriod, CountedBy, Units
 from oms_schema.line import Flight
 
@@ -307,11 +307,9 @@ class _Reports:
         if self._declared_final(source, line, *live):
             return True
         terms = line.terms
-        if terms.finality is not Finality.AFTER_WINDOW:
+        if not is_final(period, terms, declared=False, today=day_of(self._now, line.flight.zone)):
             return False
         zone = self.zone(source, line.flight)
-        if day_of(self._now, line.flight.zone) < closes_on(period, terms):
-            return False
         closing = self._closing[source]
         settling = terms.finality_days if closing is None else min(closing, terms.finality_days)
         return self._late_enough(source, *live, zone, settling)

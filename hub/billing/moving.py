@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from hub.billing.cases import result_of
 from hub.billing.rules import Billable, Blocked, Flag, LinePeriodCase
 from hub.store.audit import note
 from hub.store.billing_periods import StoredPeriod
@@ -103,8 +102,3 @@ def approval_facts(one: StoredPeriod, by: str) -> BillingFacts:
         approved_by=by,
         approved_hash=one.content_hash if one.approved_hash is None else one.approved_hash,
     )
-
-
-def is_billable(one: StoredPeriod) -> bool:
-    """Whether its present calculation gave a result and not a reason."""
-    return isinstance(result_of(one), Billable)
