@@ -153,8 +153,9 @@ def _given(book: OrderBook) -> Iterator[tuple[BookOrder, dict[str, Any]]]:
 
 
 def _maps(mapping: Mapping, given: dict[str, Any]) -> bool:
+    every = dict.fromkeys(mapping.native_fields)  # as the records themselves: other layouts would be the bench's alone
     try:
-        mapping.to_canonical({**given, "Id": record_id("00k", 0)}, "sfdc")
+        mapping.to_canonical({**every, **given, "Id": record_id("00k", 0)}, "sfdc")
     except Problems:
         return False
     return True

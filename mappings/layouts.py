@@ -1,8 +1,8 @@
 """Reads records that do not name all fields of a mapping: a query of a few fields, a vendor that leaves out what is empty.
 
 A function is written for each layout, which is the names of a record's fields in their order: it asks nothing about what
-can only be absent, and takes half the time of one that does. A source has few layouts; one that has many is read by one
-function for any.
+can only be absent, and takes half the time of one that does. A source has few layouts that come often; all others are read
+by one function for any.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from mappings.codegen import Part, Reader, reader, top
 from mappings.plan import Plan
 
 LAYOUTS_KEPT = 4
-"""Layouts for which a function is written, which takes a few milliseconds; each keeps parts of its own."""
+"""Layouts for which a function is written; each keeps parts of its own."""
+WRITTEN_AFTER = 500
+"""Records of a layout until a function is written for it: that takes as long as it saves on about so many (1 ms, and 1 to 2 µs
+a record, measured). The first layouts to come are not always those that come often."""
+LAYOUTS_COUNTED = 256
+"""Layouts whose records are counted at a time; beyond that, counting begins again."""
 
 
 class Layouts:
@@ -24,6 +29,7 @@ class Layouts:
         self._plan = plan
         self._fields = frozenset(top(path) for move in plan.reads for path in move.paths)
         self._readers: dict[tuple[str, ...], Reader] = {}
+        self._seen: dict[tuple[str, ...], int] = {}
         self._parts: list[Part] = []
         self.whole, self.text = self._kept(*reader(plan, self))
         self._any: Reader | None = None
@@ -38,14 +44,27 @@ class Layouts:
         layout = tuple(native)
         read = self._readers.get(layout)
         if read is None:
-            read = self._written(layout)
+            read = self._written(layout) if self._comes_often(layout) else self._for_any()
         return read(native, connection)
 
+    def _comes_often(self, layout: tuple[str, ...]) -> bool:
+        """Whether the layout has just earned a function of its own, and there is room for one."""
+        if len(self._readers) >= LAYOUTS_KEPT:
+            return False
+        seen = self._seen.get(layout, 0) + 1
+        if seen >= WRITTEN_AFTER:
+            return True
+        if len(self._seen) >= LAYOUTS_COUNTED:
+            self._seen.clear()
+        self._seen[layout] = seen
+        return False
+
     def _written(self, layout: tuple[str, ...]) -> Reader:
-        if len(self._readers) < LAYOUTS_KEPT:
-            read, _ = self._kept(*reader(self._plan, named=self._fields.intersection(layout)))
-            self._readers[layout] = read
-            return read
+        read, _ = self._kept(*reader(self._plan, named=self._fields.intersection(layout)))
+        self._readers[layout] = read
+        return read
+
+    def _for_any(self) -> Reader:
         if self._any is None:
             self._any, _ = self._kept(*reader(self._plan))
         return self._any

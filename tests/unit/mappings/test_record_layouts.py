@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import permutations
+from itertools import islice, permutations
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mappings.layouts import LAYOUTS_KEPT, Layouts
+from mappings.layouts import LAYOUTS_COUNTED, LAYOUTS_KEPT, WRITTEN_AFTER, Layouts
 from mappings.mapping import Mapping as CompiledMapping
 from mappings.registry import Refused
 from oms_schema.base import Canonical
@@ -21,8 +21,7 @@ READS = ("salesforce.party", "salesforce.order", "salesforce.line", "gam.line_ob
 
 def outcome(mapping: CompiledMapping, layouts: Layouts, native: dict[str, Any], *, known: bool) -> Canonical | None:
     """The entity, None where the record is refused; read by a function for its layout, or by the one for any."""
-    read = layouts._written(tuple(native))
-    assert (read is layouts._any) is not known
+    read = layouts._written(tuple(native)) if known else layouts._for_any()
     try:
         return mapping.plan.entity.model_validate(read(native, "crm"))
     except ValidationError:
@@ -43,7 +42,6 @@ def test_a_field_that_is_not_named_is_a_field_without_a_value(
     named = data.draw(st.sets(st.sampled_from(sorted(native)))) if native and data.draw(st.booleans()) else set(native)
     lacking = {field: value for field, value in native.items() if field in named}
     layouts, any_layout = Layouts(mapping.plan), Layouts(mapping.plan)
-    any_layout._readers = {(str(n),): any_layout.whole for n in range(LAYOUTS_KEPT)}
     every = dict.fromkeys((path.partition(".")[0] for path in mapping.native_fields), None)
 
     with_all = outcome(mapping, layouts, {**every, **lacking}, known=True)
@@ -64,18 +62,42 @@ def test_a_required_field_that_is_not_named_is_missed(shipped: Mapping[str, Comp
             mapping.plan.entity.model_validate(read({name: native[name] for name in native if name != field}, "crm"))
 
 
+def orders(count: int) -> list[dict[str, Any]]:
+    """One order in so many layouts."""
+    native = {"Id": "1", "Name": "n", "IsClosed": True, "IsWon": True, "CurrencyIsoCode": "USD", "AccountId": "2"}
+    return [{name: native[name] for name in names} for names in islice(permutations(native), count)]
+
+
 def test_functions_are_written_for_a_few_layouts_and_any_other_is_read_too(
     shipped: Mapping[str, CompiledMapping],
 ) -> None:
     """A source that names other fields in each record costs neither time nor memory without end."""
-    mapping = shipped["salesforce.order"]
-    native = {"Id": "1", "Name": "n", "IsClosed": True, "IsWon": True, "CurrencyIsoCode": "USD", "AccountId": "2"}
-    layouts = Layouts(mapping.plan)
+    layouts = Layouts(shipped["salesforce.order"].plan)
 
-    found = [layouts({name: native[name] for name in names}, "crm") for names in permutations(native)]
+    found = [layouts(native, "crm") for native in orders(LAYOUTS_KEPT + 2) for _ in range(WRITTEN_AFTER)]
 
     assert all(each == found[0] for each in found)
     assert len(layouts._readers) == LAYOUTS_KEPT
+
+
+def test_records_of_a_rare_layout_take_no_place_from_a_common_one(shipped: Mapping[str, CompiledMapping]) -> None:
+    layouts = Layouts(shipped["salesforce.order"].plan)
+    common, *rare = orders(LAYOUTS_KEPT + 3)
+
+    for native in (*rare, *[common] * WRITTEN_AFTER):
+        layouts(native, "crm")
+
+    assert list(layouts._readers) == [tuple(common)]
+
+
+def test_layouts_are_counted_within_bounds(shipped: Mapping[str, CompiledMapping]) -> None:
+    layouts = Layouts(shipped["salesforce.order"].plan)
+
+    for native in orders(LAYOUTS_COUNTED + 2):
+        layouts(native, "crm")
+
+    assert len(layouts._seen) <= LAYOUTS_COUNTED
+    assert not layouts._readers
 
 
 def test_what_readers_of_layouts_keep_is_forgotten_too(shipped: Mapping[str, CompiledMapping]) -> None:
