@@ -42,7 +42,7 @@ from connectors.salesforce import comparing as salesforce_comparing
 from hub import Hub
 from hub.config import Configuration, ConnectionSettings, HubSettings, StoreSettings
 from hub.session import Session
-from hub.store import database
+from hub.store import audit, database
 from hub.sync.documents import want_document
 from oms_schema.ids import EntityKind, canonical_id
 from simulation import backup
@@ -421,6 +421,25 @@ class FakeCrm(Connector):
         self.put("OpportunityLineItem", native_id, **{**usual, **fields})
 
 
+class Refusing:
+    """An ad server that refuses records of one type by name, for one reason, until it is told otherwise."""
+
+    def __init__(self, ads: FakeAdServer, record: str, reason: str, code: str) -> None:
+        self.record, self.reason, self.code = record, reason, code
+        self.on = True
+        self.refused: list[str] = []
+        ads.misbehave = [self.answer] * 10_000
+
+    def answer(self, record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult] | None:
+        if record != self.record or not self.on:
+            return None
+        self.refused += [str(item.payload["name"]) for item in items]
+        return [
+            PushResult(item.key, Outcome.REJECTED, code=self.code, reason=self.reason, path=f"[{n}].tier", message="no")
+            for n, item in enumerate(items)
+        ]
+
+
 @dataclass
 class World:
     """A hub between the two fakes."""
@@ -450,6 +469,29 @@ class World:
         """Read, send, settle and mirror until nothing is due."""
         self.hub.intake("sfdc")
         self.rest()
+
+    def refuse(self, record: str = "LineItem", reason: str = "picklist", code: str = "ENUM") -> Refusing:
+        """Have the ad server refuse records of one type."""
+        return Refusing(self.ads, record, reason, code)
+
+    def leave_unanswered(self, *, applied: bool) -> str:
+        """A line whose create nobody answered, at a vendor that cannot look it up; returns its id."""
+        self.ads.line_protocol = CreateProtocol.NONE
+        self.book(lines=1)
+        self.ads.misbehave = [lambda *_: None] * 2
+        if applied:
+            self.ads.lose_reply()
+        else:
+            self.ads.lose_request()
+        self.travel()
+        (item,) = self.hub.parked()
+        assert item.reason == "ambiguous"
+        return item.entity_id
+
+    def events(self, what: str) -> list[audit.Link]:
+        """The audit chain's events of one kind."""
+        with self.hub.session.database.transaction() as cur:
+            return [link for link in audit.walk(cur) if audit.decoded(link)["what"] == what]
 
     def invoice(self, number: str = "INV-1", **more: Any) -> bool:
         """Want an invoice of 12.50 posted; False when it is wanted already."""
