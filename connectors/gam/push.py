@@ -299,8 +299,8 @@ class _Shown:
         if "field" in wanted:
             found = native.get(wanted["field"], False)
             return bool(found == wanted["is"])
-        if "lines_left" in wanted and self._lines:
-            return False
+        if "lines_left" in wanted and (self._lines or native.get("isArchived")):
+            return False  # an archived order keeps the status APPROVED and delivers nothing
         return native.get("status") in wanted.get("status", ())
 
 

@@ -489,6 +489,18 @@ def test_pause_resume_archive(network: Network, gam: GamConnector) -> None:
     assert gam.observe("Order", [order_id])[order_id]["isArchived"] is True
 
 
+def test_an_archived_order_is_never_taken_as_approved(network: Network, gam: GamConnector) -> None:
+    order_id, _ = booked(gam)
+    gam.push("Order", ACT, approval(order_id))
+    gam.push("Order", ACT, [PushItem("k", {}, order_id, "ArchiveOrders")])
+    [result] = gam.push("Order", ACT, approval(order_id))
+    assert (result.outcome, result.code, result.reason) == (
+        Outcome.REJECTED,
+        "OrderActionError.IS_ARCHIVED",
+        "vendor_state",
+    )
+
+
 def test_an_action_on_an_order_that_queries_do_not_show_yet_is_done_and_seen_later(
     network: Network, gam: GamConnector
 ) -> None:
