@@ -139,3 +139,14 @@ def test_an_order_archived_at_the_ad_server_is_a_decision_for_a_person(town: Tow
     assert reason == "vendor_state"
     assert "Ad operations" in sentence
     assert town.shown("OpportunityLineItem", line, "Hub_Status__c") == "Needs attention"
+
+
+def test_a_resync_does_not_take_an_archived_order_for_a_live_one(town: Town) -> None:
+    order = town.opportunity(town.account("Acme"))
+    town.line(order)
+    town.travel()
+    (archived,) = town.ad_people.objects("Order")
+    town.ad_people.post("archive", {"order_ids": [archived["id"]]})
+    town.hub.resync(order)
+    town.travel()
+    assert "vendor_state" in {reason for reason, _, _ in town.parked()}
