@@ -11,11 +11,9 @@ import polars as pl
 
 from hub.delivery.checking import ASK, Told
 from hub.delivery.refusals import ReportRefused
+from hub.delivery.room import Room
 from hub.delivery.shape import UNITS, Evidence, ReportShape
 from hub.delivery.unpacking import AGAIN, side_by_side
-
-PARSERS = 2
-"""Chunks read at once."""
 
 LONGEST_ROW = 16 << 20
 """Bytes within which a row must end, or within the double of it."""
@@ -24,19 +22,19 @@ LONGEST_HEADER = 1 << 20
 """Bytes within which the first row must end; what has no row end is no CSV."""
 
 
-def frames(source: str, shape: ReportShape, pieces: Iterator[bytes], told: Told, chunk: int) -> Iterator[pl.DataFrame]:
+def frames(source: str, shape: ReportShape, pieces: Iterator[bytes], told: Told, room: Room) -> Iterator[pl.DataFrame]:
     """Frames with our column names, values as they are read; the trailer's claims go into `told`. Raises ReportRefused.
 
-    About `chunk` bytes of text become one frame.
+    About `room.chunk` bytes of text become one frame, so many at once as it has workers.
     A row end inside quotes is understood. The file must end with a row end, else it was cut.
     """
-    chunks = _chunks(source, pieces, chunk)
+    chunks = _chunks(source, pieces, room.chunk)
     header, rest = _header(source, shape, next(chunks, b""))
     places = _places(source, shape, header)
     reading = _Reading(source, shape, header, places)
     last: list[bytes] = []
     rows = _without_last(_again(rest, chunks), last) if shape.trailer is not None else _again(rest, chunks)
-    for text, read in side_by_side(reading.frame, rows, PARSERS):
+    for text, read in side_by_side(reading.frame, rows, room.workers):
         yield reading.done(text, read, told)
     if shape.trailer is not None:
         _trailer(source, shape, header, places, b"".join(last), told)

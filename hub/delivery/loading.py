@@ -37,9 +37,6 @@ from hub.store.partitions import Partition, Source
 from hub.store.report_facts import Begun
 from oms_schema.delivery import CountedBy
 
-NUMBERERS = 2
-"""Pieces of a report whose ids become numbers at once, while others are parsed and written down."""
-
 RESTATED_LINES = 200_000
 """Sums by line and day that are compared with the facts at once: each time, the store may read all facts of the source."""
 
@@ -117,9 +114,9 @@ def load_report(session: Session, source: str, report: Report, *, spool_folder: 
     texts = checking.texts(shape)
     named = (*texts, "order") if shape.columns.order is not None else texts
     room = ROOMS[session.configuration.hub.report_memory]
-    with Spool((*texts, *shape.metrics), named, room.part_rows, spool_folder) as spool:
+    with Spool((*texts, *shape.metrics), named, room, spool_folder) as spool:
         frames = ahead(_frames(source, shape, report, told, room), 1)
-        for _, numbered in side_by_side(spool.numbered, frames, NUMBERERS):
+        for _, numbered in side_by_side(spool.numbered, frames, room.workers):
             spool.take(numbered.result())
         spool.seal()
         checking.proven_whole(source, shape, told)
@@ -171,7 +168,7 @@ def _frames(source: str, shape: ReportShape, report: Report, told: Told, room: R
         if shape.format == "json":
             raw = page_report.frames(source, shape, page_report.lines(source, pieces), told)
         else:
-            raw = csv_report.frames(source, shape, pieces, told, room.chunk)
+            raw = csv_report.frames(source, shape, pieces, told, room)
     return checking.checked(source, shape, raw, told, report.since, report.until)
 
 

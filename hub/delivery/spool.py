@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ import polars as pl
 
 from hub.delivery import content
 from hub.delivery.names import Names
+from hub.delivery.room import Room
 
 SPILL_ROWS = 100_000
 """Rows held before they are written by day: about 2 MB. Fewer would cut many days into crumbs."""
@@ -49,13 +51,12 @@ class Spool:
 
     Texts are kept as numbers (`hub.delivery.names`), counts as narrow as they are: 12 bytes a row instead of 60. `columns` are
     what a day's content is told by, `texts` the columns that are text, by the first of which a day is cut into parts; a row
-    may have more of either. A part has about `part_rows` rows where its texts are of about the same number of rows.
+    may have more of either. A part has about as many rows as the `room` says where its texts are of about the same number of
+    rows.
     """
 
-    def __init__(
-        self, columns: Sequence[str], texts: Sequence[str], part_rows: int, folder: Path | None = None
-    ) -> None:
-        self._columns, self._part_rows = tuple(columns), part_rows
+    def __init__(self, columns: Sequence[str], texts: Sequence[str], room: Room, folder: Path | None = None) -> None:
+        self._columns, self._room = tuple(columns), room
         self._cut_by = texts[0]
         self._told: dict[date, DayTold] = {}
         self._file = tempfile.TemporaryFile(prefix="orderhub-report-", dir=folder)  # noqa: SIM115 - closed by __exit__
@@ -130,15 +131,19 @@ class Spool:
         """All rows of one day, without the day, in no order; instead of each text its place in `texts`, counts narrow.
 
         A long day comes in parts, of which each has all rows of its texts in the first column and texts after those of the part
-        before it. What was written is read again for each part, so that memory holds one.
+        before it. What was written is read again for every few parts, so that memory holds these.
         """
-        texts = self._names[self._cut_by].texts.len()
-        parts = max(1, -(-self.told(day).rows // self._part_rows))
-        for part in range(parts):
-            first, end = texts * part // parts, texts * (part + 1) // parts
-            kept = [rows for rows in self._between(day, first, end) if rows.height]
-            if kept:
-                yield pl.concat(kept, how="vertical_relaxed", rechunk=True)
+        texts, at_once = self._names[self._cut_by].texts.len(), max(1, self._room.held_rows // self._room.part_rows)
+        parts = max(1, -(-self.told(day).rows // self._room.part_rows))
+        cuts = [texts * part // parts for part in range(parts + 1)]
+        for at in range(0, parts, at_once):
+            inside = cuts[at : at + at_once + 1]
+            held = pl.concat(self._between(day, inside[0], inside[-1]), how="vertical_relaxed", rechunk=False)
+            for first, end in pairwise(inside):
+                one = len(inside) == 2
+                part = held if one else held.filter(held[self._cut_by].is_between(first, end, closed="left"))
+                if part.height:
+                    yield part.rechunk()
 
     def _between(self, day: date, first: int, end: int) -> Iterator[pl.DataFrame]:
         """The rows of one day whose text in the first column has one of these places, the end not among them."""

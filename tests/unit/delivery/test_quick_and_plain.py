@@ -91,7 +91,9 @@ def test_the_quick_way_and_the_plain_way_make_the_same_facts(
     world: Any, monkeypatch: pytest.MonkeyPatch, first: Rows, second: Rows, data: st.DataObject
 ) -> None:
     # Several chunks, parts, slices and folds, as in a report of millions.
-    monkeypatch.setitem(ROOMS, "ample", Room(chunk=64, part_rows=4, slice_rows=3, sessions=2, fold_lines=2))
+    monkeypatch.setitem(
+        ROOMS, "ample", Room(chunk=64, workers=2, held_rows=8, part_rows=4, slice_rows=3, sessions=2, fold_lines=2)
+    )
     monkeypatch.setattr(loading, "RESTATED_LINES", 2)
     quickly = uses_of_the_quick_way(monkeypatch)
     number = next(_numbers)

@@ -6,6 +6,7 @@ import itertools
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ HEAD = "Date,Line item ID,Ad unit,Impressions,Clicks\n"
 FIRST = date(2026, 3, 1)
 UNITS = ["plain", "Zürich", '"a,b"', "back\\slash", '"x\ny"', "\x1f", ""]
 COUNTS = [0, 7, 65_535, 65_536, 2**32 - 1, 2**32, 10**12]
-TIGHT = Room(chunk=200, part_rows=11, slice_rows=5, sessions=1, fold_lines=3)
+TIGHT = Room(chunk=200, workers=1, held_rows=33, part_rows=11, slice_rows=5, sessions=1, fold_lines=3)
 """So little that a few hundred rows come in many chunks, parts, slices and folds."""
 
 
@@ -109,7 +110,8 @@ def test_room_is_one_of_two_words_and_small_is_never_the_larger() -> None:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
-    with Spool(("line", "impressions"), ("line",), 100, tmp_path) as made:
+    room = replace(ROOMS["small"], held_rows=300, part_rows=100)
+    with Spool(("line", "impressions"), ("line",), room, tmp_path) as made:
         yield made
 
 
@@ -132,7 +134,7 @@ def test_a_long_day_comes_back_in_parts_that_follow_one_another(spool: Spool) ->
     spool.seal()
     texts = spool.texts("line")
     parts = list(spool.parts_of(FIRST))
-    assert len(parts) == 10
+    assert len(parts) == 10, "three times three that were read together, and one"
     assert all(part.height == 100 for part in parts)
     edges = [(part["line"].min(), part["line"].max()) for part in parts]
     assert all(before[1] < after[0] for before, after in itertools.pairwise(edges))
