@@ -179,7 +179,9 @@ def order_sentence(view: OrderView, status: str, labels: Counter[str], delivered
     share = percent_of_goal(delivered, goal)
     words = f"{status} in {where}" if where else status
     sentence = f"{words}: {labels[status]} of {total} lines; {share} % delivered."
-    if labels[NEEDS_HUMAN] and trouble is not None:
+    if view.troubles:
+        sentence += f" The order needs {view.troubles[0].owner}: {view.troubles[0].sentence}"
+    elif labels[NEEDS_HUMAN] and trouble is not None:
         what = "line needs" if labels[NEEDS_HUMAN] == 1 else "lines need"
         sentence += f" {labels[NEEDS_HUMAN]} {what} {trouble.owner}: {trouble.sentence}"
     return sentence

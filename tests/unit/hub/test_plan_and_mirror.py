@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from connectors.base import DeliveryRow
+from connectors.base import DeliveryRow, Outcome, PushResult
 from connectors.errors import AuthFailed, ConnectorError, RetryLater
 from hub.errors import ConnectionBroken, NotFound, VendorUnavailable
+from oms_schema.problems import Reason
 
 if TYPE_CHECKING:
     from conftest import World
@@ -113,6 +114,27 @@ def test_the_crm_sees_why_a_record_never_became_an_order(world: World) -> None:
     assert world.crm.mirror["00kBAD"]["Hub_Status__c"] == "Needs attention"
     assert "CPM__c" in world.crm.mirror["00kBAD"]["Hub_Status_Text__c"]
     assert "1 line needs" in world.crm.mirror["006A"]["Hub_Status_Text__c"]
+
+
+def test_the_crm_sees_trouble_of_the_order_itself_while_its_lines_are_well(world: World) -> None:
+    world.book(lines=2)
+    world.travel()
+    world.hub.observe("gam-main")
+    world.crm.put("Opportunity", "006A", Name="Acme summer")
+    world.ads.misbehave = [
+        lambda _record, _operation, items: [
+            PushResult(item.key, Outcome.REJECTED, item.vendor_id, "NOT-NOW", "refused", reason=Reason.VENDOR_STATE)
+            for item in items
+        ]
+    ]
+    world.travel()
+    (item,) = world.hub.parked()
+    assert item.kind == "order"
+    mirror = world.crm.mirror["006A"]
+    assert mirror["Hub_Status_Text__c"].startswith(
+        f"Scheduled in Google Ad Manager: 2 of 2 lines; 0.00 % delivered. The order needs {item.owner}: "
+    )
+    assert item.sentence[:40] in mirror["Hub_Status_Text__c"]
 
 
 def deliver(world: World, rows: list[tuple[date, int]], line: str | None = None) -> tuple[int, int, int]:
