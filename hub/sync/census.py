@@ -1,67 +1,38 @@
 """Census: compare everything a vendor has with everything the hub believes, and put right or show what differs.
 
 At a target: a record we refer to that is gone (parked, `vendor_state`), two live ones with one mark (parked, `duplicate`), one
-of ours that nobody refers to (adopted), a document that exists twice (`hub.sync.document_census`). At a source: records that
+of ours that nobody refers to (`hub.sync.unheld_records`), a document that exists twice (`hub.sync.document_census`). At a source: records that
 vanished without a tombstone (treated as deleted) and records that were never read (read by id). What is young enough to be
 missed by a look-up proves nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from connectors.base import (
-    CensusRow,
-    CountsRecords,
-    CreateProtocol,
-    ObservesRecords,
-    Operation,
-    Outcome,
-    ReadRecord,
-    ReadsChanges,
-    RecordCapability,
-)
-from hub.encoding import decode
+from connectors.base import CensusRow, CountsRecords, ObservesRecords, ReadRecord, ReadsChanges
 from hub.errors import ConnectionBroken
 from hub.results import CensusSummary
 from hub.session import Channel, Session
-from hub.store import attempts, censuses, changes, entities, guarding, journal, lane_moves, lanes, parking
-from hub.store.attempts import Attempt
+from hub.store import attempts, censuses, changes, entities, guarding, journal, lane_moves, parking
 from hub.store.censuses import DUPLICATES, Held
 from hub.store.database import Cursor
 from hub.store.journal import Entry
-from hub.store.lanes import Lane
-from hub.sync import guard, intake, marked_for_nobody, projection
+from hub.sync import guard, intake, projection
 from hub.sync.document_census import count_documents
+from hub.sync.marks import TOKEN, Ours, ours_of
 from hub.sync.outcomes import settle_window, tell_parked
-from hub.sync.prepare import prepare
+from hub.sync.unheld_records import adopt_unheld
 from hub.sync.vendor import ask, reading, take_tokens
 from mappings.mapping import Mapping
 from oms_schema.ids import EntityKind
 from oms_schema.problems import Problem, Reason, shown
 
 WRITTEN = (EntityKind.PARTY, EntityKind.ORDER, EntityKind.LINE)
-TOKEN = 12
-"""Digits of an id that a mapping writes into a name at least; 60 bits, so that no two entities share them."""
 CHUNK = 200
-FIRST_PART = "1"
-"""The facet of an order's first part, and of what has no parts."""
-
-_CANONICAL = re.compile(r"(?:pty|ord|lin|dea|doc)_[a-z2-7]{24}")
-_TOKENS = re.compile(rf"([a-z2-7]{{{TOKEN},24}})(?: (\d+)/\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """A vendor record that carries a mark of ours. `part` of a split order where the mark names one."""
-
-    row: CensusRow
-    entity_id: str
-    part: str = ""
 
 
 @dataclass
@@ -161,18 +132,10 @@ def _written(
     missing = [each for vendor_id, each in held.items() if vendor_id not in seen]
     _gone(session, channel, connector, kind, mapping, missing, began, tally)
     _twice(session, channel, kind, mapping, ours, held, tally)
-    _unheld(session, channel, kind, mapping, ours, tally)
-
-
-def ours_of(row: CensusRow, tokens: dict[str, str]) -> Ours | None:
-    """Whose record this is by its mark or the token in its marker; None for a stranger's. Pure.
-
-    `tokens` are the beginnings of the known ids of this kind.
-    """
-    if row.mark:
-        return Ours(row, row.mark) if _CANONICAL.fullmatch(row.mark) else None
-    found = [(match[1][:TOKEN], match[2] or "") for match in _TOKENS.finditer(row.marker) if match[1][:TOKEN] in tokens]
-    return Ours(row, tokens[found[-1][0]], found[-1][1]) if found else None
+    found = adopt_unheld(session, channel, kind, mapping, ours)
+    tally.adopted += found.adopted
+    tally.waiting += found.waiting
+    tally.unknown += found.unknown
 
 
 def _gone(
@@ -318,120 +281,6 @@ def _two_live(channel: Channel, record: str, title: str, group: Sequence[Ours], 
         fix=f"{proposal}{adopted}.",
         owner="Ad operations",
     )
-
-
-def _unheld(
-    session: Session, channel: Channel, kind: EntityKind, mapping: Mapping, ours: Sequence[Ours], tally: _Tally
-) -> None:
-    """Live records of ours that no reference names: adopted where a lane waits for its record, else told."""
-    with session.database.transaction() as cur:
-        held = censuses.held(cur, channel.name, kind)
-    taken = {(each.entity_id, each.facet) for each in held.values()}
-    for each in sorted(ours, key=lambda o: (-(o.row.delivered or 0), o.row.vendor_id)):
-        if each.row.archived or each.row.vendor_id in held:
-            continue
-        with session.database.transaction() as cur:
-            candidates = [
-                lane
-                for lane in lane_moves.without_record(cur, channel.name, kind, each.entity_id)
-                if (lane.entity_id, lane.facet) not in taken
-            ]
-        lane = _meant(session, channel, candidates, each)
-        if lane is not None and _adopt(session, channel, kind, mapping, lane, each):
-            taken.add((lane.entity_id, lane.facet))
-            tally.adopted += 1
-        elif any(entity_id == each.entity_id for entity_id, _ in taken):
-            continue  # its twin is parked as a duplicate, or a worker has just recorded it
-        elif _under_way(session, channel, kind, each.entity_id):
-            tally.waiting += 1  # settling tells
-        else:
-            tally.unknown.append((mapping.record, each.row.vendor_id, each.entity_id))
-    marked_for_nobody.no_more(session, channel, mapping.record, tally.unknown)
-
-
-def _meant(session: Session, channel: Channel, candidates: Sequence[Lane], each: Ours) -> Lane | None:
-    """The lane that a record belongs to: the one that would write its scope, or the one of its part.
-
-    Not simply the only one that waits for a record: a restored store may not know yet of another role or part.
-    """
-    if each.row.scope:
-        prepared, _ = prepare(session, channel, candidates, planning=True)
-        return next((item.lane for item in prepared if each.row.scope in item.payload.values()), None)
-    if any(lane.kind == EntityKind.PARTY for lane in candidates):
-        return candidates[0] if len(candidates) == 1 else None
-    part = each.part or FIRST_PART  # an order that had one part when it was sent bears no number
-    return next((lane for lane in candidates if lane.facet == part), None)
-
-
-def _adopt(session: Session, channel: Channel, kind: EntityKind, mapping: Mapping, lane: Lane, each: Ours) -> bool:
-    now = session.machine.now()
-    with session.database.transaction() as cur:
-        if attempts.holder(cur, channel.name, mapping.record, each.row.vendor_id):
-            return False
-        sent = _sent_in_doubt(cur, lane)
-        capability = None if sent is None else channel.capabilities.records.get(sent.record)
-        if sent is not None and capability is not None and _look_up_finds(capability, sent, each):
-            lane_moves.look_up(cur, lane, now)
-            return False
-        if not lanes.answer(cur, lane):
-            return False
-        made = sent if capability is not None and capability.create is CreateProtocol.NONE else None
-        attempts.put_reference(
-            cur,
-            connection=channel.name,
-            kind=kind,
-            entity_id=lane.entity_id,
-            facet=lane.facet,
-            record=mapping.record,
-            vendor_id=each.row.vendor_id,
-            account=channel.account,
-            attempt_id=None if made is None else made.id,
-            now=now,
-        )
-        if made is not None:
-            _acknowledge(cur, lane, made, each.row.vendor_id, now)
-        lane_moves.reopen_status(cur, channel.name, [lane])
-        parking.resolve(cur, now, "adopted", subject=lanes.subject(lane.id))
-        entry = Entry(
-            channel.name,
-            f"{kind} found by a census and adopted",
-            f"id {each.row.vendor_id}",
-            lane.order_id or None,
-            kind,
-            lane.entity_id,
-        )
-        journal.write(cur, [entry], now, session.business.now())
-        if lane.order_id:
-            journal.mark_stale(cur, [lane.order_id])
-    return True
-
-
-def _acknowledge(cur: Cursor, lane: Lane, made: Attempt, vendor_id: str, now: datetime) -> None:
-    """This made the record, since it was sent once and never again: what somebody changed in it meanwhile is a conflict."""
-    attempts.finish(cur, made.id, "created", now, code=made.code, message="found by a census", vendor_id=vendor_id)
-    as_sent = replace(lane, desired_version=made.version, desired_hash=made.desired_hash)
-    lanes.acknowledge_late(cur, as_sent, made.payload, made.id, vendor_id, now)
-
-
-def _sent_in_doubt(cur: Cursor, lane: Lane) -> Attempt | None:
-    """The last send of a lane, where it was a create and nobody knows what became of it."""
-    last = attempts.last_of(cur, [lane.id]).get(lane.id)
-    doubtful = last is not None and last.operation == Operation.CREATE and last.outcome in {None, Outcome.IN_DOUBT}
-    return last if doubtful else None
-
-
-def _look_up_finds(capability: RecordCapability, sent: Attempt, each: Ours) -> bool:
-    """Whether a look-up finds what this made: settling knows what was sent, and so what somebody changed since."""
-    if capability.marker is None or capability.create is CreateProtocol.NONE:
-        return False
-    return decode(sent.payload).get(capability.marker) in {each.row.marker, each.row.mark}
-
-
-def _under_way(session: Session, channel: Channel, kind: EntityKind, entity_id: str) -> bool:
-    """Whether a worker has the entity's own record, or had it until just now, or nobody knows what became of it."""
-    with session.database.transaction() as cur:
-        own = [lane for lane in lanes.of_entity(cur, channel.name, entity_id) if lane.kind == kind]
-    return any(lane.vendor_id is not None or lane.state in {lanes.IN_FLIGHT, lanes.IN_DOUBT} for lane in own)
 
 
 # ---------------------------------------------------------------- what we read

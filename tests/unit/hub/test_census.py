@@ -12,7 +12,7 @@ from connectors.base import CensusRow, CreateProtocol, Operation
 from connectors.errors import RetryLater
 from hub.errors import ConnectionBroken, ConnectionPaused, VendorUnavailable
 from hub.ops.correspondence import mismatches
-from hub.sync.census import ours_of
+from hub.sync.marks import ours_of
 
 if TYPE_CHECKING:
     from conftest import World

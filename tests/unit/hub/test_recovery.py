@@ -14,7 +14,7 @@ from hub.errors import ConnectionBroken, ConnectionPaused
 from hub.ops.correspondence import mismatches
 from hub.store import recoveries
 from hub.store.database import Cursor
-from hub.sync import recovery
+from hub.sync import recovery, unheld_records
 from hub.sync.recovery import newest_anchor
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def test_what_nobody_wants_is_shown_at_its_order_until_that_is_over(world: World
 
 def test_what_a_second_count_cannot_tell_a_person_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = lost_meanwhile(world)
-    monkeypatch.setattr(recovery.census, "_meant", lambda *_: None)
+    monkeypatch.setattr(unheld_records, "_meant", lambda *_: None)
     world.crm.put("Opportunity", "006A", **WON)
     world.hub.intake("sfdc")
     for _ in range(4):
