@@ -1,9 +1,9 @@
 """Census: compare everything a vendor has with everything the hub believes, and put right or show what differs.
 
 At a target: a record we refer to that is gone (parked, `vendor_state`), two live ones with one mark (parked, `duplicate`), one
-of ours that nobody refers to (`hub.sync.unheld_records`), a document that exists twice (`hub.sync.document_census`). At a source: records that
-vanished without a tombstone (treated as deleted) and records that were never read (read by id). What is young enough to be
-missed by a look-up proves nothing.
+of ours that nobody refers to (`hub.sync.unheld_records`), a document that exists twice (`hub.sync.document_census`). At a
+source: records that vanished without a tombstone (treated as deleted) and records that were never read (read by id). What is
+young enough to be missed by a look-up proves nothing.
 """
 
 from __future__ import annotations
