@@ -12,7 +12,7 @@ from unittest.mock import patch
 from connectors.base import Operation, Outcome, PushItem, PushResult
 from connectors.errors import OutcomeUnknown
 from hub.store import attempts, lanes, never_created
-from hub.sync import outcomes, push, settle
+from hub.sync import outcomes, push, settle, young_records
 from simulation.mutants.mutant import Mutant, Patches, wrap
 
 
@@ -176,6 +176,11 @@ def _renamed_resend() -> Patches:
     ]
 
 
+def _hidden_is_missing() -> Patches:
+    """What a vendor does not show yet is missing, or done."""
+    return [patch.object(young_records, "asked_again", lambda _session, _cur, _channel, _batch, results: list(results))]
+
+
 DOUBT: tuple[Mutant, ...] = (
     Mutant("no settle window", "waiting until nothing can be under way any more", _no_settle_window),
     Mutant("one early look", "two look-ups past the window", _one_look_is_enough),
@@ -195,4 +200,5 @@ DOUBT: tuple[Mutant, ...] = (
         _earlier_creates_forgotten,
     ),
     Mutant("renamed resend", "a repeated create keeps its unique value", _renamed_resend),
+    Mutant("hidden is missing", "what a new record's vendor does not show yet decides nothing", _hidden_is_missing),
 )
