@@ -475,13 +475,13 @@ def _closed(done: CloseSummary) -> RenderableType:
 def _reviewed(found: Review) -> RenderableType:
     if not found.review_hash:
         return Text(f"Nothing of {found.period} waits for approval.")
-    table = _table("Line", "name", "quantity", "gross", "net", "", "flags", "prepared by")
+    table = _table("Line", "name and payer", "quantity", "gross", "net", "", "flags", "prepared by")
     for one in found.line_periods[:SHOWN]:
         quantity = "–" if one.quantity is None else f"{one.quantity:,}"
         flags = ", ".join(one.flags)
         table.add_row(
             one.line_id,
-            Text(one.line),
+            Text(f"{one.line}\n{one.payer or '–'}"),
             quantity,
             f"{one.gross:,}",
             f"{one.net:,}",
@@ -493,12 +493,12 @@ def _reviewed(found: Review) -> RenderableType:
     if len(found.line_periods) > SHOWN:
         parts.append(Text(f"… and {len(found.line_periods) - SHOWN:,} more (--json shows them)."))
     if found.documents:
-        corrections = _table("Correction", "of", "period", "net", "", "prepared by")
+        corrections = _table("Correction", "of, payer", "period", "net", "", "prepared by")
         for known in found.documents[:SHOWN]:
             what = known.kind.replace("_", " ")
             corrections.add_row(
                 f"{what} {known.document_id}",
-                known.corrects,
+                Text(f"{known.corrects}\n{known.payer or '–'}"),
                 known.period,
                 f"{known.net:,}",
                 known.currency,

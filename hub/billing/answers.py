@@ -43,7 +43,7 @@ class PreparedSummary(Result):
 
 @dataclass(frozen=True, slots=True)
 class ReviewedPeriod(Result):
-    """One line-period that waits for approval, with its figures."""
+    """One line-period that waits for approval, with its figures. `payer` is who the order names now, empty when nobody."""
 
     line_id: str
     line: str
@@ -54,11 +54,12 @@ class ReviewedPeriod(Result):
     currency: str
     flags: Sequence[str]
     prepared_by: str
+    payer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedDocument(Result):
-    """One adjustment that waits for approval."""
+    """One adjustment that waits for approval. `payer` is that of the document it corrects."""
 
     document_id: str
     kind: str
@@ -67,6 +68,7 @@ class ReviewedDocument(Result):
     net: Decimal
     currency: str
     prepared_by: str
+    payer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,11 @@ CONTRACT = Terms()
 """The contract's own terms."""
 
 
+def payer_of(order: Order) -> str | None:
+    """Who pays for an order: its bill-to, else its advertiser."""
+    return order.party(PartyRole.BILL_TO) or order.party(PartyRole.ADVERTISER)
+
+
 @dataclass
 class LineFile:
     """All that billing knows of one line. `periods` are the stored line-periods by first day."""
@@ -81,8 +86,8 @@ class LineFile:
 
     @property
     def bill_to(self) -> str | None:
-        """Who pays: the order's bill-to, else its advertiser."""
-        return self.order.party(PartyRole.BILL_TO) or self.order.party(PartyRole.ADVERTISER)
+        """Who pays."""
+        return payer_of(self.order)
 
     @property
     def is_cancelled(self) -> bool:

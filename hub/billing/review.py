@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hub.billing.answers import Review, ReviewedDocument, ReviewedPeriod
-from hub.billing.cases import result_of
+from hub.billing.cases import payer_of, result_of
 from hub.billing.rules import Billable
 from hub.encoding import encode, fingerprint
 from hub.session import Session
@@ -18,6 +18,8 @@ from hub.store.database import Cursor
 from oms_schema.delivery import BillingPeriod
 from oms_schema.ids import EntityKind
 from oms_schema.money import Money, exponent
+from oms_schema.order import Order
+from oms_schema.party import Party
 from oms_schema.status import BillingStatus
 
 
@@ -52,6 +54,16 @@ def review(session: Session, period: BillingPeriod) -> Review:
             line_id: one.name
             for line_id, one in entities.many(cur, EntityKind.LINE, [one.line_id for one in up.periods]).items()
         }
+        orders = {
+            order_id: Order.from_bytes(one.canonical)
+            for order_id, one in entities.many(cur, EntityKind.ORDER, [one.order_id for one in up.periods]).items()
+        }
+        paying = {order_id: payer_of(order) or "" for order_id, order in orders.items()}
+        asked = sorted({*paying.values(), *(one.bill_to for one in up.documents)} - {""})
+        payers = {
+            party_id: Party.from_bytes(one.canonical).name
+            for party_id, one in entities.many(cur, EntityKind.PARTY, asked).items()
+        }
     sums: dict[str, Decimal] = {}
     for one in up.periods:
         if one.amounts is not None:
@@ -59,7 +71,9 @@ def review(session: Session, period: BillingPeriod) -> Review:
     return Review(
         period=period.label,
         review_hash=up.hash,
-        line_periods=[_shown(one, names.get(one.line_id, "")) for one in up.periods],
+        line_periods=[
+            _shown(one, names.get(one.line_id, ""), payers.get(paying.get(one.order_id, ""), "")) for one in up.periods
+        ],
         documents=[
             ReviewedDocument(
                 document_id=one.document_id,
@@ -69,6 +83,7 @@ def review(session: Session, period: BillingPeriod) -> Review:
                 net=amount(one.amounts.net, one.currency),
                 currency=one.currency,
                 prepared_by=one.prepared_by,
+                payer=payers.get(one.bill_to, ""),
             )
             for one in up.documents
         ],
@@ -82,7 +97,7 @@ def amount(micros: int, currency: str) -> Decimal:
     return money.amount.quantize(Decimal(1).scaleb(-exponent(currency))) if money.is_rounded else money.amount
 
 
-def _shown(one: StoredPeriod, name: str) -> ReviewedPeriod:
+def _shown(one: StoredPeriod, name: str, payer: str) -> ReviewedPeriod:
     result = result_of(one)
     assert one.amounts is not None
     return ReviewedPeriod(
@@ -95,4 +110,5 @@ def _shown(one: StoredPeriod, name: str) -> ReviewedPeriod:
         currency=one.currency,
         flags=[str(flag) for flag in result.flags] if isinstance(result, Billable) else [],
         prepared_by=one.prepared_by or "",
+        payer=payer,
     )

@@ -81,6 +81,8 @@ def test_the_way_by_hand_is_review_approve_export_post_and_read_back(office: Off
     seen = told(orderhub("bill", "review", "--period", "2026-02", "--json"))
     assert seen["sums"] == {"USD": "11801.47"}
     assert "Home page" in words(orderhub("bill", "review", "--period", "2026-02"))
+    assert [one["payer"] for one in seen["line_periods"]] == ["Acme Inc"]
+    assert "Acme Inc" in words(orderhub("bill", "review", "--period", "2026-02"))
     own = orderhub("bill", "approve", seen["review_hash"], "--period", "2026-02", "--by", "Ada")
     assert (own.exit_code, "Somebody else approves" in words(own)) == (1, True)
     assert orderhub("bill", "approve", "0" * 32, "--period", "2026-02", "--by", "Grace").exit_code == 5
