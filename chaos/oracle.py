@@ -260,10 +260,15 @@ def still_under_way(hub: Hub) -> list[str]:
 
 
 def broken_history(hub: Hub) -> list[str]:
-    """Attempts that overlapped: a second one for the same lane before the first one's outcome was written down."""
+    """Attempts that overlapped: a second one for the same lane before the first one's outcome was written down.
+
+    What a look-up found out later of an attempt in doubt is its last outcome; the audit chain knows when it had its first.
+    """
     rows = hub.session.database.rows(
         "SELECT l.connection, l.kind, l.entity_id, b.id FROM attempt a JOIN attempt b ON b.lane_id = a.lane_id AND b.id > a.id "
-        "JOIN lane l ON l.id = a.lane_id WHERE b.invoked_at < a.finished_at ORDER BY b.id"
+        "JOIN lane l ON l.id = a.lane_id WHERE b.invoked_at < a.finished_at AND NOT EXISTS (SELECT 1 FROM audit e "
+        "WHERE e.subject = 'attempt:' || a.id AND convert_from(e.event, 'UTF8')::jsonb ->> 'what' = 'attempt finished' "
+        "AND e.at <= b.invoked_at) ORDER BY b.id"
     )
     return [f"history: attempt {row[3]} for {row[1]} {row[2]} at {row[0]} began before the last ended" for row in rows]
 

@@ -62,9 +62,9 @@ def invoke(hub: Hub, lane: lanes.Lane, at: datetime) -> int:
         return number
 
 
-def finish(hub: Hub, attempt: int, at: datetime) -> None:
+def finish(hub: Hub, attempt: int, at: datetime, outcome: str = "created") -> None:
     with hub.session.database.transaction() as cur:
-        attempts.finish(cur, attempt, "created", at, vendor_id="5")
+        attempts.finish(cur, attempt, outcome, at, vendor_id="5")
 
 
 def test_lanes_and_attempts_without_an_end_are_under_way(hub: Hub) -> None:
@@ -90,6 +90,18 @@ def test_attempts_that_overlap_are_found(hub: Hub) -> None:
     third = invoke(hub, lane, NOW + timedelta(seconds=10, milliseconds=500))
     finish(hub, third, NOW + timedelta(seconds=12))
     assert len(oracle.broken_history(hub)) == 1
+
+
+def test_an_attempt_in_doubt_that_a_later_look_up_explains_overlaps_with_none(hub: Hub) -> None:
+    add_lane(hub)
+    lane = claim(hub)
+    now = datetime.now(UTC)
+    first = invoke(hub, lane, now)
+    finish(hub, first, now, "in_doubt")
+    second = invoke(hub, lane, now + timedelta(hours=1))
+    finish(hub, second, now + timedelta(hours=1), "retry")
+    finish(hub, first, now + timedelta(hours=2))
+    assert oracle.broken_history(hub) == []
 
 
 def test_references_must_point_to_living_objects_of_their_own(hub: Hub) -> None:
