@@ -30,7 +30,7 @@ ROOMS = {
         chunk=2 << 20, workers=2, held_rows=400_000, part_rows=400_000, slice_rows=16_384, sessions=2, fold_lines=50_000
     ),
     "small": Room(
-        chunk=1 << 20, workers=1, held_rows=200_000, part_rows=50_000, slice_rows=8_192, sessions=1, fold_lines=20_000
+        chunk=1 << 20, workers=1, held_rows=200_000, part_rows=100_000, slice_rows=12_288, sessions=1, fold_lines=20_000
     ),
 }
 """By the setting `report_memory` of the hub."""
