@@ -520,6 +520,14 @@ class World:
         backup.put_back(self.hub.session.database.url, kept)
         self.hub.session.database.head = None
 
+    def configure(self, name: str, **changes: Any) -> None:
+        """Other settings of a connection, as after its file was edited."""
+        session = self.hub.session
+        changed = session.configuration.connections[name].model_copy(update=changes)
+        connections = {**session.configuration.connections, name: changed}
+        session.configuration = replace(session.configuration, connections=connections)
+        session._channels.clear()
+
     def rest(self, rounds: int = 12) -> None:
         """Send and settle, letting machine time pass, until nothing waits."""
         for _ in range(rounds):

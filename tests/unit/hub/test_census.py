@@ -294,9 +294,7 @@ def test_what_is_being_settled_is_left_to_settling(world: World) -> None:
 
 def test_a_record_that_came_late_is_left_to_settling_which_knows_what_was_sent(world: World) -> None:
     """Adopted as it stands, the next update would write over what somebody changed since, unseen."""
-    policy = world.hub.session.configuration.connections
-    policy["gam-main"] = policy["gam-main"].model_copy(update={"check_before_update": True})  # type: ignore[index]
-    world.hub.session._channels.clear()
+    world.configure("gam-main", check_before_update=True)
     world.book(lines=1)
     world.ads.misbehave = [lambda *_: None, lambda *_: None]
     world.hub.intake("sfdc")
@@ -324,9 +322,7 @@ def test_a_record_that_came_late_is_left_to_settling_which_knows_what_was_sent(w
 
 def test_what_somebody_changed_in_a_record_that_a_person_was_asked_about_is_not_overwritten(world: World) -> None:
     """Where no look-up can tell, only the census knows the record, and the lane what was sent."""
-    policy = world.hub.session.configuration.connections
-    policy["gam-main"] = policy["gam-main"].model_copy(update={"check_before_update": True})  # type: ignore[index]
-    world.hub.session._channels.clear()
+    world.configure("gam-main", check_before_update=True)
     world.ads.line_protocol = CreateProtocol.NONE
     world.book(lines=1)
     world.ads.misbehave = [lambda *_: None] * 2

@@ -119,10 +119,8 @@ def test_the_guard_counts_beside_a_record_over_which_the_connector_stumbles(
 ) -> None:
     world.book(lines=12)
     world.travel()
-    known = world.hub.session.configuration.connections["gam-main"]
-    guard = known.guard.model_copy(update={"minimum": 5})
-    world.hub.session.configuration.connections["gam-main"] = known.model_copy(update={"guard": guard})  # type: ignore[index]
-    world.hub.session._channels.clear()
+    guard = world.hub.session.configuration.connections["gam-main"].guard
+    world.configure("gam-main", guard=guard.model_copy(update={"minimum": 5}))
     world.crm.put("OpportunityLineItem", "00k006A0000", Geo_Countries__c="Atlantis")
     for number in range(1, 12):
         world.crm.put("OpportunityLineItem", f"00k006A{number:04}", Goal_Impressions__c=2_000_000)

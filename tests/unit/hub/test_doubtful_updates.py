@@ -111,10 +111,7 @@ def test_an_edit_after_the_look_is_not_overwritten_either(world: World, loss: Lo
 
 @both
 def test_where_the_owner_wins_an_edit_in_the_window_is_overwritten_and_told(world: World, loss: Loss) -> None:
-    known = world.hub.session.configuration.connections["gam-main"]
-    kept = {Owner.CRM: DriftPolicy.OWNER_WINS}
-    world.hub.session.configuration.connections["gam-main"] = known.model_copy(update={"drift": kept})  # type: ignore[index]
-    world.hub.session._channels.clear()
+    world.configure("gam-main", drift={Owner.CRM: DriftPolicy.OWNER_WINS})
     line = in_doubt(world, loss)
     edit_goal(line)
     settle(world)
@@ -152,10 +149,7 @@ def test_an_order_that_went_back_meanwhile_ends_with_its_own_value(world: World,
 
 
 def test_without_a_look_everything_in_doubt_is_sent_again(world: World) -> None:
-    known = world.hub.session.configuration.connections["gam-main"]
-    changed = known.model_copy(update={"check_before_update": False})
-    world.hub.session.configuration.connections["gam-main"] = changed  # type: ignore[index]
-    world.hub.session._channels.clear()
+    world.configure("gam-main", check_before_update=False)
     line = in_doubt(world, reply)
     settle(world)
     world.rest()

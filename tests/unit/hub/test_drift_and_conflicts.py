@@ -32,10 +32,7 @@ def trafficker(line: dict[str, Any], **fields: Any) -> None:
 
 def policy(world: World, **drift: str) -> None:
     """Say what the ad server's connection does about foreign edits."""
-    known = world.hub.session.configuration.connections["gam-main"]
-    changed = known.model_copy(update={"drift": {Owner(k): DriftPolicy(v) for k, v in drift.items()}})
-    world.hub.session.configuration.connections["gam-main"] = changed  # type: ignore[index]
-    world.hub.session._channels.clear()
+    world.configure("gam-main", drift={Owner(k): DriftPolicy(v) for k, v in drift.items()})
 
 
 def conflicts(world: World) -> list[tuple[str, str]]:
@@ -152,11 +149,7 @@ def test_one_read_for_each_batch_and_none_where_nobody_would_be_asked(world: Wor
 
 def test_the_look_can_be_switched_off(world: World) -> None:
     line = booked(world)
-    known = world.hub.session.configuration.connections["gam-main"]
-    world.hub.session.configuration.connections["gam-main"] = known.model_copy(  # type: ignore[index]
-        update={"check_before_update": False}
-    )
-    world.hub.session._channels.clear()
+    world.configure("gam-main", check_before_update=False)
     trafficker(line, primaryGoal=GOAL)
     world.crm.put("OpportunityLineItem", "00k006A0000", CPM__c=Decimal("13"))
     world.travel()

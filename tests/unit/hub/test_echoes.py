@@ -65,10 +65,7 @@ class Org:
 @pytest.fixture
 def org(world: World, tmp_path: Path) -> Org:
     (tmp_path / "order_projection.v1.yaml").write_text(OVERLAY, encoding="utf-8")
-    session = world.hub.session
-    changed = session.configuration.connections["sfdc"].model_copy(update={"mapping": tmp_path})
-    session.configuration.connections["sfdc"] = changed  # type: ignore[index]
-    session._channels.clear()
+    world.configure("sfdc", mapping=tmp_path)
     return Org(world)
 
 

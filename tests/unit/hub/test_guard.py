@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 
 def guarded(world: World, share: float = 5.0, minimum: int = 3) -> None:
-    known = world.hub.session.configuration.connections["gam-main"]
-    guard = GuardSettings(share_percent=share, minimum=minimum)
-    world.hub.session.configuration.connections["gam-main"] = known.model_copy(update={"guard": guard})  # type: ignore[index]
-    world.hub.session._channels.clear()
+    world.configure("gam-main", guard=GuardSettings(share_percent=share, minimum=minimum))
 
 
 def booked(world: World, lines: int = 8, **guard: Any) -> None:
@@ -269,10 +266,7 @@ def test_an_order_renamed_beside_its_purchase_order_asks_nobody(world: World) ->
 
 def test_the_connection_says_which_fields_bills_are_made_from(world: World) -> None:
     booked(world, minimum=25)
-    known = world.hub.session.configuration.connections["gam-main"]
-    guard = GuardSettings(billing_fields=("price.rate",))
-    world.hub.session.configuration.connections["gam-main"] = known.model_copy(update={"guard": guard})  # type: ignore[index]
-    world.hub.session._channels.clear()
+    world.configure("gam-main", guard=GuardSettings(billing_fields=("price.rate",)))
     world.crm.put("Opportunity", "006A", PO_Number__c="PO-9")
     edit(world, 2, CPM__c=Decimal("9"))
     world.travel()
@@ -292,9 +286,7 @@ def test_resync_by_name_approves_a_billing_field(world: World) -> None:
 
 def looking(world: World, looks: bool) -> None:
     """Whether the hub looks at a record before it updates it; without, nothing acknowledged is left after a doubt."""
-    known = world.hub.session.configuration.connections["gam-main"]
-    world.hub.session.configuration.connections["gam-main"] = known.model_copy(update={"check_before_update": looks})  # type: ignore[index]
-    world.hub.session._channels.clear()
+    world.configure("gam-main", check_before_update=looks)
 
 
 @pytest.mark.parametrize("looks", [True, False])
