@@ -2,9 +2,9 @@
 
 Both sides read the same pages of 500 records from one server on loopback and write a line of JSON for each. The CDK runs
 a low-code manifest with one stream, no transformation, no schema to check: it decodes, wraps and writes. The hub decodes,
-maps to canonical with full validation, maps to the ad server's record and writes. The CDK's pins and ours do not fit
-together, so it has an environment of its own under `.tools/airbyte`, made from `requirements/airbyte.lock` by hash when
-it is wanted.
+maps to canonical with full validation, maps to the ad server's record and writes, in one process and in several. The
+CDK's pins and ours do not fit together, so it has an environment of its own under `.tools/airbyte`, made from
+`requirements/airbyte.lock` by hash when it is wanted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from bench.hub_process import PAGE
 from bench.result import Measurement, NotRun, measured
 
 LIMIT = 3.0
+PROCESSES = 4
+"""In which the hub maps when it maps in several; the method's machine has as many cores."""
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements" / "airbyte.lock"
 ENVIRONMENT = ROOT / ".tools" / "airbyte"
@@ -67,35 +69,56 @@ def run(*, rounds: int, full: bool) -> list[Measurement | NotRun]:
         f"opportunities with {LINES} lines of any length": ("opportunities", opportunities, 1 + LINES),
     }
     return [
-        compared(f"{name}: {words}", python, shape, count, rounds, per_record)
+        measurement
         for words, (shape, count, per_record) in shapes.items()
+        for measurement in compared(f"{name}: {words}", python, shape, count, rounds, per_record)
     ]
 
 
-def compared(name: str, python: Path, shape: str, count: int, rounds: int, per_record: int) -> Measurement:
-    """Interleaved rounds of both sides over the same pages. Raises AssertionError when a side lost a record."""
+def compared(name: str, python: Path, shape: str, count: int, rounds: int, per_record: int) -> list[Measurement]:
+    """Interleaved rounds of the CDK and of the hub in one process and in several over the same pages.
+
+    Raises AssertionError when a side lost a record.
+    """
     with tempfile.TemporaryDirectory() as scratch, served(shape, count) as (url, size):
         folder = Path(scratch)
         peer = peer_command(python, folder, url)
         ours = [sys.executable, "-m", "bench.hub_start", f"{url}/records"]
-        pairs: list[tuple[float, float]] = []
-        seen: list[tuple[Ran, Ran]] = []
+        seen: list[tuple[Ran, Ran, Ran]] = []
         for number in range(rounds + 1):
-            both = ran(peer, folder / "peer.jsonl", b'"type":"RECORD"'), ran(ours, folder / "hub.jsonl", b"")
-            if (both[0].lines, both[1].lines) != (count, count * per_record):
-                raise AssertionError(
-                    f"of {count} records, {both[0].lines} came through Airbyte, {both[1].lines} the hub"
-                )
+            sides = (
+                ran(peer, folder / "peer.jsonl", b'"type":"RECORD"'),
+                ran([*ours, "1"], folder / "hub.jsonl", b""),
+                ran([*ours, str(PROCESSES)], folder / "many.jsonl", b""),
+            )
+            if [side.lines for side in sides] != [count, count * per_record, count * per_record]:
+                came = ", ".join(str(side.lines) for side in sides)
+                raise AssertionError(f"of {count} records, {came} came through Airbyte, the hub and the hub in several")
             if number:  # the first round warms the page cache and the compiled files, and is not counted
-                seen.append(both)
-                pairs.append((both[0].seconds, both[1].seconds))
+                seen.append(sides)
+    return [
+        _measurement(
+            name if side == 1 else f"{name}, {PROCESSES} processes",
+            [(sides[0], sides[side]) for sides in seen],
+            count,
+            per_record,
+            size,
+            "one process" if side == 1 else f"pages mapped in {PROCESSES} processes",
+        )
+        for side in (1, 2)
+    ]
+
+
+def _measurement(
+    name: str, seen: Sequence[tuple[Ran, Ran]], count: int, per_record: int, size: int, words: str
+) -> Measurement:
     return measured(
         name,
-        pairs,
+        [(theirs.seconds, hub.seconds) for theirs, hub in seen],
         method=(
             f"{count:,} records in pages of {PAGE} over loopback, whole processes with their start, JSON lines out; "
             "a: Airbyte CDK low-code source, untransformed, unvalidated; b: the hub, to canonical (fully validated) and "
-            "to the ad server's record. Interleaved rounds, ratio = a / b."
+            f"to the ad server's record, {words}. Interleaved rounds, wall time, ratio = a / b."
         ),
         limit=LIMIT,
         sense="at_least",

@@ -1,4 +1,7 @@
-"""Starts the hub's side of a comparison of whole processes: `python -m bench.hub_start URL`; as `cli.start` starts the hub's."""
+"""Starts the hub's side of a comparison of whole processes, as `cli.start` starts the hub's.
+
+`python -m bench.hub_start URL PROCESSES`
+"""
 
 from __future__ import annotations
 

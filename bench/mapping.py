@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from bench.answers import Answers
+from bench.answers import answers
 from bench.crm_records import (
     LINES,
     ORDINARY,
@@ -106,7 +106,7 @@ def _nested(name: str, words: str, bodies: Sequence[bytes], order: Way, line: Wa
         order_in, order_out = order.reads.to_canonical, order.writes.to_vendor
         line_in, line_out = line.reads.to_canonical, line.writes.to_vendor
         for begin in range(0, len(bodies), together):
-            context = Answers(Names(ids))
+            context = answers(Names(ids))
             for body in bodies[begin : begin + together]:
                 record = decode(body)
                 dumps(order_out(order_in(record, "sfdc"), context))
@@ -138,7 +138,7 @@ def book_records(source: OrderBook, order: Way, line: Way) -> Load:
             to_canonical, to_vendor = way.reads.to_canonical, way.writes.to_vendor
             natives = decode(page)
             for begin in range(0, len(natives), BATCH):
-                context = Answers(Names(ids))
+                context = answers(Names(ids))
                 for native in natives[begin : begin + BATCH]:
                     dumps(to_vendor(to_canonical(native, "sfdc"), context))
 
@@ -175,7 +175,7 @@ def _figures(load: Load, ids: Ids) -> tuple[dict[str, Any], list[dict[str, Any]]
     """Sizes, how alike the lines are (the mapping profits from lines of equal targeting), and a sample of payloads from all
     over the load: few enough to stay in the processor's cache, as in the pipeline."""
     out, targetings, sample = [], [], []
-    context = Answers(Names(ids))
+    context = answers(Names(ids))
     for way, native in load.records():
         entity = way.reads.to_canonical(native, "sfdc")
         payload = way.writes.to_vendor(entity, context)

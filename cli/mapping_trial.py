@@ -1,4 +1,4 @@
-"""`orderhub map try FILE`: compiles a mapping file without touching any connection, and tries it on a record.
+"""`orderhub map try FILE`: compiles a mapping file without touching any connection, and tries it on a record or an export.
 
 An overlay (a file with `base:`) is laid over the mapping it names. A record of the way in is the vendor's, one of the way
 out is canonical; both are JSON.
@@ -6,8 +6,11 @@ out is canonical; both are JSON.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +23,8 @@ from rich.text import Text
 
 from cli.desk import Desk, JsonOption, json_line, new_desk
 from cli.exit_codes import ExitCode
+from cli.mapping_export import Kind, Outcome, Route, Routing, Seen
+from cli.mapping_export import tried as tried_export
 from cli.whole_words import WholeWords
 from connectors.base import RecordSchema
 from connectors.discovery import load as load_connector
@@ -30,36 +35,10 @@ from mappings.compiler import load_mapping
 from mappings.context import Names
 from mappings.errors import MappingError, MappingErrors
 from mappings.mapping import Mapping
-from oms_schema.ids import EntityKind, canonical_id
+from mappings.processes import WorkerLost, processors
+from mappings.spec import Direction
+from mappings.trial import CONNECTION, TrialContext
 from oms_schema.problems import Problem, Problems
-
-CONNECTION = "trial"
-
-
-@dataclass(frozen=True)
-class TrialContext:
-    """Answers as a store would in which everything exists once and no name is known to the vendor's tables."""
-
-    settings: MappingType[str, str] = field(default_factory=dict)
-    facet: str = ""
-    facets: int = 1
-
-    def vendor_id(self, kind: EntityKind, entity_id: str, facet: str) -> str | None:
-        """Every entity exists at the vendor under the id 1."""
-        return "1"
-
-    def entity_id(self, kind: EntityKind, native_id: str) -> str | None:
-        """Every native id was accepted."""
-        return canonical_id(kind, CONNECTION, native_id)
-
-    @property
-    def names(self) -> Names:
-        """No name is known; what needs one is listed as lost."""
-        return Names({})
-
-    def setting(self, name: str) -> str | None:
-        """Settings given with --setting."""
-        return self.settings.get(name)
 
 
 class TrialError(Exception):
@@ -82,14 +61,31 @@ def try_mapping(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A mapping setting it asks for")
     ] = None,
     facet: Annotated[str, typer.Option(help="Which vendor object of the entity, for instance `advertiser`")] = "",
+    records: Annotated[
+        Path | None, typer.Option("--records", metavar="JSONL", help="An export to map whole, one record a line")
+    ] = None,
+    then: Annotated[
+        Path | None,
+        typer.Option("--then", metavar="FILE", help="With --records: a mapping out that goes on from there"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="JSONL", help="With --records: where to write what was made")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="With --records: processes [default: one a processor]")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a mapping file: every error with its line and fix, or the fields it carries; nothing is sent anywhere."""
+    if records is None and (then or output or jobs):
+        raise typer.BadParameter("--then, --output and --jobs belong to --records")
     desk = new_desk(as_json)
     try:
         mapping = compiled(file)
-        context = TrialContext(_pairs(setting or []), facet)
-        tried = None if record is None else tried_on(mapping, _json(record), context)
+        settings = _pairs(setting or [])
+        tried = None if record is None else tried_on(mapping, _json(record), TrialContext(Names({}), settings, facet))
+        routing = partial(route_of, file, then, tuple(settings.items()), facet)
+        export = None if records is None else _tried_export(records, routing, jobs or processors(), output)
     except MappingErrors as errors:
         data = {"file": str(file), "usable": False, "errors": [_error(error) for error in errors.errors]}
         desk.answer(data, _errors_table(errors.errors))
@@ -97,8 +93,8 @@ def try_mapping(
     except (TrialError, Misconfigured) as error:
         sentence = error.message if isinstance(error, Misconfigured) else str(error)
         raise desk.fail(ExitCode.UNUSABLE, sentence) from error
-    _answer(desk, file, mapping, tried)
-    if tried is not None and tried.problems:
+    _answer(desk, file, mapping, tried, export)
+    if (tried is not None and tried.problems) or (export is not None and export.refused):
         raise typer.Exit(ExitCode.ATTENTION)
 
 
@@ -123,6 +119,38 @@ def compiled(file: Path) -> Mapping:
         )
     schemas = load_connector(connector).record_schemas()
     return load_mapping(base, _schema(schemas, file, base), [file] if overlay else [])
+
+
+@cache
+def route_of(file: Path, then: Path | None, settings: tuple[tuple[str, str], ...], facet: str) -> Route:
+    """The way of an export's records, compiled once in each process. Raises as `compiled`, and TrialError."""
+    first, second = compiled(file), None if then is None else compiled(then)
+    if second is not None:
+        if first.direction is Direction.OUT or second.direction is Direction.IN:
+            raise TrialError(f"{then} cannot go on from {file}. Nothing was mapped. Name a mapping in, --then one out.")
+        if first.entity != second.entity:
+            raise TrialError(
+                f"{file} makes {first.entity}, {then} takes {second.entity}. Nothing was mapped. Name two of one entity."
+            )
+    return Route(first, second, dict(settings), facet)
+
+
+def _tried_export(export: Path, routing: Routing, processes: int, output: Path | None) -> Outcome:
+    """Raises as `route_of`, and TrialError."""
+    routing()  # before other processes begin, which have what was compiled
+    try:
+        with nullcontext() if output is None else output.open("wb") as out:
+            return tried_export(export, routing, processes, out)
+    except OSError as error:
+        raise TrialError(
+            f"{error.filename or output or export} cannot be read or written ({error.strerror or error}). The export was not "
+            "mapped to its end. Correct the name or make room."
+        ) from error
+    except WorkerLost as error:
+        raise TrialError(
+            "A process that mapped was ended from outside. The export was not mapped to its end. Give it more memory, or "
+            "fewer --jobs."
+        ) from error
 
 
 def tried_on(mapping: Mapping, record: Any, context: TrialContext) -> Tried:
@@ -180,7 +208,7 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 
 # ---------------------------------------------------------------- what a person sees
-def _answer(desk: Desk, file: Path, mapping: Mapping, tried: Tried | None) -> None:
+def _answer(desk: Desk, file: Path, mapping: Mapping, tried: Tried | None, export: Outcome | None) -> None:
     data: dict[str, Any] = {
         "file": str(file),
         "usable": True,
@@ -195,6 +223,21 @@ def _answer(desk: Desk, file: Path, mapping: Mapping, tried: Tried | None) -> No
         problems = [{"path": each.path, "code": each.code, "sentence": each.sentence} for each in tried.problems]
         data |= {"became": tried.became, "problems": problems, "losses": [list(loss) for loss in tried.losses]}
         parts.append(_tried_text(tried))
+    if export is not None:
+        data["records"] = {
+            "read": export.read,
+            "mapped": export.mapped,
+            "refused": export.refused,
+            "problems": [
+                {"code": code, "path": path, "count": seen.count, "first_line": seen.line, "sentence": seen.shown}
+                for (code, path), seen in _by_count(export.problems)
+            ],
+            "losses": [
+                {"path": path, "why": why, "count": seen.count, "first_line": seen.line, "value": seen.shown}
+                for (path, why), seen in _by_count(export.losses)
+            ],
+        }
+        parts += _export_tables(export)
     desk.answer(data, Group(*parts))
 
 
@@ -228,6 +271,26 @@ def _tried_text(tried: Tried) -> RenderableType:
     parts += [Text(f"{problem.path}: {problem.sentence}", "red") for problem in tried.problems]
     parts += [Text(f"{path} {value!r}: {why}", "yellow") for path, value, why in tried.losses]
     return Group(*parts)
+
+
+def _by_count(kinds: MappingType[Kind, Seen]) -> list[tuple[Kind, Seen]]:
+    """What is seen most comes first."""
+    return sorted(kinds.items(), key=lambda item: -item[1].count)
+
+
+def _export_tables(export: Outcome) -> Iterator[RenderableType]:
+    yield Text(f"{export.read:,} records: {export.mapped:,} mapped, {export.refused:,} refused.")
+    if export.problems:
+        table = WholeWords("Times", "First line", "Field", "What is wrong", right=("Times", "First line"))
+        for (code, path), seen in _by_count(export.problems):
+            table.add_row(f"{seen.count:,}", f"{seen.line:,}", Text(path or code), Text(seen.shown, "red"))
+        yield table
+    if export.losses:
+        table = WholeWords("Times", "First line", "Field", "What the vendor cannot hold", right=("Times", "First line"))
+        for (path, why), seen in _by_count(export.losses):
+            table.add_row(f"{seen.count:,}", f"{seen.line:,}", Text(path), Text(f"{seen.shown!r}: {why}", "yellow"))
+        yield table
+        yield Text("Names of places, keys and segments count as known here; a plan asks the vendor.")
 
 
 def _error(error: MappingError) -> dict[str, Any]:

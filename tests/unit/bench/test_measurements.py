@@ -12,12 +12,12 @@ import pytest
 
 from bench import __main__ as bench_main
 from bench import airbyte, demo, latency, page_server
-from bench.answers import EveryName
 from bench.crm_records import BRIEF_LINE, LINES, ORDINARY, brief_opportunities, lines, opportunities, ordinary
 from bench.hub_process import PAGE, line_way, order_way
 from bench.result import Measurement, NotRun, Verdict, interleaved, measured
 from cli.demo.generated_book import generated_book
 from cli.demo.order_book import OrderBook, parse_order_book
+from mappings.trial import EveryName
 
 
 @pytest.fixture(scope="module")
