@@ -6,6 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
+from mappings.completeness import (
+    Finding,
+    LeftOut,
+    forgotten,
+    read_twice,
+    restored_twice,
+    unread,
+    unwritten,
+    written_twice,
+)
 from mappings.entities import ENTITIES, CanonicalField, PathError, canonical_field, leaves
 from mappings.errors import MappingError
 from mappings.kinds import VENDOR_KINDS, Kind, flows, words
@@ -23,7 +35,7 @@ from mappings.plan import (
     ToCanonicalId,
     ToVendorId,
 )
-from mappings.registry import Resolving, Transform, known_transforms
+from mappings.registry import Pair, Resolving, Transform, known_transforms
 from mappings.schema_view import DeclaredField, FieldView, SchemaView
 from mappings.spec import Direction, FieldSpec, MappingSpec, Unknown, UnknownDefault, Value, WriteSpec
 from mappings.yaml_nodes import Node
@@ -33,11 +45,20 @@ _TEXTUAL = frozenset({Kind.TEXT, Kind.ENUM})
 _REFERABLE = frozenset({Kind.TEXT, Kind.INTEGER})
 
 
-def checked(spec: MappingSpec, node: Node, schema: SchemaView) -> tuple[Plan | None, list[MappingError]]:
-    """The plan of a mapping file, or everything that is wrong with it against both schemas."""
-    checker = _Checker(spec, node, schema)
+def checked(
+    spec: MappingSpec, node: Node, schema: SchemaView, left_out: LeftOut
+) -> tuple[Plan | None, list[MappingError]]:
+    """The plan of a mapping file, or everything that is wrong with it against both schemas.
+
+    `left_out` are places of the file that are not in `spec` because of errors that are told already.
+    """
+    checker = _Checker(spec, node, schema, left_out)
     plan = checker.run()
     return (None if checker.errors else plan), checker.errors
+
+
+_Call = tuple[tuple[str | int, ...], Transform, Pair | Resolving]
+"""Where a transform is called, the transform, and its functions for these arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +79,7 @@ class _Checker:
     spec: MappingSpec
     node: Node
     schema: SchemaView
+    left_out: LeftOut
     errors: list[MappingError] = field(default_factory=list)
     kinds: dict[str, Kind] = field(default_factory=dict)
     transforms: Mapping[str, Transform] = field(default_factory=known_transforms)
@@ -69,32 +91,66 @@ class _Checker:
         if entity is None:
             known = ", ".join(ENTITIES)
             self.wrong(("entity",), f"there is no canonical entity {spec.entity!r}.", f"Use one of {known}.")
-            return None
         if spec.record != self.schema.record:
             self.wrong(
                 ("record",),
                 f"it maps {spec.record}, but the connector's schema is that of {self.schema.record}.",
                 f"Write `record: {self.schema.record}` or load it with the schema of {spec.record}.",
             )
-            return None
         self._sections()
+        if entity is None or spec.record != self.schema.record:
+            self._one_side(entity)
+            return None
         self._declared()
         reads = [m for path, s in spec.fields.items() if (m := self._read(entity, path, s)) is not None]
         writes = [w for path, s in spec.writes.items() if (w := self._write(entity, path, s)) is not None]
-        restores = [r for m, r in reads if r is not None]
+        restores = [r for _, r in reads if r is not None]
         moves = [m for m, _ in reads]
-        if spec.direction is not Direction.OUT:
-            self._all_required_read(entity)
-            self._restored_once(reads)
-        if spec.direction is not Direction.IN:
-            targets = [w.target for w in writes]
-            if spec.direction is Direction.BOTH:
-                targets += [r.target for r in restores]
-            self._written_once(targets)
-            self._all_required_written(targets)
-        if spec.direction is Direction.OUT:
-            self._nothing_forgotten(entity, writes)
+        self._whole(entity, reads)
         return Plan(spec.name, spec.record, entity, tuple(moves), tuple(writes), tuple(restores), dict(self.kinds))
+
+    def _whole(self, entity: type[Canonical], reads: Sequence[tuple[InMove, OutMove | None]]) -> None:
+        spec, left_out = self.spec, self.left_out
+        found: list[Finding] = []
+        if spec.direction is not Direction.OUT:
+            found += unread(entity, spec, left_out)
+            found += read_twice([move.target for move, _ in reads])
+            found += restored_twice(reads)
+        if spec.direction is not Direction.IN:
+            targets = list(spec.writes)
+            if spec.direction is Direction.BOTH:
+                targets += [restore.target for _, restore in reads if restore is not None]
+            found += written_twice(targets)
+            found += unwritten(targets, spec, self.schema, left_out)
+        if spec.direction is Direction.OUT:
+            found += forgotten(entity, spec, self.node, left_out)
+        for finding in found:
+            self.wrong(*finding)
+
+    def _one_side(self, entity: type[Canonical] | None) -> None:
+        """What can be told where the entity or the record is another: the paths of the side that is known, and transforms."""
+        same_record = self.spec.record == self.schema.record
+        if same_record:
+            self._declared()
+        entries: list[tuple[str, str, Value, list[str], list[str]]] = [
+            *(
+                ("fields", path, s, [path], s.paths or ([s.path] if s.path else []))
+                for path, s in self.spec.fields.items()
+            ),
+            *(("writes", path, s, s.from_, [path]) for path, s in self.spec.writes.items()),
+        ]
+        for section, path, spec, canonical, vendor in entries:
+            at = (section, path)
+            if entity is not None:
+                for one in canonical:
+                    self._canonical(entity, one, at if section == "fields" else (*at, "from"))
+            for one in vendor if same_record else ():
+                self._vendor(one, at if section == "writes" else (*at, "paths" if len(vendor) > 1 else "path"))
+            self._bound(spec, at)
+
+    def _told(self, section: str) -> bool:
+        """Whether a section is empty only because what stands in it has the wrong shape."""
+        return (section,) in self.left_out or bool(self.left_out.of(section))
 
     def _sections(self) -> None:
         spec = self.spec
@@ -104,9 +160,9 @@ class _Checker:
             )
         if spec.direction is Direction.OUT and spec.fields:
             self.wrong(("fields",), "a mapping of direction out reads nothing.", "Move its entries to `writes`.")
-        if spec.direction is not Direction.OUT and not spec.fields:
+        if spec.direction is not Direction.OUT and not spec.fields and not self._told("fields"):
             self.wrong(("direction",), f"direction is {spec.direction} but there are no `fields`.", "Add `fields`.")
-        if spec.direction is Direction.OUT and not spec.writes:
+        if spec.direction is Direction.OUT and not spec.writes and not self._told("writes"):
             self.wrong(("direction",), "direction is out but there are no `writes`.", "Add `writes`.")
         if not spec.operations:
             self.wrong(("operations",), "it is empty.", "Name create, update or both.")
@@ -131,6 +187,7 @@ class _Checker:
         at = ("fields", path)
         before = len(self.errors)
         target = self._canonical(entity, path, at)
+        calls = self._bound(spec, at)
         paths = tuple(spec.paths or ([spec.path] if spec.path else []))
         if spec.setting is not None:
             self.wrong((*at, "setting"), "settings are known on the way out only.", "Use `const`.")
@@ -141,18 +198,20 @@ class _Checker:
         for view in views:
             if view is not None and not view.readable:
                 self.wrong(at, f"{self.schema.record}.{view.path} cannot be read.", "Map a readable field.")
-        if target is None or any(v is None for v in views):
+        if target is None or calls is None or any(v is None for v in views):
             return None
         inputs = [(frozenset({VENDOR_KINDS[str(v.type)]}), v.values if v.values_closed else None) for v in views if v]
         if spec.const is not None:
             inputs = [self._constant(spec.const)]
-        chain = self._chain(spec, at, inputs, inward=True)
+        chain = self._chain(spec, at, inputs, calls, inward=True)
         if chain is None:
             return None
         self._arrives(
             at, chain, frozenset({target.kind}), target.words, f"the canonical {path}", target.kind is Kind.ENUM
         )
         self._default(at, spec, target.kind, target.words, path)
+        if len(self.errors) == before:
+            self._literals_accepted(at, spec, target, chain)
         if spec.max is not None and target.kind is not Kind.TEXT:
             self.wrong((*at, "max"), f"{path} is {target.kind}, only texts have a length.", "Remove `max`.")
         self._returning(at, spec, chain, views)
@@ -200,12 +259,13 @@ class _Checker:
         before = len(self.errors)
         view = self._vendor(path, at)
         sources = [self._canonical(entity, s, (*at, "from")) for s in spec.from_]
+        calls = self._bound(spec, at)
         given = {"from": spec.from_ or None, "const": spec.const, "setting": spec.setting, "context": spec.context}
         if not self._one_source(at, given):
             return None
         if spec.required and spec.absent == "clear":
             self.wrong((*at, "absent"), "a required field is never cleared.", "Remove `required` or `absent`.")
-        if view is None or any(s is None for s in sources):
+        if view is None or calls is None or any(s is None for s in sources):
             return None
         self._writable(at, view, create_only=spec.create_only)
         kind = VENDOR_KINDS[str(view.type)]
@@ -215,7 +275,7 @@ class _Checker:
             inputs = [(frozenset({s.kind}), s.words) for s in sources if s is not None]
         else:
             inputs = [(frozenset({Kind.INTEGER if spec.context == "facets" else Kind.TEXT}), None)]
-        chain = self._chain(spec, at, inputs, inward=False)
+        chain = self._chain(spec, at, inputs, calls, inward=False)
         if chain is None:
             return None
         numbered = kind is Kind.INTEGER and (spec.setting is not None or spec.ref is not None) and not spec.as_
@@ -233,6 +293,13 @@ class _Checker:
             )
         elif most is None and length is not None and kind is Kind.TEXT and spec.const is None and closed is None:
             most = length
+        for name, literal in (("const", spec.const if not chain.ops else None), ("default", spec.default)):
+            if isinstance(literal, str) and length is not None and len(literal) > length:
+                self.wrong(
+                    (*at, name),
+                    f"{self.schema.record}.{path} holds at most {length} characters, {literal!r} has {len(literal)}.",
+                    "Write a shorter one.",
+                )
         if len(self.errors) > before:
             return None
         ops: tuple[Op, ...] = chain.ops
@@ -259,11 +326,28 @@ class _Checker:
             self.wrong(at, f"{record} cannot be changed after creation.", "Add `create_only: true`.")
 
     # ------------------------------------------------------------------ one pipeline
+    def _bound(self, spec: Value, at: tuple[str, ...]) -> list[_Call] | None:
+        """The transforms of an entry with their arguments; None when one is not there or takes others."""
+        calls: list[_Call] = []
+        for number, call in enumerate(spec.as_):
+            where: tuple[str | int, ...] = (*at, "as") if len(spec.as_) == 1 else (*at, "as", number)
+            found = self.transforms.get(call.name)
+            if found is None:
+                near = self._nearest(call.name, self.transforms)
+                self.wrong(where, f"there is no transform {call.name!r}.", f"Use a registered transform{near}.")
+                continue
+            try:
+                calls.append((where, found, found.bind(call.arguments)))
+            except ValueError as fault:
+                self.wrong(where, f"{fault}.", "Correct the arguments.")
+        return calls if len(calls) == len(spec.as_) else None
+
     def _chain(
         self,
         spec: Value,
         at: tuple[str, ...],
         inputs: list[tuple[frozenset[Kind], frozenset[str] | None]],
+        calls: Sequence[_Call],
         *,
         inward: bool,
     ) -> _Chain | None:
@@ -273,36 +357,25 @@ class _Checker:
         broken = ""
         kinds: list[frozenset[Kind]] = [k for k, _ in inputs]
         known: frozenset[str] | None = inputs[0][1] if len(inputs) == 1 else None
-        for number, call in enumerate(spec.as_):
-            where: tuple[str | int, ...] = (*at, "as") if len(spec.as_) == 1 else (*at, "as", number)
-            found = self.transforms.get(call.name)
-            if found is None:
-                near = self._nearest(call.name, self.transforms)
-                self.wrong(where, f"there is no transform {call.name!r}.", f"Use a registered transform{near}.")
-                return None
-            try:
-                functions = found.bind(call.arguments)
-            except ValueError as fault:
-                self.wrong(where, f"{fault}.", "Correct the arguments.")
-                return None
+        for where, found, functions in calls:
             if not self._fits(where, found, kinds):
                 return None
             if isinstance(functions, Resolving):
                 if inward:
                     self.wrong(
-                        where, f"{call.name} asks the connection and works on the way out only.", "Use another one."
+                        where, f"{found.name} asks the connection and works on the way out only.", "Use another one."
                     )
                     return None
                 resolving.append(functions)
-                ops.append(Apply(call.name, functions.forward, found.absent, True, functions.shared, functions.quick))
-                broken = broken or f"{call.name} has no inverse"
+                ops.append(Apply(found.name, functions.forward, found.absent, True, functions.shared, functions.quick))
+                broken = broken or f"{found.name} has no inverse"
                 known = None
             else:
-                ops.append(Apply(call.name, functions.forward, found.absent, quick=functions.quick))
+                ops.append(Apply(found.name, functions.forward, found.absent, quick=functions.quick))
                 if functions.inverse is None:
-                    broken = broken or f"{call.name} has no inverse"
+                    broken = broken or f"{found.name} has no inverse"
                 else:
-                    backward.insert(0, Apply(call.name, functions.inverse))
+                    backward.insert(0, Apply(found.name, functions.inverse))
                 known = functions.outputs
             kinds = [found.gives]
         if len(kinds) != 1:
@@ -414,7 +487,8 @@ class _Checker:
             )
 
     def _enum_of(self, at: tuple[str, ...]) -> dict[str, str]:
-        table = self.node.at(*at, "enum").plain()
+        entry = self.node.at(*at).plain()
+        table = entry.get("enum") if isinstance(entry, dict) else None
         return {k: v for k, v in table.items() if isinstance(v, str)} if isinstance(table, dict) else {}
 
     def _default(self, at: tuple[str, ...], spec: Value, kind: Kind, closed: frozenset[str] | None, name: str) -> None:
@@ -432,6 +506,22 @@ class _Checker:
         if spec.required:
             self.wrong((*at, "default"), "a required field has no default.", "Remove one of the two.")
 
+    def _literals_accepted(self, at: tuple[str, ...], spec: Value, target: CanonicalField, chain: _Chain) -> None:
+        """A literal that the canonical model refuses would refuse every record."""
+        last = target.steps[-1]
+        for name, literal in (("const", spec.const if not chain.ops else None), ("default", spec.default)):
+            if literal is None:
+                continue
+            try:
+                last.model.model_validate({last.name: literal})
+            except ValidationError as fault:
+                for error in fault.errors(include_url=False, include_context=False):
+                    if error["loc"] == (last.name,):  # other fields of the model are read elsewhere
+                        rule = error["msg"].removeprefix("Value error, ")
+                        self.wrong(
+                            (*at, name), f"{target.path} cannot hold {literal!r}: {rule}.", f"Correct the {name}."
+                        )
+
     @staticmethod
     def _constant(value: str | int | bool) -> tuple[frozenset[Kind], frozenset[str] | None]:
         if isinstance(value, bool):
@@ -439,61 +529,6 @@ class _Checker:
         if isinstance(value, int):
             return frozenset({Kind.INTEGER}), None
         return frozenset({Kind.TEXT, Kind.ENUM}), frozenset({value})
-
-    # ------------------------------------------------------------------ both sides complete
-    def _all_required_read(self, entity: type[Canonical]) -> None:
-        covered = set(self.spec.fields)
-        for path in _required_leaves(entity):
-            if not any(c == path or c.startswith(f"{path}.") for c in covered):
-                self.wrong(("fields",), f"the canonical {self.spec.entity} needs {path}, and nothing is read into it.",
-                           f"Add `{path}:` to `fields`.")  # fmt: skip
-
-    def _restored_once(self, reads: Sequence[tuple[InMove, OutMove | None]]) -> None:
-        """Two canonical fields that restore one vendor field could disagree; all but one are derived."""
-        first: dict[str, str] = {}
-        for move, restore in reads:
-            if restore is None:
-                continue
-            other = first.setdefault(restore.target, move.target.path)
-            if other != move.target.path:
-                self.wrong(("fields", move.target.path), f"{restore.target} is also read into {other}; both would restore it.",
-                           f"Add `derived: from {other}` to one of the two.")  # fmt: skip
-
-    def _written_once(self, targets: Iterable[str]) -> None:
-        seen: set[str] = set()
-        for target in targets:
-            clash = next(
-                (s for s in seen if s == target or s.startswith(f"{target}.") or target.startswith(f"{s}.")), None
-            )
-            if clash is not None:
-                self.wrong(("writes", target), f"{target} is written twice, also as {clash}.", "Remove one of the two.")
-            seen.add(target)
-
-    def _all_required_written(self, targets: Sequence[str]) -> None:
-        if "create" not in self.spec.operations:
-            return
-        for path, view in self.schema.fields.items():
-            covered = any(t == path or t.startswith(f"{path}.") or path.startswith(f"{t}.") for t in targets)
-            optional_parent = any(
-                not self.schema.fields[p].required for p in _ancestors(path) if p in self.schema.fields
-            )
-            if view.required and view.createable and not covered and not optional_parent:
-                self.wrong(("writes",), f"the vendor requires {self.schema.record}.{path}, and nothing is written to it.",
-                           f"Add `{path}:` to `writes`.")  # fmt: skip
-
-    def _nothing_forgotten(self, entity: type[Canonical], writes: Sequence[OutMove]) -> None:
-        """A canonical field that no write uses is lost silently, so the file has to say so under `omits`."""
-        used = {s.path.split("[", 1)[0] for w in writes for s in w.sources}
-        all_leaves = leaves(entity)
-        for path in all_leaves:
-            if path in self.spec.omits or any(path.startswith(f"{o}.") for o in self.spec.omits):
-                continue
-            if not any(u == path or path.startswith(f"{u}.") for u in used):
-                self.wrong(("writes",), f"the canonical {path} is neither written nor named under `omits`.",
-                           f"Write it, or add `{path}: <reason>` to `omits`.")  # fmt: skip
-        for path in self.spec.omits:
-            if not any(leaf == path or leaf.startswith(f"{path}.") for leaf in all_leaves):
-                self.wrong(("omits", path), f"the canonical {self.spec.entity} has no {path}.", "Remove it.")
 
     # ------------------------------------------------------------------ one path
     def _canonical(self, entity: type[Canonical], path: str, at: tuple[str, ...]) -> CanonicalField | None:
@@ -505,6 +540,8 @@ class _Checker:
 
     def _vendor(self, path: str, at: tuple[str, ...]) -> FieldView | None:
         view = self._find(path)
+        if view is None and ("native_fields", path) in self.left_out:
+            return None
         if view is None:
             fix = f"Correct the name{self._nearest(path, [*self.schema.fields, *self.spec.native_fields])}"
             suffix = self.schema.open_suffix
@@ -552,17 +589,3 @@ class _Checker:
         node = self.node.at(*at)
         name = ".".join(str(step) for step in at)
         self.errors.append(MappingError(node.file, node.line, name, wrong, fix))
-
-
-def _ancestors(path: str) -> list[str]:
-    steps = path.split(".")
-    return [".".join(steps[:n]) for n in range(1, len(steps))]
-
-
-def _required_leaves(entity: type[Canonical], prefix: str = "") -> list[str]:
-    found: list[str] = []
-    for path in leaves(entity):
-        resolved = canonical_field(entity, path)
-        if all(step.required for step in resolved.steps):
-            found.append(f"{prefix}{path}")
-    return found

@@ -6,12 +6,14 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
 from mappings.check import checked
 from mappings.codegen import accepting_of, writer
+from mappings.completeness import LeftOut
 from mappings.errors import MappingError, MappingErrors
 from mappings.layouts import Layouts
 from mappings.mapping import Mapping
@@ -59,7 +61,7 @@ def load_text(text: str, source_name: str, schema: SchemaView, overlays: Sequenc
 def _load(base: Node, layers: Sequence[Node], errors: list[MappingError], schema: SchemaView) -> Mapping:
     for layer in layers:
         base = _laid(base, layer, errors)
-    spec = _shaped(base, errors)
+    spec, left_out = _shaped(base, errors, schema)
     if spec is None:
         raise MappingErrors(errors)
     key = (_hash(spec), _schema_hash(schema))
@@ -67,7 +69,7 @@ def _load(base: Node, layers: Sequence[Node], errors: list[MappingError], schema
         known = _COMPILED.get(key)
     if known is not None and not errors:
         return known
-    plan, wrong = checked(spec, base, schema)
+    plan, wrong = checked(spec, base, schema, left_out)
     if plan is None or wrong or errors:
         raise MappingErrors([*errors, *wrong])
     inward = Layouts(plan) if spec.direction is not Direction.OUT else None
@@ -127,17 +129,36 @@ def _laid(base: Node, layer: Node, errors: list[MappingError]) -> Node:
     return overlaid(base, Node(changes, layer.file, layer.line))
 
 
-def _shaped(node: Node, errors: list[MappingError]) -> MappingSpec | None:
+_SECTIONS = ("fields", "writes", "native_fields", "omits")
+
+
+def _shaped(node: Node, errors: list[MappingError], schema: SchemaView) -> tuple[MappingSpec | None, LeftOut]:
+    """The file as a model, with the places that were left out of it because they have the wrong shape, so that the rest
+    is held against both schemas all the same. None where too little is left of it."""
+    content = node.plain()
     try:
-        return MappingSpec.model_validate(node.plain())
+        return MappingSpec.model_validate(content), LeftOut()
     except ValidationError as fault:
+        left_out: set[tuple[str, ...]] = set()
         for error in fault.errors(include_url=False, include_context=False):
             loc = error["loc"]
             place = node.at(*loc)
             name = ".".join(str(step) for step in loc) or "(file)"
             words = fault_words(error["type"], error["msg"], error["input"])
             errors.append(MappingError(place.file, place.line, name, words, _fix(error["type"], loc)))
-        return None
+            left_out.add(tuple(str(step) for step in loc[: 2 if loc[0] in _SECTIONS else 1]))
+    # What stands for these three is never used: a file with an error makes no mapping.
+    stand_ins = {"mapping": "file.with_an_error@1", "owner": "hub", "record": schema.record}
+    rest: dict[str, Any] = {name: word for name, word in stand_ins.items() if (name,) in left_out}
+    for name, value in content.items():
+        if (name,) in left_out:
+            continue
+        inside = name in _SECTIONS and isinstance(value, dict)
+        rest[name] = {k: v for k, v in value.items() if (name, k) not in left_out} if inside else value
+    try:
+        return MappingSpec.model_validate(rest), LeftOut(frozenset(left_out))
+    except ValidationError:
+        return None, LeftOut(frozenset(left_out))
 
 
 def _fix(kind: str, loc: tuple[str | int, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from oms_schema.ids import EntityKind
 
@@ -138,6 +138,16 @@ def _literals(value: object) -> object:
     return value
 
 
+def _said(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it has to say why, in words")
+    return value
+
+
+Why = Annotated[str, AfterValidator(_said)]
+"""A reason, for people."""
+
+
 class Call(_Part):
     """One transform with its literal arguments."""
 
@@ -162,7 +172,7 @@ class Value(_Part):
     max: Annotated[int, Field(gt=0)] | None = None
     on_too_long: Annotated[TooLong, _word_enum(TooLong)] = TooLong.REJECT
     owner: AnOwner | None = None
-    lossy: str | None = None
+    lossy: Why | None = None
     why: str | None = None
 
 
@@ -171,7 +181,7 @@ class FieldSpec(Value):
 
     path: str | None = None
     paths: list[str] | None = None
-    derived: str | None = None
+    derived: Why | None = None
 
 
 class WriteSpec(Value):
@@ -210,7 +220,7 @@ class MappingSpec(_Part):
     native_fields: dict[str, NativeField] = {}
     fields: dict[str, FieldSpec] = {}
     writes: dict[str, WriteSpec] = {}
-    omits: dict[str, str] = {}
+    omits: dict[str, Why] = {}
     """Canonical fields that this mapping leaves out, each with the reason."""
 
     @property
