@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact
@@ -11,10 +10,12 @@ from decimal import Context, Decimal, Inexact
 from mappings.kinds import ANY, Kind
 from mappings.registry import Pair, Quick, Refused, transform
 from oms_schema.problems import Reason
+from oms_schema.text import BLANKS, invisible, is_blank, is_margin
 
+_SHOW_NOTHING = f" {''.join(BLANKS)}"
+"""Of what Unicode calls printable."""
 MICROS = 1_000_000
 _MICROS = Decimal(MICROS)
-_JOINERS = frozenset("\u200c\u200d")  # Persian and Indic spelling needs them between letters
 _LARGEST = 2**63
 _ONE_DIGIT = 2**30  # of Python's own integers, which it compares at once
 _LARGEST_AMOUNT = Decimal(_LARGEST - 1).scaleb(-6)
@@ -32,46 +33,46 @@ _EXACT = Context(prec=60, traps=[Inexact])
 def visible_text(four_byte: str = "refuse", line_breaks: str = "refuse") -> Pair:
     """Text without spaces or invisible characters at its ends; inside, they are refused.
 
-    A zero-width space inside a name makes two accounts that look like one. `four_byte: keep` lets characters beyond
-    U+FFFF pass (rare ideographs, emoji), `line_breaks: keep` lets line feeds and tabs pass.
+    A zero-width space inside a name makes two accounts that look like one; so does a joiner between letters that are not
+    joined. Characters that show as a blank only are no text. `four_byte: keep` lets characters beyond U+FFFF pass (rare
+    ideographs, emoji), `line_breaks: keep` lets line feeds and tabs pass.
     """
     for argument in (four_byte, line_breaks):
         if argument not in ("refuse", "keep"):
             raise ValueError(f"visible_text: an argument is {argument!r}, it has to be refuse or keep")
     keeps_four_byte = four_byte == "keep"
-    allowed = _JOINERS | frozenset("\n\r\t") if line_breaks == "keep" else _JOINERS
+    allowed = frozenset("\n\r\t") if line_breaks == "keep" else frozenset()
 
     def forward(value: str) -> str | None:
         # What Unicode calls printable has no invisible character in it, and no space but the ordinary one.
         if value.isprintable() and (keeps_four_byte or value.isascii() or max(value) <= "\uffff"):
-            return value.strip() or None
+            return value.strip() if value.strip(_SHOW_NOTHING) else None
         start, end = 0, len(value)
-        while start < end and _hidden(value[start]):
+        while start < end and is_margin(value[start]):
             start += 1
-        while end > start and _hidden(value[end - 1]):
+        while end > start and is_margin(value[end - 1]):
             end -= 1
         text = value[start:end]
-        for character in text:
-            if character not in allowed and unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp"):
+        if is_blank(text):
+            return None
+        for _, character in invisible(text):
+            if character not in allowed:
                 raise Refused(
                     "invisible_character",
                     f"it holds the invisible character U+{ord(character):04X}",
                     fix="retype the value without it",
                 )
-            if not keeps_four_byte and ord(character) > 0xFFFF:
-                raise Refused(
-                    "four_byte_character",
-                    f"it holds U+{ord(character):X}, a character of four bytes that not every system stores",
-                    fix="replace the character",
-                )
-        return text or None
+        beyond = next((c for c in text if c > "\uffff"), None)
+        if beyond is not None and not keeps_four_byte:
+            raise Refused(
+                "four_byte_character",
+                f"it holds U+{ord(beyond):X}, a character of four bytes that not every system stores",
+                fix="replace the character",
+            )
+        return text
 
     plain = "{0}.strip() or None if {0}.isprintable() and {0}.isascii() else {call}"
     return Pair(forward, lambda value: value, quick=Quick(plain))
-
-
-def _hidden(character: str) -> bool:
-    return character.isspace() or unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp")
 
 
 @transform("comma_list", takes=Kind.TEXT, gives=Kind.NAMES, lossy="spaces around the commas are not brought back")

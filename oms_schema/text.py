@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from oms_schema.problems import Problem, Reason, shown
 
-# Letters and symbols by their category, blank on every screen: Hangul fillers and the empty Braille cell.
-_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+"""Letters and symbols by their category, blank on every screen: Hangul fillers and the empty Braille cell."""
 # Cc control, Cf format (zero-width space, byte order mark, direction marks, soft hyphen), Cs lone surrogate,
 # Zl and Zp line and paragraph separator.
 _INVISIBLE_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -54,6 +54,11 @@ def invisible(text: str) -> Iterator[tuple[int, str]]:
         yield position, char
 
 
+def is_margin(char: str) -> bool:
+    """Whether a character at either end of a text can go without changing what it says; half of a character cannot."""
+    return char.isspace() or unicodedata.category(char) in _INVISIBLE_CATEGORIES - {"Cs"}
+
+
 def _spells(text: str, position: int) -> bool:
     if not 0 <= position < len(text):
         return False
@@ -64,7 +69,7 @@ def _spells(text: str, position: int) -> bool:
 def is_blank(text: str) -> bool:
     """Whether nothing in the text can be seen."""
     hidden = {position for position, _ in invisible(text)}
-    return all(c.isspace() or c in _BLANKS or c in _JOINERS or i in hidden for i, c in enumerate(text))
+    return all(c.isspace() or c in BLANKS or c in _JOINERS or i in hidden for i, c in enumerate(text))
 
 
 def check_not_blank(path: str, text: str, owner: str = "Sales") -> tuple[Problem, ...]:
