@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Self
 
 import orjson
@@ -16,7 +17,13 @@ class Canonical(BaseModel):
 
     def canonical_bytes(self) -> bytes:
         """The one byte form of this value: JSON with sorted keys, absent optional fields left out."""
-        return orjson.dumps(self.model_dump(mode="json", exclude_none=True), option=orjson.OPT_SORT_KEYS)
+        content = self.model_dump(mode="json", exclude_none=True)
+        try:
+            return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        except (
+            TypeError
+        ):  # orjson takes no integer beyond 64 bits, which a count may be: the sum of an order's goals, say
+            return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
     def content_hash(self) -> str:
         """blake2b-128 of the canonical bytes, 32 hex digits."""

@@ -9,7 +9,10 @@ from pydantic import AfterValidator, AwareDatetime
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the instant lies at the edge of the calendar, outside the years that UTC has") from None
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]

@@ -38,7 +38,8 @@ class NoSuchLocalTime(ValueError):  # noqa: N818 - named after what is wrong
 
 @cache
 def _known_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    # Two names that systems ship beside the zones: what they mean depends on the machine, or is nothing.
+    return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 _ZONES: dict[str, ZoneInfo] = {}

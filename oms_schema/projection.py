@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Context, Decimal
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from oms_schema.base import Canonical
 from oms_schema.instant import Instant
-from oms_schema.money import CurrencyCode, exponent
+from oms_schema.money import CurrencyCode, exponent, half_up
 from oms_schema.party import ID
 
 _CENT = Decimal("0.01")
+_MOST = 99_999_999_999
+"""Hundredths of a percent that a percentage has at most."""
+_EXACT = Context(prec=60)
+"""Our own, so that a caller's precision changes no figure."""
 
 
 def _no_float(value: object) -> object:
@@ -22,10 +26,14 @@ def _no_float(value: object) -> object:
 
 
 def _two_places(value: Decimal) -> Decimal:
-    shown = value.quantize(_CENT)
+    shown = value.copy_abs().quantize(_CENT, context=_EXACT)  # the absolute, because Decimal has a zero below zero
     if shown != value:
         raise ValueError("a percentage has two decimals; round it first")
     return shown
+
+
+def _one_zero(value: Decimal) -> Decimal:
+    return value or value.copy_abs()
 
 
 Percentage = Annotated[
@@ -41,6 +49,7 @@ Amount = Annotated[
     Decimal,
     BeforeValidator(_no_float),
     Field(gt=Decimal(-(10**16)), lt=Decimal(10**16), allow_inf_nan=False),
+    AfterValidator(_one_zero),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]{1,16}(\.[0-9]{1,4})?$"}),
 ]
 """Major units of a currency with exactly the decimals of its minor unit; below zero when more was credited than owed."""
@@ -51,10 +60,13 @@ Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 def percent_of_goal(delivered: int, goal: int) -> Decimal:
-    """Delivered as a percentage of the goal, HALF_UP to two decimals; 0.00 when there is no goal to measure against."""
+    """Delivered as a percentage of the goal, HALF_UP to two decimals; 0.00 when there is no goal to measure against.
+
+    Never above 999,999,999.99, where a goal is so small that its percentage says nothing any more.
+    """
     if goal <= 0:
         return Decimal("0.00")
-    return (Decimal(delivered) * 100 / Decimal(goal)).quantize(_CENT, rounding=ROUND_HALF_UP)
+    return _EXACT.scaleb(Decimal(min(half_up(delivered * 10_000, goal), _MOST)), -2)
 
 
 class OrderBilling(Canonical):
