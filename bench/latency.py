@@ -100,6 +100,7 @@ def prepared(machinery: Machinery, book: OrderBook) -> list[Target]:
     seeded = seed_crm(machinery.crm, book)
     machinery.engine.travel()
     machinery.people.attach_creatives()
+    machinery.engine.come_back()  # what they changed at the ad server is mirrored before, not while a change is timed
     return targets_of(machinery, book, seeded)
 
 
