@@ -20,9 +20,8 @@ class Canonical(BaseModel):
         content = self.model_dump(mode="json", exclude_none=True)
         try:
             return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-        except (
-            TypeError
-        ):  # orjson takes no integer beyond 64 bits, which a count may be: the sum of an order's goals, say
+        except TypeError:
+            # orjson takes no integer beyond 64 bits, which a count may be: the sum of an order's goals, say.
             return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
     def content_hash(self) -> str:
