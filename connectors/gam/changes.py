@@ -64,7 +64,10 @@ def _one_second(objects: Objects, stream: str, fields: Sequence[str], at: dateti
         natives, total = objects.page(stream, where.statement(order="id ASC", limit=size, offset=0))
         if natives:
             yield Page([_record(native, fields, at) for native in natives], _cursor(at))
-            last = int(natives[-1]["id"])
+            reached = int(natives[-1]["id"])
+            if reached <= last:
+                raise RetryLater("PAGE-UNREADABLE", f"A page of changes behind id {last} ends with id {reached}.")
+            last = reached
         if len(natives) >= total:
             return
 

@@ -31,7 +31,7 @@ def census(objects: Objects, settings: GamSettings, record: str) -> Iterator[Seq
         if numbers != sorted(set(numbers)) or (numbers and numbers[0] <= last):
             raise SchemaDrift("CENSUS-ORDER", f"Records of {record} came out of order, or one came twice.", "id")
         yield [row(native) for native in natives if native.get("status") != "DELETED"]
-        if len(natives) >= total or not natives:
+        if len(natives) >= total:
             return
         last = numbers[-1]
 

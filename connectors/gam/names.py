@@ -99,6 +99,8 @@ class Names:
         while True:
             statement = where.statement(select=select, order="Id", limit=size, offset=offset)
             answer = plain(self._soap.read("PublisherQueryLanguageService", "select", statement))
+            if not isinstance(answer, Mapping):
+                raise RetryLater("PAGE-UNREADABLE", "The look-up table was answered with nothing.")
             columns = [str(column.get("labelName", "")).lower() for column in answer.get("columnTypes", [])]
             rows = answer.get("rows", [])
             for row in rows:

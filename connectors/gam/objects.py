@@ -47,24 +47,35 @@ class Objects:
         self._settings = settings
 
     def page(self, record: str, statement: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
-        """One page: its objects and how many there are altogether. Raises like a read."""
+        """A first page (offset 0): its objects and how many there are altogether.
+
+        Raises like a read, and RetryLater for an answer that does not say how many there are, or says some and shows none:
+        whoever took that for "there are none" would write a line again. The vendor's own examples read the total of every
+        answer, also where there are no results.
+        """
         place = place_of(record)
         answer = self._soap.read(place.service, place.query, statement)
         total = getattr(answer, "totalResultSetSize", None)
         results = getattr(answer, "results", None) or []
-        if total is None and results:
+        if total is None:
             raise RetryLater("PAGE-UNREADABLE", f"{place.query} answered a page without its total.")
-        return [plain(item) for item in results], int(total or 0)
+        if int(total) > 0 and not results:
+            raise RetryLater("PAGE-UNREADABLE", f"{place.query} counts {total} objects and shows none of them.")
+        return [plain(item) for item in results], int(total)
 
-    def every(self, record: str, where: Where, order: str = "id") -> Iterator[dict[str, Any]]:
-        """All objects of a condition that a caller knows to be small; pages by offset in id order."""
-        offset, size = 0, self._settings.page_size
+    def every(self, record: str, where: Where, key: str = "id") -> Iterator[dict[str, Any]]:
+        """All objects of a condition that a caller knows to be small; `key` is a number that each has for itself.
+
+        Pages begin behind the last key: an object deleted meanwhile would move the others up over an offset, and one of them
+        would be missed.
+        """
+        size, rest = self._settings.page_size, where
         while True:
-            objects, total = self.page(record, where.statement(order=order, limit=size, offset=offset))
+            objects, total = self.page(record, rest.statement(order=key, limit=size, offset=0))
             yield from objects
-            offset += len(objects)
-            if not objects or offset >= total:
+            if len(objects) >= total:
                 return
+            rest = where.and_above(key, max(int(native[key]) for native in objects))
 
     def by_id(self, record: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The present objects by id; ids that the vendor does not know, or that are no numbers, are absent."""
@@ -117,7 +128,7 @@ class Objects:
             if cut is None or cut not in lines:
                 raise RetryLater("PAGE-UNREADABLE", f"A page of {record} shows none of the lines asked for.")
             yield from (native for native in natives if int(native["lineItemId"]) < cut)
-            yield from self.every(record, Where().equals("lineItemId", cut), order="creativeId")
+            yield from self.every(record, Where().equals("lineItemId", cut), key="creativeId")
             lines = [line for line in lines if line > cut]
 
 

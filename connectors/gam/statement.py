@@ -30,6 +30,12 @@ class Where:
         """`column > value`."""
         return self._add(f"{column} > {self._bind(value)}")
 
+    def and_above(self, column: str, value: object) -> Where:
+        """Another condition: this one and `column > value`."""
+        narrower = Where()
+        narrower._conditions, narrower._values = list(self._conditions), list(self._values)
+        return narrower.above(column, value)
+
     def below(self, column: str, value: object) -> Where:
         """`column < value`."""
         return self._add(f"{column} < {self._bind(value)}")
