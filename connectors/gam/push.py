@@ -12,7 +12,8 @@ from connectors.errors import ConnectorError, OutcomeUnknown, RetryLater
 from connectors.gam.faults import Fate, Refused, Verdict, actions, verdict
 from connectors.gam.objects import Objects, Place, place_of
 from connectors.gam.outcomes import BATCH_ATOMIC, in_doubt, of_each, of_whole_call
-from connectors.gam.plain import overlaid, shows
+from connectors.gam.plain import shows
+from connectors.gam.rewriting import rewritten
 from connectors.gam.settings import GamSettings
 from connectors.gam.soap import NotSent, Soap
 from connectors.gam.statement import Where
@@ -73,7 +74,7 @@ class Push:
                     _seen(native),
                 )  # fmt: skip
             else:
-                changed.append((at, item, overlaid(native, ours)))
+                changed.append((at, item, rewritten(native, ours)))
         if changed:
             sent = self._send(
                 record,

@@ -276,6 +276,37 @@ def test_an_update_keeps_what_others_own(network: Network, gam: GamConnector) ->
     assert gam.observe("Order", [order_id])[order_id]["status"] == "DRAFT"
 
 
+def test_a_currency_corrected_before_approval_takes_the_empty_ranking_value_along(gam: GamConnector) -> None:
+    _, [line_id] = booked(gam, ("a",))
+    changed = {"costPerUnit": {"currencyCode": "EUR", "microAmount": 3_000_000}}
+    [result] = gam.push("LineItem", UPDATE, [PushItem("a", changed, line_id)])
+    assert result.outcome is Outcome.UPDATED, result
+    native = gam.observe("LineItem", [line_id])[line_id]
+    assert (native["costPerUnit"]["currencyCode"], native["valueCostPerUnit"]["currencyCode"]) == ("EUR", "EUR")
+
+
+def test_a_ranking_value_that_somebody_set_is_not_dropped_for_a_currency(network: Network, gam: GamConnector) -> None:
+    _, [line_id] = booked(gam, ("a",))
+    value = {"currencyCode": "USD", "microAmount": 5}
+    network.post("edit", type="LineItem", id=int(line_id), fields={"valueCostPerUnit": value})
+    changed = {"costPerUnit": {"currencyCode": "EUR", "microAmount": 3_000_000}}
+    [result] = gam.push("LineItem", UPDATE, [PushItem("a", changed, line_id)])
+    assert (result.outcome, result.code) == (
+        Outcome.REJECTED,
+        "LineItemError.LINE_ITEM_CANNOT_HAVE_MULTIPLE_CURRENCIES",
+    )
+    assert gam.observe("LineItem", [line_id])[line_id]["valueCostPerUnit"]["microAmount"] == 5
+
+
+def test_a_line_of_another_type_takes_the_priority_of_that_type(gam: GamConnector) -> None:
+    _, [line_id] = booked(gam, ("a",))
+    for kind, priority in (("PRICE_PRIORITY", 12), ("STANDARD", 8)):
+        [result] = gam.push("LineItem", UPDATE, [PushItem("a", {"lineItemType": kind}, line_id)])
+        assert result.outcome is Outcome.UPDATED, result
+        native = gam.observe("LineItem", [line_id])[line_id]
+        assert (native["lineItemType"], native["priority"]) == (kind, priority)
+
+
 def test_custom_targeting_goes_there_and_back(network: Network, gam: GamConnector) -> None:
     network.post("custom_targeting", keys={"interest": ["sports", "music"]})
     key = gam.resolve("CustomTargetingKey", ["interest"])["interest"]
