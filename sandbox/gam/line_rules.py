@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sandbox.gam.checks import check_absent_objects, check_custom_fields, check_lengths, check_required
+from sandbox.gam.line_status import is_live
 from sandbox.gam.moments import MomentError, read_moment
 from sandbox.gam.network import Network
 from sandbox.gam.soap import Findings, Native
@@ -141,7 +142,9 @@ def _check_type(line: Native, old: Native | None, path: str, findings: Findings)
         return
     priority = line.get("priority")
     _, lowest, highest = _TYPES[kind].priority
-    if priority is not None and not lowest <= priority <= highest and (old is None or old["priority"] != priority):
+    # People may set any priority [S], so one that stands is left alone; another type has a range of its own.
+    kept = old is not None and (old["priority"], old["lineItemType"]) == (priority, kind)
+    if priority is not None and not lowest <= priority <= highest and not kept:
         findings.add("LineItemError", "INVALID_PRIORITY_FOR_LINE_ITEM_TYPE", f"{path}.priority", priority)
     days = line.get("autoExtensionDays") or 0
     if days and kind != "STANDARD":
@@ -254,6 +257,8 @@ def _moment(line: Native, name: str, path: str, findings: Findings) -> int | Non
 
 
 def _check_money(network: Network, line: Native, old: Native | None, path: str, findings: Findings) -> None:
+    if old is not None and "VCPM" in _changed(old, line, "costType") and is_live(network, old):
+        findings.add("LineItemError", "UPDATE_VCPM_COST_TYPE_NOT_ALLOWED", f"{path}.costType", line.get("costType"))
     cost = line.get("costPerUnit")
     if cost is None:
         return
@@ -284,6 +289,12 @@ def _check_money(network: Network, line: Native, old: Native | None, path: str, 
             findings.add("LineItemError", "FRACTIONAL_PERCENTAGE_NOT_ALLOWED", f"{path}.discount", discount)
         if not 0 <= discount <= 100:
             findings.add("RangeError", "TOO_HIGH" if discount > 100 else "TOO_LOW", f"{path}.discount", discount)
+
+
+def _changed(old: Native, line: Native, name: str) -> tuple[object, ...]:
+    """A field's value before and after, empty if they are one."""
+    before, after = old.get(name), line.get(name)
+    return () if before == after else (before, after)
 
 
 def _check_goal(line: Native, path: str, findings: Findings) -> None:

@@ -319,6 +319,31 @@ def test_a_started_line_keeps_its_start_and_currency(gam: Any, at: Any) -> None:
     assert refusals == [("LineItemFlightDateError", "END_DATE_TIME_IS_IN_PAST", "lineItem[0].endDateTime")]
 
 
+def test_a_line_of_another_type_may_not_keep_a_priority_beyond_it(gam: Any) -> None:
+    update = gam.service("LineItemService").updateLineItems
+    line = gam.line(gam.order()["id"])
+    line["lineItemType"] = "PRICE_PRIORITY"
+    assert gam.refusals(lambda: update([line])) == [
+        ("LineItemError", "INVALID_PRIORITY_FOR_LINE_ITEM_TYPE", "lineItem[0].priority")
+    ]
+    line["priority"] = None
+    assert update([line])[0]["priority"] == 12
+
+
+@pytest.mark.parametrize(("before", "after"), [("CPM", "VCPM"), ("VCPM", "CPM")])
+def test_a_line_that_was_activated_changes_neither_to_nor_from_vcpm(gam: Any, before: str, after: str) -> None:
+    units = {"CPM": "IMPRESSIONS", "VCPM": "VIEWABLE_IMPRESSIONS"}
+    update = gam.service("LineItemService").updateLineItems
+    draft = gam.line(gam.order()["id"], "D", costType=before, primaryGoal=goal(unit=units[before]))
+    live = gam.live_line(costType=before, primaryGoal=goal(unit=units[before]))
+    for line in (draft, live):
+        line["costType"], line["primaryGoal"]["unitType"] = after, units[after]
+    assert update([draft])[0]["costType"] == after
+    assert gam.refusals(lambda: update([live])) == [
+        ("LineItemError", "UPDATE_VCPM_COST_TYPE_NOT_ALLOWED", "lineItem[0].costType")
+    ]
+
+
 def test_an_archived_or_pending_line_is_frozen(gam: Any) -> None:
     order = gam.order()
     line = gam.line(order["id"])
