@@ -24,6 +24,10 @@ _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _NOTHING = frozenset({"", "-", "N/A"})
 """How a cell without a number may read [K]; never accepted for impressions."""
 
+_ID = re.compile(r"[1-9][0-9]{0,18}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""The one spelling of a line and of a day: delivery is added up by both, and under two spellings one number would count twice."""
+
 _NO_LINE = frozenset({"0", "-1", "-", "N/A", ""})
 """Line item ids of impressions that no line item served (backfill) [K]; such rows are not ours."""
 
@@ -101,8 +105,8 @@ def _layer(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
 def rows(pieces: Iterable[bytes], columns: Sequence[str]) -> Iterator[DeliveryRow]:
     """The delivery rows of an unpacked CSV_DUMP.
 
-    Raises SchemaDrift when a column is missing or no number, RecordRejected for a negative number, OutcomeUnknown when the
-    file is no UTF-8, ends in the middle of a row or names one line twice on one day.
+    Raises SchemaDrift when a column is missing, stands twice or holds what it cannot, RecordRejected for a negative number,
+    OutcomeUnknown when the file is no UTF-8, ends in the middle of a row or names one line twice on one day.
     """
     reader = _cells(pieces)
     header = next(reader, None)
@@ -114,13 +118,16 @@ def rows(pieces: Iterable[bytes], columns: Sequence[str]) -> Iterator[DeliveryRo
     for number, row in enumerate(reader, start=2):
         if len(row) != len(header):
             raise OutcomeUnknown("REPORT-ROW", f"Row {number} of the report has {len(row)} cells, not {len(header)}.")
-        if row[line_at] in _NO_LINE:
+        line, day = row[line_at].strip(), row[day_at].strip()
+        if line in _NO_LINE:
             continue
-        if (row[day_at], row[line_at]) in seen:
-            raise OutcomeUnknown("REPORT-TWICE", f"Row {number} names line {row[line_at]} on {row[day_at]} again.")
-        seen.add((row[day_at], row[line_at]))
+        if not _ID.fullmatch(line):
+            raise SchemaDrift("LINE-UNREADABLE", f"Row {number}: LINE_ITEM_ID is {line[:40]!r}, no id.", "LINE_ITEM_ID")
+        if (day, line) in seen:
+            raise OutcomeUnknown("REPORT-TWICE", f"Row {number} names line {line} on {day} again.")
+        seen.add((day, line))
         numbers = {_FIELDS[name]: _number(row[places[name]], name, number) for name in columns}
-        yield DeliveryRow(_day(row[day_at], number), row[line_at], row[order_at], **numbers)
+        yield DeliveryRow(_day(day, number), line, row[order_at].strip(), **numbers)
 
 
 def _cells(pieces: Iterable[bytes]) -> Iterator[list[str]]:
@@ -152,13 +159,21 @@ def _text(line: bytes) -> str:
 
 def _places(header: Sequence[str], columns: Sequence[str]) -> dict[str, int]:
     """Where each wanted column stands. Cells are `Dimension.DATE`, `Column.AD_SERVER_CLICKS` [K]; bare names do too."""
-    at = {cell.strip().rsplit(".", 1)[-1]: place for place, cell in enumerate(header)}
+    names = [cell.strip().rsplit(".", 1)[-1] for cell in header]
+    at = {name: place for place, name in enumerate(names)}
     missing = [name for name in (*DIMENSIONS, *columns) if name not in at]
     if missing:
         raise SchemaDrift(
             "COLUMN-MISSING",
             f"The delivery report has no {', '.join(missing)}; it has {', '.join(header)[:200]}.",
             missing[0],
+        )
+    doubled = [name for name in (*DIMENSIONS, *columns) if names.count(name) > 1]
+    if doubled:
+        raise SchemaDrift(
+            "COLUMN-TWICE",
+            f"The delivery report has {', '.join(doubled)} twice; it has {', '.join(header)[:200]}.",
+            doubled[0],
         )
     return at
 
@@ -179,7 +194,9 @@ def _number(cell: str, column: str, row: int) -> int:
 
 def _day(cell: str, row: int) -> date:
     try:
-        return date.fromisoformat(cell.strip())
+        if not _DAY.fullmatch(cell):  # fromisoformat takes 20200229 and 2020-W09-6 too
+            raise ValueError("another spelling")
+        return date.fromisoformat(cell)
     except ValueError:
         raise SchemaDrift("DATE-UNREADABLE", f"Row {row}: DATE is {cell[:40]!r}, no day.", "DATE") from None
 

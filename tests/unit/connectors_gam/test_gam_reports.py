@@ -52,6 +52,12 @@ def test_an_empty_report_has_a_header() -> None:
         read("")
 
 
+@pytest.mark.parametrize("again", ["Column.AD_SERVER_IMPRESSIONS", "DimensionAttribute.LINE_ITEM_ID"])
+def test_of_two_columns_of_one_name_none_is_chosen(again: str) -> None:
+    with pytest.raises(SchemaDrift, match="twice"):
+        read(f"{HEADER.strip()},{again}\n2020-02-29,11,22,1500,3,9\n")
+
+
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
@@ -64,6 +70,11 @@ def test_an_empty_report_has_a_header() -> None:
         ("2020-02-29,11,22,1\n", OutcomeUnknown),
         ("2020-02-29,11,22,1,0", OutcomeUnknown),
         ("2020-02-29,11,22,1,0\n2020-02-29,11,22,2,0\n", OutcomeUnknown),
+        ("2020-02-29,11, 22,1,0\n2020-02-29,11,22,2,0\n", OutcomeUnknown),
+        ("2020-02-29,11,22,1,0\n20200229,11,22,2,0\n", SchemaDrift),
+        ("2020-W09-6,11,22,1,0\n", SchemaDrift),
+        ('2020-02-29,11,"2,200",1,0\n', SchemaDrift),
+        ("Total,Total,Total,1,0\n", SchemaDrift),
     ],
 )
 def test_a_malformed_row_is_never_a_number(line: str, kind: type[ConnectorError]) -> None:
