@@ -21,7 +21,7 @@ from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater, SchemaD
 from connectors.salesforce.describes import DescribedObject
 from connectors.salesforce.error_table import Effect, VendorError, one_line, refused
 from connectors.salesforce.session import Call, odd_reply
-from connectors.salesforce.soql import is_id
+from connectors.salesforce.soql import is_id, same_id
 from connectors.salesforce.transport import Reply, encoded, plain
 from connectors.salesforce.writes import Row, Target, prepared
 
@@ -135,7 +135,10 @@ class BulkIngest:
                 if kind == "unprocessedrecords":
                     unprocessed.append(key)
                 else:
-                    found.setdefault(key, []).append(self._result(target, expected[key].item.key, kind, line))
+                    found.setdefault(key, []).append(self._result(target, expected[key], kind, line))
+        ids = [i for told in found.values() for i in {each.vendor_id[:15] for each in told if each.vendor_id}]
+        if len(set(ids)) != len(ids):
+            raise odd_reply(f"the results of bulk job {job} name one id for two records")
         why = self._why(job) if unprocessed else ""
         refused_whole = not found and why.partition(":")[0].strip() in _REFUSED
         for key in unprocessed:
@@ -161,15 +164,20 @@ class BulkIngest:
             raise odd_reply("bulk results have rows longer or shorter than their head")
         return [{name.strip(): value for name, value in line.items()} for line in lines]
 
-    def _result(self, target: Target, key: str, kind: str, line: Mapping[str, str]) -> PushResult:
+    def _result(self, target: Target, row: Row, kind: str, line: Mapping[str, str]) -> PushResult:
+        key = row.item.key
         if kind == "failedResults":
             error = bulk_error(_cell(line, "sf__Error"))
             return refused(key, [error] if error else [], pause=self.pause, marker=target.external_id)
-        vendor_id = _cell(line, "sf__Id")
+        vendor_id, created = _cell(line, "sf__Id"), _cell(line, "sf__Created").lower()
         if not is_id(vendor_id):
             raise odd_reply("a bulk success has no id")
-        created = target.external_id is not None and _cell(line, "sf__Created").lower() == "true"
-        outcome = Outcome.CREATED if created else Outcome.UPDATED
+        if target.external_id is None:
+            if not same_id(vendor_id, row.key):
+                raise odd_reply(f"a bulk success tells of {vendor_id} where {row.key} was written")
+        elif created not in ("true", "false"):
+            raise odd_reply("a bulk success does not say whether it created")
+        outcome = Outcome.CREATED if target.external_id is not None and created == "true" else Outcome.UPDATED
         return PushResult(key, outcome, vendor_id=vendor_id, evidence={"id": vendor_id, "success": True})
 
 

@@ -297,8 +297,14 @@ class OrgSession:
             rows += found
             if len(rows) > most:
                 raise odd_reply(f"a query for at most {most} rows brought {len(rows)}")
-            following = result.get("nextRecordsUrl")
-            if result.get("done") is not False:
+            following, done = result.get("nextRecordsUrl"), result.get("done")
+            if not isinstance(done, bool):
+                raise odd_reply("a query result does not say whether these are all rows")
+            if done:
+                # totalSize counts what the query returned (REST API guide, Query); further pages may have lost rows to deletes
+                total = result.get("totalSize")
+                if len(rows) == len(found) and isinstance(total, int) and total > len(rows):
+                    raise odd_reply(f"a query for {total} rows brought {len(rows)} and says that these are all")
                 return rows
             if not (isinstance(following, str) and following.startswith("/services/data/v") and found):
                 raise odd_reply("a query result says it goes on but names no next page")

@@ -255,8 +255,41 @@ def test_results_that_cannot_be_ours_are_not_believed(
         connect().bulk_results("Opportunity", Operation.UPDATE, items(2), JOB)
 
 
-def test_a_record_named_twice_is_in_doubt(org: responses.RequestsMock, connect: Connect) -> None:
-    job(org, successfulResults=successes([0, 1]), unprocessedrecords=as_csv(["Id"], [[vendor_id(1)]]))
+def test_an_update_whose_result_bears_another_id_is_not_believed(org: responses.RequestsMock, connect: Connect) -> None:
+    told = [[vendor_id(1), "false", vendor_id(0)], [vendor_id(0), "false", vendor_id(1)]]
+    job(org, successfulResults=as_csv(["sf__Id", "sf__Created", "Id"], told))
+    with pytest.raises(RetryLater):
+        connect().bulk_results("Opportunity", Operation.UPDATE, items(2), JOB)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [[vendor_id(9), "true", "h0"], [vendor_id(9), "true", "h1"]],
+        [[vendor_id(8), "", "h0"], [vendor_id(9), "true", "h1"]],
+    ],
+    ids=["one-id-for-two", "created-or-not"],
+)
+def test_an_upsert_whose_results_cannot_be_is_not_believed(
+    org: responses.RequestsMock, connect: Connect, told: list[list[str]]
+) -> None:
+    batch = [PushItem(f"k{n}", {"Hub_Id__c": f"h{n}"}) for n in range(2)]
+    job(org, successfulResults=as_csv(["sf__Id", "sf__Created", "Hub_Id__c"], told))
+    with pytest.raises(RetryLater):
+        connect(external_id_fields={"Opportunity": "Hub_Id__c"}).bulk_results(
+            "Opportunity", Operation.CREATE, batch, JOB
+        )
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"successfulResults": successes([0, 1]), "unprocessedrecords": as_csv(["Id"], [[vendor_id(1)]])},
+        {"successfulResults": successes([0, 1, 1])},
+    ],
+)
+def test_a_record_named_twice_is_in_doubt(org: responses.RequestsMock, connect: Connect, files: dict[str, str]) -> None:
+    job(org, **files)
     results = connect().bulk_results("Opportunity", Operation.UPDATE, items(2), JOB)
     assert [r.outcome.value for r in results] == ["updated", "in_doubt"]
 

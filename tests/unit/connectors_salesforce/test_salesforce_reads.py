@@ -176,6 +176,27 @@ def test_a_page_that_cannot_be_is_not_taken_over(
         list(connect(page_size=10).read("Opportunity", ["Name"], None))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"records": []},
+        {"done": None, "records": []},
+        {"done": "false", "records": []},
+        {"done": True, "totalSize": 2, "records": []},
+        {"done": True, "totalSize": 2, "records": [row(1, START)]},
+    ],
+)
+def test_rows_that_may_not_be_all_are_not_taken_for_all(
+    org: responses.RequestsMock, connect: Connect, answer: dict[str, Any]
+) -> None:
+    org.get(re.compile(re.escape(DATA) + ".*"), json=answer)
+    connector = connect(page_size=10)
+    with pytest.raises(RetryLater):
+        list(connector.read("Opportunity", ["Name"], None))
+    with pytest.raises(RetryLater):
+        connector.fetch("Opportunity", ["Name"], [vendor_id(1), vendor_id(2)])
+
+
 @pytest.mark.parametrize("url", ["https://evil.example/x", "//evil.example", None, "/services/data/v68.0/queryAll/x"])
 def test_a_next_page_elsewhere_or_without_end_is_not_followed(
     org: responses.RequestsMock, connect: Connect, url: str | None
