@@ -4,12 +4,15 @@ and of time, so that a byte a second cannot hold a worker."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 import requests
 from urllib3.exceptions import HTTPError
 
 CHUNK = 64 * 1024
+LEAST_PACE = 16 * 1024
+"""Bytes a second that a file of any length must bring in the long run; a mobile line of 2001 does."""
 
 
 class ReplyTooLarge(requests.RequestException):
@@ -42,3 +45,24 @@ def bounded_body(response: requests.Response, most_bytes: int, until: float) -> 
         response.close()
         raise
     return body.getvalue()
+
+
+def paced_pieces(
+    response: requests.Response, grace: float, clock: Callable[[], float] = time.monotonic
+) -> Iterator[bytes]:
+    """The body of a streamed response as it was sent, still packed, of any length: its time grows with what has come.
+
+    `grace` are the seconds of waiting that it has besides those of LEAST_PACE; the reader's own time does not count. Raises
+    ReplyTooSlow and urllib3's own errors.
+    """
+    length, waited = 0, 0.0
+    while True:
+        asked = clock()
+        chunk = response.raw.read1(CHUNK, decode_content=False)
+        waited += clock() - asked
+        if not chunk:
+            return
+        length += len(chunk)
+        if waited > grace + length / LEAST_PACE:
+            raise ReplyTooSlow(f"{length} bytes came in {waited:.0f} seconds", response=response)
+        yield chunk

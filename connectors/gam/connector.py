@@ -31,6 +31,7 @@ from connectors.base import (
     RecordSchema,
     StreamCapability,
 )
+from connectors.bounded import paced_pieces
 from connectors.endpoint import keep_header
 from connectors.errors import Misconfigured, OutcomeUnknown, RetryLater, SchemaDrift
 from connectors.exchange import stay
@@ -51,7 +52,6 @@ _CREATE_UPDATE = frozenset({Operation.CREATE, Operation.UPDATE})
 _REPORTING = frozenset({"start_delivery", "runReportJob"})
 """What costs a report token: the engine knows calls by the protocol's method, the vendor's limit by its operation."""
 _JOB_STATES = {"COMPLETED": JobState.READY, "IN_PROGRESS": JobState.RUNNING, "FAILED": JobState.FAILED}
-_DOWNLOAD_CHUNK = 256 * 1024
 
 
 class GamConnector(Connector):
@@ -270,7 +270,7 @@ class GamConnector(Connector):
             ) as response:
                 if response.status_code != 200:
                     raise _download_refused(response.status_code)
-                yield from response.raw.stream(_DOWNLOAD_CHUNK, decode_content=False)
+                yield from paced_pieces(response, self.settings.timeout_seconds)
         except (requests.RequestException, OSError) as error:
             raise OutcomeUnknown(
                 "REPORT-CUT", f"The report file did not arrive whole ({type(error).__name__})."

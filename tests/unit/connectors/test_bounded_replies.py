@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import time
 import tracemalloc
 
@@ -11,7 +12,7 @@ import pytest
 import requests
 from urllib3 import HTTPResponse
 
-from connectors.bounded import ReplyTooLarge, ReplyTooSlow, bounded_body
+from connectors.bounded import CHUNK, LEAST_PACE, ReplyTooLarge, ReplyTooSlow, bounded_body, paced_pieces
 
 LATER = time.monotonic() + 3_600
 
@@ -57,3 +58,26 @@ def test_a_reply_that_takes_too_long_is_given_up() -> None:
 def test_packed_damage_is_one_of_requests_own_errors() -> None:
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         bounded_body(reply(b"\x1f\x8b no gzip", "gzip"), 1_000, LATER)
+
+
+def test_a_file_that_keeps_the_least_pace_is_read_whole_however_long_it_takes() -> None:
+    packed = gzip.compress(bytes(1_000)) + b"x" * 20 * CHUNK
+    seconds = itertools.count(0, CHUNK / LEAST_PACE)  # what one piece may take; the clock is asked twice for each
+    assert b"".join(paced_pieces(reply(packed, "gzip"), 5, lambda: float(next(seconds)))) == packed
+
+
+def test_a_file_that_comes_slower_than_that_is_given_up_after_its_grace() -> None:
+    seconds = itertools.count(0, 2 * CHUNK / LEAST_PACE)
+    pieces = paced_pieces(reply(b"x" * 100 * CHUNK), 5, lambda: float(next(seconds)))
+    assert len(next(pieces)) == CHUNK
+    with pytest.raises(ReplyTooSlow):
+        next(pieces)
+
+
+def test_the_time_of_a_slow_reader_is_not_that_of_the_file() -> None:
+    now = [0.0]
+    pieces = 0
+    for _ in paced_pieces(reply(b"x" * 10 * CHUNK), 5, lambda: now[0]):
+        now[0] += 1_000
+        pieces += 1
+    assert pieces == 10
