@@ -50,8 +50,8 @@ class Objects:
         """A first page (offset 0): its objects and how many there are altogether.
 
         Raises like a read, and RetryLater for an answer that does not say how many there are, or says some and shows none:
-        whoever took that for "there are none" would write a line again. The vendor's own examples read the total of every
-        answer, also where there are no results.
+        whoever took that for "there are none" would write a line again. The vendor's own examples (googleads-python-lib,
+        v202502) read the total of the answer without results that ends their paging.
         """
         place = place_of(record)
         answer = self._soap.read(place.service, place.query, statement)

@@ -142,7 +142,8 @@ def _check_type(line: Native, old: Native | None, path: str, findings: Findings)
         return
     priority = line.get("priority")
     _, lowest, highest = _TYPES[kind].priority
-    # People may set any priority [S], so one that stands is left alone; another type has a range of its own.
+    # People may set any priority [S], so one that stands is left alone; another type has a range of its own [S]. That this
+    # error answers it is inferred: the contract words it for lines of dynamic allocation.
     kept = old is not None and (old["priority"], old["lineItemType"]) == (priority, kind)
     if priority is not None and not lowest <= priority <= highest and not kept:
         findings.add("LineItemError", "INVALID_PRIORITY_FOR_LINE_ITEM_TYPE", f"{path}.priority", priority)
