@@ -110,9 +110,19 @@ def chosen_book(orders: Path | None) -> OrderBook:
 def prepare_state(state: Path, book: OrderBook, *, fresh: bool) -> None:
     """Make the state folder, empty it when asked to, and bind it to this book.
 
-    Raises StateError when it was begun with another book, or holds something that is no demo's.
+    Raises StateError when it was begun with another book, holds something that is no demo's, or cannot be used.
     Raises SupervisionError when another demo runs in it.
     """
+    try:
+        _bind_state(state, book, fresh=fresh)
+    except OSError as error:
+        raise StateError(
+            f"The state folder {state} cannot be used ({error.strerror or error}). Nothing was started. "
+            "Name a folder of your own with --state."
+        ) from error
+
+
+def _bind_state(state: Path, book: OrderBook, *, fresh: bool) -> None:
     mark = state / MARK
     if state.exists() and any(state.iterdir()) and not mark.exists():
         raise StateError(
@@ -126,10 +136,17 @@ def prepare_state(state: Path, book: OrderBook, *, fresh: bool) -> None:
     if not mark.exists():
         mark.write_text(json.dumps({"source": book.source, "orders": len(book.orders), "hash": fingerprint}), "utf-8")
         return
-    known = json.loads(mark.read_text("utf-8"))
-    if known["hash"] != fingerprint:
+    try:
+        known = json.loads(mark.read_text("utf-8"))
+        source, orders, begun_with = known["source"], known["orders"], known["hash"]
+    except (ValueError, KeyError, TypeError) as error:  # a full disk or a power cut ends a file in its middle
         raise StateError(
-            f"{state} was begun with another book ({known['source']}, {known['orders']} orders). Nothing was started. "
+            f"{mark} does not name the book that {state} was begun with. Nothing was started. Add --fresh to begin anew, "
+            "or name another folder with --state."
+        ) from error
+    if begun_with != fingerprint:
+        raise StateError(
+            f"{state} was begun with another book ({source}, {orders} orders). Nothing was started. "
             "Add --fresh to begin anew, or name another folder with --state."
         )
 

@@ -55,6 +55,25 @@ def test_a_folder_that_is_no_demos_is_never_touched(tmp_path: Path, fresh: bool)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+def test_a_state_folder_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    for state in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StateError, match=r"cannot be used \(Not a directory\)\. Nothing was started\. .*--state"):
+            prepare_state(state, book_of(1), fresh=False)
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+@pytest.mark.parametrize("mark", [b"", b"{}", b"[1]", b"\xff"], ids=["empty", "no hash", "a list", "not UTF-8"])
+def test_a_state_folder_whose_mark_was_cut_off_asks_for_fresh(tmp_path: Path, mark: bytes) -> None:
+    state = tmp_path / "state"
+    prepare_state(state, book_of(1), fresh=False)
+    (state / MARK).write_bytes(mark)
+    with pytest.raises(StateError, match=r"book\.json.* does not name the book.*Nothing was started\. Add --fresh"):
+        prepare_state(state, book_of(1), fresh=False)
+    prepare_state(state, book_of(1), fresh=True)
+    prepare_state(state, book_of(1), fresh=False)
+
+
 def test_secrets_are_made_once_and_readable_by_nobody_else(tmp_path: Path) -> None:
     first = DemoSecrets.of(tmp_path)
     assert DemoSecrets.of(tmp_path) == first
