@@ -55,7 +55,8 @@ class People:
 
     def prepare_vendors(self, book: OrderBook) -> None:
         """What administrators did before the first deal: currencies, custom targeting keys and values."""
-        self.crm.post("currencies", {"currencies": list(book.currencies)})
+        for vendor in (self.crm, self.ad_server):
+            vendor.post("currencies", {"currencies": list(book.currencies)})
         self.ad_server.post("custom_targeting", {"keys": custom_targeting(book.lines)})
 
     def trafficker(self) -> str:

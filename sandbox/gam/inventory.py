@@ -17,7 +17,7 @@ def get_current_network(network: Network) -> Native:
         "propertyCode": f"/{settings.network_code}/",
         "timeZone": settings.time_zone,
         "currencyCode": settings.currency,
-        "secondaryCurrencyCodes": list(settings.secondary_currencies),
+        "secondaryCurrencyCodes": list(network.secondary_currencies),
         "effectiveRootAdUnitId": ROOT_AD_UNIT_ID,
         "isTest": True,
     }

@@ -268,7 +268,7 @@ def _check_money(network: Network, line: Native, old: Native | None, path: str, 
         missing = "currencyCode" if currency is None else "microAmount"
         findings.add("RequiredError", "REQUIRED", f"{path}.costPerUnit.{missing}")
         return
-    if currency not in network.settings.currencies:
+    if currency not in network.currencies:
         findings.add("LineItemError", "INVALID_LINE_ITEM_CURRENCY", f"{path}.costPerUnit.currencyCode", currency)
     elif (
         old is not None

@@ -74,6 +74,7 @@ class Network:
             self.deleted_lines: dict[int, int] = {}
             self.service_accounts: dict[str, str] = {}
             self.auto_attach = False
+            self.secondary_currencies = self.settings.secondary_currencies
             # Impressions that reserved lines need, by ISO day of the network (module reservations).
             self.reserved: dict[str, int] = {}
             self._hidden: dict[tuple[str, int], float] = {}
@@ -83,6 +84,11 @@ class Network:
                 ("Tess Trafficker", "trafficker@sandbox.example", "Trafficker", False),
             ):
                 self.add_user(name, email, role, is_service_account=service, now=now)
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """The primary currency, then the secondary ones."""
+        return (self.settings.currency, *self.secondary_currencies)
 
     def now(self) -> int:
         """The present instant of the sandbox's clock, seconds since 1970 UTC."""
@@ -132,6 +138,7 @@ class Network:
                 "deleted_lines": [list(item) for item in self.deleted_lines.items()],
                 "service_accounts": self.service_accounts,
                 "auto_attach": self.auto_attach,
+                "secondary_currencies": self.secondary_currencies,
                 "reserved": self.reserved,
             }
 
@@ -145,4 +152,5 @@ class Network:
             self.deleted_lines = dict(dumped["deleted_lines"])
             self.service_accounts = dict(dumped["service_accounts"])
             self.auto_attach = bool(dumped["auto_attach"])
+            self.secondary_currencies = tuple(dumped.get("secondary_currencies", self.settings.secondary_currencies))
             self.reserved = dict(dumped["reserved"])

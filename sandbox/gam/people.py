@@ -6,6 +6,7 @@ POST impressions       {"lines": [{"external_id", "impressions", "from", "until"
                         "viewable_impressions"?, "video_completions"?}]}  true lifetime totals
 POST restate           {"external_id", "day", "impressions", ...}  one day's figures replaced
 POST custom_targeting  {"keys": {"interest": ["..", ..]}}  keys and values, added where they are missing
+POST currencies        {"currencies": ["JPY", ..]}  secondary currencies of the network, added where they are missing
 POST users             {"users": [{"email", "name"?, "role"?, "active"?}]}  added or changed by e-mail
 POST custom_fields     {"fields": [{"name", "entity": "ORDER" | "LINE_ITEM"}]}
 POST archive           {"order_ids": [..]}  whatever their lines do
@@ -48,6 +49,7 @@ class People:
             ("impressions", self._impressions),
             ("restate", self._restate),
             ("custom_targeting", self._custom_targeting),
+            ("currencies", self._currencies),
             ("users", self._users),
             ("custom_fields", self._custom_fields),
             ("archive", self._archive),
@@ -147,6 +149,17 @@ class People:
                     add_value(self._network, {"customTargetingKeyId": key["id"], "name": text})
             shown[name] = {"id": key["id"], "values": len(values.having("customtargetingkeyid", key["id"]))}
         return {"keys": shown, "refused": refused}
+
+    def _currencies(self, body: Body) -> object:
+        _only(body, "currencies")
+        wanted = [str(code) for code in body["currencies"]]
+        for code in wanted:
+            if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):
+                raise ControlError(f"'{code}' is no ISO 4217 code")
+        known = self._network.currencies
+        new = [code for code in dict.fromkeys(wanted) if code not in known]
+        self._network.secondary_currencies = (*self._network.secondary_currencies, *new)
+        return {"secondary_currencies": list(self._network.secondary_currencies)}
 
     def _users(self, body: Body) -> object:
         _only(body, "users")

@@ -17,8 +17,9 @@ class Settings:
     Attributes:
         version: API version served; there must be a contract table for it.
         time_zone: IANA zone of the network; report days and returned DateTimes are in it.
-        currency: the network's primary currency; `secondary_currencies` may price lines too.
-        exchange_rates: units of the primary currency per unit of a secondary one, for revenue and budgets.
+        currency: the network's primary currency; `secondary_currencies` may price lines too, and those that its people add.
+        exchange_rates: units of the primary currency per unit of another one, for revenue and budgets; 1 for any that is not
+            named.
         batch_limit: objects in one create or update call (no vendor figure is published; the project's is 50).
         lines_per_order: the vendor's published system maximum.
         report_jobs_per_hour: new report jobs per user and hour of machine time (QuotaError.REPORT_JOB_LIMIT: 250).
@@ -47,18 +48,9 @@ class Settings:
     static_tokens: frozenset[str] = frozenset({"sandbox-token"})
     daily_impressions: int = 1_000_000_000
 
-    def __post_init__(self) -> None:
-        missing = set(self.secondary_currencies) - set(self.exchange_rates)
-        if missing:
-            raise ValueError(f"secondary currencies without an exchange rate: {', '.join(sorted(missing))}")
-
-    @property
-    def currencies(self) -> tuple[str, ...]:
-        """The primary currency, then the secondary ones."""
-        return (self.currency, *self.secondary_currencies)
-
     def in_network_currency(self, micros: int, currency: str) -> int:
         """An amount in micros of the primary currency, rounded half up."""
         if currency == self.currency:
             return micros
-        return int((Decimal(micros) * self.exchange_rates[currency]).quantize(Decimal(1), "ROUND_HALF_UP"))
+        rate = self.exchange_rates.get(currency, Decimal(1))
+        return int((Decimal(micros) * rate).quantize(Decimal(1), "ROUND_HALF_UP"))

@@ -338,6 +338,21 @@ def test_another_zone_and_currency_are_settings() -> None:
     with serve(settings) as server:
         network = server.app.vendor._network  # type: ignore[union-attr]
         assert network.moment(0)["timeZoneId"] == "Europe/Oslo"
-        assert network.settings.currencies == ("USD", "NOK")
-    with pytest.raises(ValueError, match="JPY"):
-        Settings(secondary_currencies=("JPY",))
+        assert network.currencies == ("USD", "NOK")
+
+
+def test_an_administrator_adds_currencies_that_lines_may_be_priced_in(gam: Any, tmp_path: Path) -> None:
+    cost = {"currencyCode": "JPY", "microAmount": 500_000_000}
+    order = gam.order()["id"]
+    refused = gam.refusals(lambda: gam.line(order, costPerUnit=cost))
+    assert [reason for _, reason, _ in refused] == ["INVALID_LINE_ITEM_CURRENCY"]
+    for _ in range(2):
+        assert gam.post("currencies", currencies=["JPY", "USD", "EUR"])["secondary_currencies"][-1] == "JPY"
+    assert gam.line(order, "in yen", costPerUnit=cost)["costPerUnit"]["currencyCode"] == "JPY"
+    network = gam.service("NetworkService").getCurrentNetwork()
+    assert (network["currencyCode"], network["secondaryCurrencyCodes"].count("JPY")) == ("USD", 1)
+    with pytest.raises(AssertionError, match="yen"):
+        gam.post("currencies", currencies=["yen"])
+    file = tmp_path / "state.json"
+    file.write_bytes(gam.server.app._dump())
+    assert "JPY" in create_app(state_file=file).vendor._network.currencies  # type: ignore[union-attr]

@@ -119,6 +119,16 @@ def test_a_small_book_travels_and_every_check_holds(make_stage: MakeStage) -> No
     assert (mended.lines_live, mended.delivered) == (outcome.lines_live + 1, outcome.delivered)
 
 
+@pytest.mark.parametrize("currency", ["JPY", "KWD"])
+def test_a_book_in_a_currency_that_the_generated_one_has_not_travels(make_stage: MakeStage, currency: str) -> None:
+    rows = generated_book(ORDERS).decode().replace(",USD,", f",{currency},")
+    stage = make_stage(parse_order_book(rows.encode(), source="another currency"))
+    assert currency in stage.book.currencies
+    outcome = play(stage)
+    assert [check.detail for check in outcome.checks if not check.held] == []
+    assert outcome.lines_live > 0
+
+
 def test_faults_change_the_calls_but_not_the_result(make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch) -> None:
     # One of each at each vendor: many in a row would make the hub leave the vendor alone for a while, which takes its time.
     faults = {
