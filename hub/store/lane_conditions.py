@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+MIRROR_PATIENCE = timedelta(seconds=10)
+"""How long the mirror lets an order come to rest at the ad servers before it tells an intermediate state."""
+
 # A line whose newest change waits for its order contradicts it (another currency): nothing of it is sent until they agree.
 AGREES_WITH_ITS_ORDER = (
     "NOT EXISTS (SELECT 1 FROM change h WHERE h.waits_for = {0}.order_id AND h.entity_id = {0}.entity_id "

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hub.store.database import Cursor
+from hub.store.lane_conditions import MIRROR_PATIENCE
 from hub.store.lane_conditions import WITHDRAWN as _WITHDRAWN
 
 
@@ -18,13 +19,21 @@ class Outlook(NamedTuple):
     in_doubt: int
 
 
-def outlook(cur: Cursor, connection: str) -> Outlook:
-    """What is still to come at a connection; does not look at lanes that are in sync, unlike `count_states`."""
+def outlook(cur: Cursor, connection: str, now: datetime) -> Outlook:
+    """What is still to come at a connection; does not look at lanes that are in sync, unlike `count_states`.
+
+    A projection that waits for its order goes when its patience is over, whatever holds the order up.
+    """
     cur.execute(
         "SELECT count(not_before), min(not_before), count(*) FILTER (WHERE doubtful) FROM ("
         "SELECT not_before, false AS doubtful FROM lane WHERE connection = %(c)s AND dirty AND state = 'ready' UNION ALL "
-        "SELECT not_before, true FROM lane WHERE connection = %(c)s AND state = 'in_doubt' AND state <> 'ready') l",
-        {"c": connection},
+        "SELECT not_before, true FROM lane WHERE connection = %(c)s AND state = 'in_doubt' AND state <> 'ready' UNION ALL "
+        "SELECT l.wanted_at + %(patience)s, false FROM lane l WHERE l.connection = %(c)s AND l.dirty AND l.state = 'ready' "
+        "AND l.kind IN ('order_projection', 'line_projection') AND l.not_before IS NULL "
+        "AND l.wanted_at > %(now)s::timestamptz - %(patience)s AND EXISTS (SELECT 1 FROM reference r "
+        "WHERE r.connection = l.connection AND r.kind = replace(l.kind, '_projection', '') AND r.entity_id = l.entity_id "
+        "AND r.facet = l.facet AND r.superseded_at IS NULL)) l",
+        {"c": connection, "now": now, "patience": MIRROR_PATIENCE},
     )
     row = cur.fetchone()
     assert row is not None

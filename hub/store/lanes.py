@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
@@ -15,12 +15,10 @@ from hub.store.audit import note
 from hub.store.database import Cursor
 from hub.store.lane_conditions import AWAKE as _AWAKE
 from hub.store.lane_conditions import LOOK_UP_AT as _LOOK_UP_AT
+from hub.store.lane_conditions import MIRROR_PATIENCE
 from hub.store.lane_conditions import READY_TO_SEND as _READY_TO_SEND
 from hub.store.lane_conditions import WITHDRAWN as _WITHDRAWN
 from hub.store.seen_plans import GOES, SeenPlan
-
-MIRROR_PATIENCE = timedelta(seconds=10)
-"""How long the mirror lets an order come to rest at the ad servers before it tells an intermediate state."""
 
 READY, IN_FLIGHT, IN_DOUBT, PARKED = "ready", "in_flight", "in_doubt", "parked"
 

@@ -127,7 +127,7 @@ def _check_token(session: Session, channel: Channel) -> None:
 def _summary(session: Session, name: str, tally: _Tally, seen: SeenPlan | None) -> PushSummary:
     beside = seen_plans.Beside(0, 0)
     with session.database.transaction() as cur:
-        waiting, due, in_doubt = lane_standing.outlook(cur, name)
+        waiting, due, in_doubt = lane_standing.outlook(cur, name, session.machine.now())
         if seen is not None:
             waiting, due = seen_plans.outlook(cur, name, seen)
             beside = seen_plans.beside(cur, name, seen)

@@ -67,7 +67,7 @@ def settle(session: Session, name: str) -> SettleSummary:
                 _give_back(session, claimed, session.machine.now())
                 raise
     with session.database.transaction() as cur:
-        ahead = lane_standing.outlook(cur, name)
+        ahead = lane_standing.outlook(cur, name, session.machine.now())
     return SettleSummary(
         connection=name,
         examined=tally["examined"],

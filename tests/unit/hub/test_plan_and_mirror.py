@@ -146,6 +146,21 @@ def deliver(world: World, rows: list[tuple[date, int]], line: str | None = None)
     return loaded.facts_new, loaded.facts_restated, loaded.quarantined
 
 
+def test_a_mirror_that_waits_for_an_order_that_cannot_move_says_when_it_goes(world: World) -> None:
+    """Else whoever works until nothing is due any more ends before the CRM was told why nothing is live."""
+    world.refuse()
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+    world.hub.push("gam-main")
+    held = world.hub.push("sfdc")
+    assert (held.calls, held.waiting) == (0, 3)
+    assert held.next_due is not None
+    assert held.next_due > world.machine.now()
+    world.machine.advance((held.next_due - world.machine.now()).total_seconds())
+    told = world.hub.push("sfdc")
+    assert (told.records, told.waiting, told.next_due) == (3, 0, None)
+
+
 def test_delivery_is_mirrored_and_a_restatement_keeps_the_old_number(world: World) -> None:
     world.book(lines=1)
     world.travel()
