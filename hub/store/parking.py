@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hub.ops.reasons import group_key
+from hub.store import journal, parked_parties
 from hub.store.audit import note
 from hub.store.database import Cursor, Row
+from oms_schema.ids import EntityKind
 from oms_schema.problems import Problem
 
 RETRIED = "retried"
@@ -101,6 +103,8 @@ def open_items(
         assert row is not None
         told = {"of": subject, "reason": problem.reason, "code": problem.code, "group": key}
         note(cur, f"parked:{row[0]}", "parked", **told)
+        if lane_id is not None and entity_kind == EntityKind.PARTY:
+            _mark_waiting_orders(cur, [row[0]])
 
 
 def _latest(cur: Cursor, subject: str) -> dict[str, tuple[datetime, int, str]]:
@@ -157,7 +161,14 @@ def _closed(cur: Cursor, resolution: str) -> int:
     closed = sorted(row[0] for row in cur.fetchall())
     for item_id in closed:
         note(cur, f"parked:{item_id}", "no longer parked", resolution=resolution)
+    _mark_waiting_orders(cur, closed)
     return len(closed)
+
+
+def _mark_waiting_orders(cur: Cursor, item_ids: Sequence[int]) -> None:
+    """What a party holds up is shown on its orders."""
+    if item_ids:
+        journal.mark_stale(cur, parked_parties.orders_of(cur, item_ids))
 
 
 def groups(cur: Cursor) -> list[Row]:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from hub.encoding import fingerprint
 from hub.session import Channel, Session
-from hub.store import attempts, billed, entities, facts, journal, lane_standing, lanes, parking
+from hub.store import attempts, billed, entities, facts, journal, lane_standing, lanes, parked_parties, parking
 from hub.store.billed import BilledDocument
 from hub.store.database import Cursor
 from hub.store.entities import Shown, StoredEntity
@@ -262,6 +262,8 @@ def views(session: Session, cur: Cursor, order_ids: Sequence[str]) -> list[Order
             and not any(line.id == entity_id for line in lines.get(order_id, []))
         ):
             homeless.setdefault(order_id, {})[entity_id] = trouble
+    for order_id, code, owner, sentence in parked_parties.of_orders(cur, order_ids):
+        troubles.setdefault(order_id, []).append(Trouble(code, owner, sentence))
     # A line that another order was accepted with is shown there, whatever order its newest change names.
     lost = sorted({line_id for refused in homeless.values() for line_id in refused})
     elsewhere = entities.many(cur, EntityKind.LINE, lost) if lost else {}

@@ -137,6 +137,39 @@ def test_the_crm_sees_trouble_of_the_order_itself_while_its_lines_are_well(world
     assert item.sentence[:40] in mirror["Hub_Status_Text__c"]
 
 
+def test_the_crm_sees_that_a_company_holds_up_its_orders(world: World) -> None:
+    refusing = world.refuse("Company")
+    world.book(lines=1)
+    world.travel()
+    (item,) = world.hub.parked()
+    assert item.kind == "party"
+    world.book(lines=1, order="006B")  # comes when it is parked already
+    world.travel()
+    world.machine.advance(11)
+    world.rest()
+    for order in ("006A", "006B"):
+        mirror = world.crm.mirror[order]
+        assert f"The order needs {item.owner}: " in mirror["Hub_Status_Text__c"]
+        assert item.sentence[:40] in mirror["Hub_Status_Text__c"]
+        assert mirror["Hub_Next_Step_Owner__c"] == item.owner
+    refusing.on = False
+    world.crm.account("001A", "Acme & Sons")
+    world.travel()
+    assert world.hub.parked() == []
+    assert all("needs" not in world.crm.mirror[order]["Hub_Status_Text__c"] for order in ("006A", "006B"))
+
+
+def test_a_company_that_cannot_be_renamed_is_no_trouble_of_an_order_that_is_there(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    world.refuse("Company")
+    world.crm.account("001A", "Acme & Sons")
+    world.travel()
+    (item,) = world.hub.parked()
+    assert item.kind == "party"
+    assert "needs" not in world.crm.mirror["006A"]["Hub_Status_Text__c"]
+
+
 def deliver(world: World, rows: list[tuple[date, int]], line: str | None = None) -> tuple[int, int, int]:
     vendor_id = line or next(iter(world.ads.objects["LineItem"]))
     world.ads.report = [DeliveryRow(day, vendor_id, "1", impressions) for day, impressions in rows]
