@@ -27,11 +27,9 @@ from oms_schema.problems import Problems, shown
 
 CHUNK_LINES, CHUNK_BYTES = 500, 2**22
 """A chunk ends with either: records enough to be worth another process, bytes few enough for several to be held."""
-MOST_KINDS = 200
-"""Kinds of problems and of losses that are told; an export whose records are of another type has one for each field."""
 
 Kind = tuple[str, str]
-"""Code and field path of a problem, or field path and reason of a loss."""
+"""Code and field path of a problem, or field path and reason of a loss: as many as the mapping's fields bring about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class Outcome:
                 known = kinds.get(kind)
                 if known is not None:
                     known.count += seen.count
-                elif len(kinds) < MOST_KINDS:
+                else:
                     kinds[kind] = seen
 
 
@@ -111,7 +109,7 @@ Routing = Callable[[], Route]
 
 
 def tried(export: Path, routing: Routing, processes: int, output: IO[bytes] | None) -> Outcome:
-    """The whole export, in order. Raises OSError, and BrokenProcessPool when a process was ended from outside."""
+    """The whole export, in order. Raises OSError and WorkerLost."""
     whole = Outcome()
     with export.open("rb") as file:
         for outcome in each(partial(_tried_chunk, routing, output is not None), chunks(file), processes):
@@ -151,7 +149,8 @@ def _tried_chunk(routing: Routing, keep: bool, chunk: Chunk) -> Outcome:
         except ValidationError as refused:
             for error in refused.errors(include_url=False, include_context=False):
                 words = f"{error['msg']}. The record was not mapped. Correct it."
-                _count(outcome.problems, ("NOT-CANONICAL", ".".join(map(str, error["loc"]))), at, words)
+                path = ".".join(step for step in error["loc"] if isinstance(step, str))  # of a list, any element
+                _count(outcome.problems, ("NOT-CANONICAL", path), at, words)
         except Unreadable as error:
             words = f"Of the line, {error}. It was not mapped. Export it again, one record a line."
             _count(outcome.problems, ("UNREADABLE", ""), at, words)

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from cli import mapping_export
-
 LINE_IN, LINE_OUT = "mappings/salesforce/line.v1.yaml", "mappings/gam/line.v1.yaml"
 SETTING = ("--setting", "root_ad_unit_id=1")
 
@@ -95,10 +93,13 @@ def test_what_was_made_goes_through_the_way_out_alone(orderhub: Any, export: Pat
 
 def test_a_canonical_record_that_is_none_is_counted(orderhub: Any, tmp_path: Path) -> None:
     path = tmp_path / "canonical.jsonl"
-    path.write_text('{"id": 1}\n{"id": 2}\n', encoding="utf-8")
+    wrong = {"id": 1, "creatives": [{"width": "wide"}, {"width": "wide"}]}
+    path.write_text(f"{json.dumps(wrong)}\n" * 2, encoding="utf-8")
     records = told(orderhub("map", "try", LINE_OUT, "--records", str(path), "--json"))["records"]
     assert records["refused"] == 2
-    assert {(each["code"], each["count"]) for each in records["problems"]} == {("NOT-CANONICAL", 2)}
+    seen = {each["path"]: (each["code"], each["count"]) for each in records["problems"]}
+    assert seen["id"] == ("NOT-CANONICAL", 2)
+    assert seen["creatives.width"] == ("NOT-CANONICAL", 4)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +119,3 @@ def test_what_cannot_be_tried_is_a_sentence(
     result = orderhub("map", "try", LINE_IN, *(each.format(export=export) for each in arguments))
     assert result.exit_code == code
     assert words in " ".join(result.stderr.split())
-
-
-def test_kinds_of_problems_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapping_export, "MOST_KINDS", 2)
-    whole = mapping_export.Outcome()
-    for number in range(5):
-        seen = mapping_export.Seen(1, number, "words")
-        whole.add(mapping_export.Outcome(read=1, problems={("CODE", str(number)): seen}))
-    assert (whole.refused, len(whole.problems)) == (5, 2)
