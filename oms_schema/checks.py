@@ -91,7 +91,7 @@ def check_order(order: Order) -> tuple[Problem, ...]:
                 "PARTY-MISSING",
                 "parties[role=advertiser].party_id",
                 None,
-                "The order names no advertiser.",
+                f"The order {shown(order.name)!r} names no advertiser.",
                 f"{_OWNER} names the advertiser at the source.",
                 effect="The order is kept and not sent.",
             )
@@ -104,7 +104,7 @@ def check_order(order: Order) -> tuple[Problem, ...]:
                     "PARTY-ROLE-TWICE",
                     f"parties[role={role}].party_id",
                     ", ".join(players),
-                    f"The order names {len(players)} parties as {role}.",
+                    f"The order {shown(order.name)!r} names {len(players)} parties as {role}.",
                     f"{_OWNER} decides which one it is, at the source.",
                     effect="The order is kept and not sent.",
                 )

@@ -18,13 +18,13 @@ from hub.sync.prepare import mapping_defect
 from mappings.errors import MappingDefect
 from mappings.mapping import Mapping
 from oms_schema.base import Canonical
-from oms_schema.checks import check_line_against_order
+from oms_schema.checks import check_line_against_order, check_order
 from oms_schema.ids import EntityKind, canonical_id
 from oms_schema.line import Line
 from oms_schema.machines import COMMERCIAL, Cancellation, CommercialFacts, IllegalMove
 from oms_schema.money import Money
 from oms_schema.order import Order
-from oms_schema.party import Party, PartyRole
+from oms_schema.party import Party
 from oms_schema.problems import Problem, Problems, Reason, shown
 from oms_schema.status import CommercialStatus
 
@@ -263,21 +263,8 @@ def _accept_order(
     known: StoredEntity | None,
     ledger: Ledger,
 ) -> Verdict:
-    if order.party(PartyRole.ADVERTISER) is None:
-        raise Problems(
-            [
-                Problem(
-                    code="ORDER-NO-ADVERTISER",
-                    reason=Reason.VALIDATION,
-                    path="parties[role=advertiser]",
-                    value="",
-                    happened=f"The order {shown(order.name)!r} names no advertiser.",
-                    effect="It is not sent.",
-                    fix="Sales sets the account on the opportunity.",
-                    owner="Sales",
-                )
-            ]
-        )
+    if not incoming.deleted and (problems := check_order(order)):
+        raise Problems(problems)
     wanted = [party.party_id for party in order.parties]
     parties = ledger.many(cur, EntityKind.PARTY, wanted)
     missing = [party_id for party_id in wanted if party_id not in parties]
@@ -285,7 +272,9 @@ def _accept_order(
         return Verdict("held", order.id, waits_for=missing[0], order_id=order.id)
     gone = [entity for entity in parties.values() if entity.status == "deleted"]
     if gone and order.status is not CommercialStatus.CANCELLED:
-        raise Problems([_party_gone(order, entity) for entity in gone])
+        # When the account is restored, the order gets another try.
+        problems = tuple(_party_gone(order, entity) for entity in gone)
+        return Verdict("rejected", order.id, problems=problems, waits_for=gone[0].id, order_id=order.id)
     if known is not None:
         _check_move(session, cur, channel, order, known, ledger)
     version = _put(
@@ -322,7 +311,7 @@ def _party_gone(order: Order, entity: StoredEntity) -> Problem:
         value=shown(entity.name),
         happened=f"The account {shown(entity.name)!r} ({entity.native_id}) of order {shown(order.name)!r} was deleted.{merged}",
         effect="The order keeps its last version and is not sent.",
-        fix="Sales points the opportunity to a living account.",
+        fix="Sales points the opportunity to a living account, or restores this one.",
         owner="Sales",
     )
 

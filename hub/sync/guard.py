@@ -233,12 +233,13 @@ def digest(*content: Any) -> str:
 
 def held_problem(channel: Channel, plan_hash: str, records: int, why: str) -> Problem:
     """One sentence for the whole plan, so that it is one group."""
+    changed = "1 record" if records == 1 else f"{records:,} records"
     return Problem(
         code="PLAN-HELD",
         reason=Reason.GUARD,
         path=plan_hash,
-        value=f"{records:,} records",
-        happened=f"A plan would change {records:,} records at {channel.connector.title}: {why}.",
+        value=changed,
+        happened=f"A plan would change {changed} at {channel.connector.title}: {why}.",
         effect="Nothing of it is sent.",
         fix=f"Operations looks at `orderhub plan {channel.name}` and runs `orderhub approve-plan {plan_hash} --by NAME`, or "
         "corrects the source.",
