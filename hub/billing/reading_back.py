@@ -20,7 +20,7 @@ from hub.session import Channel, Session
 from hub.store import billing_counts, billing_documents, billing_periods, changes, journal
 from hub.store.billing_documents import DocumentState, StoredDocument, StoredPayment
 from hub.store.database import Cursor
-from hub.sync.vendor import reading, take_tokens
+from hub.sync.vendor import pages_of
 from oms_schema.document import DocumentKind
 from oms_schema.machines import BillingFacts
 from oms_schema.money import Money
@@ -34,7 +34,8 @@ STREAM = "billing"
 def read_back(session: Session, connection: str | None = None) -> ReadBackSummary:
     """Read every document that changed at the ERP since the last time; what is not ours is left alone.
 
-    Raises ConnectionBroken when the connection does not report billing, VendorUnavailable (what was read is kept).
+    Raises ConnectionBroken when the connection does not report billing, VendorUnavailable and
+    ConnectorStumbled (what was read is kept).
     """
     channel = ledger(session, connection)
     connector = channel.connector
@@ -48,19 +49,12 @@ def read_back(session: Session, connection: str | None = None) -> ReadBackSummar
     problems: list[str] = []
     with session.database.transaction() as cur:
         position = changes.position(cur, channel.name, STREAM)
-    pages = connector.billing(position)
-    while (page := _next(session, channel, pages)) is not None:
+    for page in pages_of(session, channel, "read", lambda: connector.billing(position)):
         with session.database.transaction() as cur:
             billing_counts.one_at_a_time(cur)
             _take(session, cur, channel, page, tally, problems)
             changes.save_position(cur, channel.name, STREAM, page.cursor, session.machine.now())
     return ReadBackSummary(channel.name, **tally, problems=problems)
-
-
-def _next(session: Session, channel: Channel, pages: Iterable[Page]) -> Page | None:
-    take_tokens(session, channel, "read")
-    with reading(session, channel):
-        return next(iter(pages), None)
 
 
 def _take(

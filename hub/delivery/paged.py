@@ -13,7 +13,7 @@ from hub.delivery.loading import Report, load_report, shape_of
 from hub.errors import ConnectionBroken, Refused
 from hub.ops.people import who
 from hub.session import Session
-from hub.sync.vendor import reading, take_tokens
+from hub.sync.vendor import brought, reading, take_tokens
 
 
 def fetch_report(
@@ -27,7 +27,8 @@ def fetch_report(
     """Fetch the days of a span, inclusive and of the network's own zone, and load them; by default the look-back to yesterday.
 
     Outliers are loaded only when somebody accepted them for named days: what the look-back brings next nobody has seen.
-    Raises ReportRefused, ReportHeld (until somebody accepts it), Refused, VendorUnavailable, ConnectionBroken, NotFound.
+    Raises ReportRefused, ReportHeld (until somebody accepts it), Refused, VendorUnavailable, ConnectionBroken, NotFound,
+    ConnectorStumbled.
     """
     if accepted_by is not None and (since is None or until is None):
         raise Refused(
@@ -43,7 +44,7 @@ def fetch_report(
     last = until or as_of.astimezone(ZoneInfo(shape.zone)).date() - timedelta(days=1)
     first = since or last - timedelta(days=shape.look_back_days)
     take_tokens(session, channel, "report_pages")
-    pages = connector.report_pages(DeliveryQuery(first, last))
+    pages = brought(channel, "report_pages", lambda: connector.report_pages(DeliveryQuery(first, last)))
     report = Report(
         f"{first}..{last}", pages, as_of, since=first, until=last, paged=True, accept_outliers=accepted_by is not None
     )

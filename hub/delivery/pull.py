@@ -20,7 +20,7 @@ from hub.store.database import Cursor
 from hub.store.facts import Job
 from hub.store.journal import Entry
 from hub.sync import projection
-from hub.sync.vendor import ask, reading, take_tokens
+from hub.sync.vendor import ask, brought, reading, take_tokens
 from oms_schema.line import GoalMeasure, Line
 
 SAME_REPORT = timedelta(hours=1)
@@ -111,7 +111,7 @@ def load_delivery(session: Session, name: str, job_id: str, accepted_by: str | N
     """Load a ready report into facts: whole or not at all; unchanged days write nothing, restated ones become new versions.
 
     A day far beyond the line's other days and beyond belief holds the report, ready until somebody accepts it by name.
-    Raises NotFound, VendorUnavailable, ConnectionBroken (a malformed or held report: nothing of it was loaded).
+    Raises NotFound, VendorUnavailable, ConnectionBroken (a malformed or held report), ConnectorStumbled: nothing was loaded.
     """
     channel, connector = _reporter(session, name)
     job = _known_job(session, name, job_id)
@@ -125,7 +125,9 @@ def load_delivery(session: Session, name: str, job_id: str, accepted_by: str | N
             reading(session, channel, "read_delivery"),
             session.database.transaction() as cur,
         ):
-            rows = facts.stage(cur, _checked(connector.read_delivery(job_id), job))
+            rows = facts.stage(
+                cur, _checked(brought(channel, "read_delivery", lambda: connector.read_delivery(job_id)), job)
+            )
             if not facts.begin_load(cur, name, job_id):
                 return DeliverySummary(name, job_id, "loaded")
             if accepted_by is None:

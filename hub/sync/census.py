@@ -8,12 +8,12 @@ young enough to be missed by a look-up proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from connectors.base import CensusRow, CountsRecords, ObservesRecords, ReadRecord, ReadsChanges
+from connectors.base import CountsRecords, ObservesRecords, ReadRecord, ReadsChanges
 from hub.errors import ConnectionBroken
 from hub.results import CensusSummary
 from hub.session import Channel, Session
@@ -26,7 +26,7 @@ from hub.sync.document_census import count_documents
 from hub.sync.marks import TOKEN, Ours, ours_of
 from hub.sync.outcomes import settle_window, tell_parked
 from hub.sync.unheld_records import adopt_unheld
-from hub.sync.vendor import ask, reading, take_tokens
+from hub.sync.vendor import ask, pages_of
 from mappings.mapping import Mapping
 from oms_schema.ids import EntityKind
 from oms_schema.problems import Problem, Reason, shown
@@ -58,7 +58,9 @@ def census(session: Session, name: str) -> CensusSummary:
         mapping = channel.mapping(kind, "out")
         if mapping is not None:
             _written(session, channel, connector, kind, mapping, tally)
-    posted = count_documents(session, channel, lambda record: _pages(session, channel, connector, record))
+    posted = count_documents(
+        session, channel, lambda record: pages_of(session, channel, "census", lambda: connector.census(record))
+    )
     tally.counted += posted.counted
     tally.duplicates += posted.duplicates
     tally.unknown += posted.unknown
@@ -94,18 +96,6 @@ def census(session: Session, name: str) -> CensusSummary:
     )
 
 
-def _pages(session: Session, channel: Channel, connector: CountsRecords, record: str) -> Iterator[Sequence[CensusRow]]:
-    pages: Iterator[Sequence[CensusRow]] | None = None
-    while True:
-        take_tokens(session, channel, "census")
-        with reading(session, channel, "census"):
-            pages = iter(connector.census(record)) if pages is None else pages
-            page = next(pages, None)
-        if page is None:
-            return
-        yield page
-
-
 # ---------------------------------------------------------------- what we wrote
 def _written(
     session: Session,
@@ -121,7 +111,7 @@ def _written(
         tokens = {entity_id.partition("_")[2][:TOKEN]: entity_id for entity_id in entities.all_ids(cur, kind)}
     seen: set[str] = set()
     ours: list[Ours] = []
-    for page in _pages(session, channel, connector, mapping.record):
+    for page in pages_of(session, channel, "census", lambda: connector.census(mapping.record)):
         tally.counted += len(page)
         for row in page:
             if row.vendor_id in held:
@@ -297,7 +287,7 @@ def _source(
     with session.database.transaction() as cur:
         known = censuses.source_records(cur, channel.name, stream)
     there: set[str] = set()
-    for page in _pages(session, channel, counts, record):
+    for page in pages_of(session, channel, "census", lambda: counts.census(record)):
         tally.counted += len(page)
         there.update(row.vendor_id for row in page if not row.archived)
     vanished = sorted(native_id for native_id, deleted in known.items() if not deleted and native_id not in there)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as HashMapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from connectors.base import Page, ReadRecord, ReadsChanges, StreamCapability
 from hub.encoding import decode, encode, fingerprint
-from hub.errors import ConnectionBroken
+from hub.errors import ConnectionBroken, ConnectorStumbled
 from hub.results import IntakeResult
 from hub.session import Channel, Session
 from hub.store import changes, journal, parking
@@ -22,10 +22,10 @@ from hub.sync import echoes, targets
 from hub.sync.accept import Incoming, Verdict, accept, order_of_line, parties_of
 from hub.sync.accept_page import Ledger
 from hub.sync.echoes import SOURCE_ENTITIES
-from hub.sync.vendor import reading, take_tokens
+from hub.sync.vendor import pages_of
 from mappings.mapping import Mapping
 from oms_schema.ids import EntityKind, canonical_id
-from oms_schema.problems import Problem, Reason
+from oms_schema.problems import Problem, Reason, shown
 
 BATCH = 500
 """Records of a page whose changes and versions are held back before they are written."""
@@ -49,8 +49,16 @@ class _Read:
     native_hash: UUID
 
     @classmethod
-    def of(cls, record: ReadRecord) -> _Read:
-        native = encode(dict(record.native))
+    def of(cls, channel: Channel, stream: str, record: ReadRecord) -> _Read:
+        try:
+            native = encode(dict(record.native))
+        except TypeError as error:
+            raise ConnectorStumbled(
+                channel.name,
+                f"The connector {channel.connector.name} of {channel.name} handed over {stream} {shown(record.native_id)!r} with "
+                f"a value that cannot be kept ({error}). Nothing of its page was taken, and the next reading starts there. "
+                "Integration mends the connector: text is whole Unicode, integers have at most 64 bits, numbers are Decimals.",
+            ) from error
         return cls(record, native, fingerprint(native + (b"-" if record.deleted else b"+")))
 
     @property
@@ -83,7 +91,7 @@ def source_streams(channel: Channel) -> list[tuple[str, StreamCapability, Mappin
 def intake(session: Session, name: str) -> IntakeResult:
     """Read every stream of a source to its present end.
 
-    Raises ConnectionBroken, VendorUnavailable (everything read so far is kept and acknowledged).
+    Raises ConnectionBroken, VendorUnavailable, ConnectorStumbled (everything read so far is kept and acknowledged).
     """
     channel = session.channel(name)
     connector = channel.connector
@@ -94,10 +102,10 @@ def intake(session: Session, name: str) -> IntakeResult:
     for stream, _, mapping in source_streams(channel):
         with session.database.transaction() as cur:
             position = changes.position(cur, name, stream)
-        pages = connector.read(stream, mapping.native_fields, position)
-        while (page := _next_page(session, channel, pages)) is not None:
+        pages = _pages(session, channel, connector, stream, mapping, position)
+        while (page := next(pages, None)) is not None:
             batch = _Tally()
-            read = [_Read.of(record) for record in page.records]
+            read = [_Read.of(channel, stream, record) for record in page.records]
             with session.database.transaction() as cur:
                 if _holds_news(cur, channel, stream, read):
                     changes.one_at_a_time(cur)
@@ -105,7 +113,7 @@ def intake(session: Session, name: str) -> IntakeResult:
                     if left_off != position:
                         # Another worker has read on meanwhile: what it wrote may be newer than this page.
                         position = left_off
-                        pages = connector.read(stream, mapping.native_fields, position)
+                        pages = _pages(session, channel, connector, stream, mapping, position)
                         continue
                     _take(session, cur, channel, stream, mapping, read, batch)
                     touched += targets.touch(session, cur, sorted(batch.orders))
@@ -136,6 +144,12 @@ def intake(session: Session, name: str) -> IntakeResult:
     )
 
 
+def _pages(
+    session: Session, channel: Channel, connector: ReadsChanges, stream: str, mapping: Mapping, position: str | None
+) -> Iterator[Page]:
+    return pages_of(session, channel, "read", lambda: connector.read(stream, mapping.native_fields, position))
+
+
 def feed(
     session: Session,
     channel: Channel,
@@ -153,17 +167,15 @@ def feed(
         changes.one_at_a_time(cur)
         batch = _Tally()
         present = changes.known_hashes(cur, channel.name, stream, [record.native_id for record in records])
-        read = [_Read.of(each) for each in records if present.get(each.native_id) == known.get(each.native_id)]
+        read = [
+            _Read.of(channel, stream, each)
+            for each in records
+            if present.get(each.native_id) == known.get(each.native_id)
+        ]
         _take(session, cur, channel, stream, mapping, read, batch)
         targets.touch(session, cur, sorted(batch.orders))
         journal.mark_stale(cur, batch.orders)
     return batch.counts
-
-
-def _next_page(session: Session, channel: Channel, pages: Iterable[Page]) -> Page | None:
-    take_tokens(session, channel, "read")
-    with reading(session, channel):
-        return next(iter(pages), None)
 
 
 def _holds_news(cur: Cursor, channel: Channel, stream: str, read: Sequence[_Read]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -230,6 +230,28 @@ def ask(session: Session, channel: Channel, operation: str, call: Callable[[], T
         return caught(channel, operation, call, (ConnectorError, HubError))
 
 
+def pages_of(session: Session, channel: Channel, operation: str, start: Callable[[], Iterable[T]]) -> Iterator[T]:
+    """The pages that a connector brings, each within the rate. Raises what `ask` raises, whenever a page is asked for."""
+    pages = brought(channel, operation, start)
+    while True:
+        take_tokens(session, channel, operation)
+        with reading(session, channel, operation):
+            page = next(pages, None)
+        if page is None:
+            return
+        yield page
+
+
+def brought(channel: Channel, operation: str, start: Callable[[], Iterable[T]]) -> Iterator[T]:
+    """What a connector brings one by one. Raises ConnectorStumbled for what no connector may raise."""
+    try:
+        yield from start()
+    except (ConnectorError, HubError):
+        raise
+    except Exception as error:
+        raise _stumble(channel, operation, error) from error
+
+
 def caught(
     channel: Channel, operation: str, call: Callable[[], T], expected: tuple[type[Exception], ...] = (HubError,)
 ) -> T:
@@ -239,9 +261,13 @@ def caught(
     except expected:
         raise
     except Exception as error:
-        log.stumbled(channel.name, operation, error)
-        raise ConnectorStumbled(
-            channel.name,
-            f"The connector {channel.connector.name} of {channel.name} failed with {type(error).__name__} while it was asked "
-            f"to {operation}. Nothing was written. Integration mends the connector; the log names the place.",
-        ) from error
+        raise _stumble(channel, operation, error) from error
+
+
+def _stumble(channel: Channel, operation: str, error: Exception) -> ConnectorStumbled:
+    log.stumbled(channel.name, operation, error)
+    return ConnectorStumbled(
+        channel.name,
+        f"The connector {channel.connector.name} of {channel.name} failed with {type(error).__name__} while it was asked "
+        f"to {operation}. Nothing was written. Integration mends the connector; the log names the place.",
+    )

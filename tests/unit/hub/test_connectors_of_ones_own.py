@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from connectors import discovery
-from connectors.base import Connector
+from connectors.base import Connector, DeliveryRow, Page
 from connectors.errors import Misconfigured
 from hub.errors import ConnectionBroken, ConnectorStumbled
 
@@ -88,3 +89,55 @@ def test_a_package_that_cannot_be_imported_is_a_sentence(
     finally:
         sys.modules.pop("reed_ads", None)
     assert says in refused.value.message
+
+
+def test_a_source_that_stumbles_while_it_reads_stops_its_own_connection_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.book()
+
+    def torn(*_: object) -> Iterator[Page]:
+        yield from ()
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(world.crm, "read", torn)
+    with pytest.raises(ConnectorStumbled, match=r"failed with KeyError while it was asked to read"):
+        world.hub.intake("sfdc")
+    monkeypatch.undo()
+    assert world.hub.intake("sfdc").accepted
+
+
+def test_pages_in_a_list_are_read_once_each(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.book()
+    read = world.crm.read
+    monkeypatch.setattr(world.crm, "read", lambda *how: list(read(*how)))
+    assert world.hub.intake("sfdc").read == 4
+
+
+@pytest.mark.parametrize("value", ["half \ud83d", 2**70, b"bytes", object()])
+def test_a_value_that_cannot_be_kept_is_the_connectors_defect(world: World, value: object) -> None:
+    """Nothing of its page is taken, since what would be kept is not what the source holds; the next reading starts there."""
+    world.book()
+    world.crm.account("001B", "Other", Description=value)
+    with pytest.raises(ConnectorStumbled, match=r"handed over Account '001B' with a value.*Integration mends"):
+        world.hub.intake("sfdc")
+    world.crm.account("001B", "Other", Description="whole")
+    assert world.hub.intake("sfdc").read == 5
+
+
+def test_a_report_that_stumbles_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.book()
+    world.travel()
+    world.business.advance(40 * 86_400)
+    begun = world.hub.start_delivery("gam-main")
+    world.hub.poll_delivery("gam-main", begun.job)
+
+    def torn(job: str) -> Iterator[DeliveryRow]:
+        yield from ()
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(world.ads, "read_delivery", torn)
+    with pytest.raises(ConnectorStumbled, match=r"failed with KeyError while it was asked to read_delivery"):
+        world.hub.load_delivery("gam-main", begun.job)
+    monkeypatch.undo()
+    assert world.hub.load_delivery("gam-main", begun.job).state == "loaded"
