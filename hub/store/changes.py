@@ -236,6 +236,16 @@ def still_held(cur: Cursor, connection: str) -> list[tuple[str, str, int, str, s
     return cur.fetchall()
 
 
+def pointing_to(cur: Cursor, connection: str, entity_ids: Sequence[str]) -> list[tuple[str, bytes]]:
+    """(entity waited for, the record that waits) of one held change for each of these entities."""
+    cur.execute(
+        "SELECT DISTINCT ON (waits_for) waits_for, native FROM change WHERE connection = %s AND status = 'held' "
+        "AND waits_for = ANY(%s) ORDER BY waits_for, id",
+        (connection, list(entity_ids)),
+    )
+    return cur.fetchall()
+
+
 def look_again(cur: Cursor) -> None:
     """Have PostgreSQL count anew what it plans by: after a first read it takes tables for empty until it comes round by itself, and
     reads each of 2,000 lanes through every reference of its connection (35 s instead of 0.03)."""

@@ -361,7 +361,10 @@ def as_incoming(change: StoredChange) -> Incoming:
 
 def _say_what_waits(session: Session, cur: Cursor, channel: Channel) -> None:
     """Whatever still waits for another record once everything was read is shown as parked."""
-    for stream, native_id, change_id, kind, entity_id, waits_for, shown_on in changes.still_held(cur, channel.name):
+    held = changes.still_held(cur, channel.name)
+    named = _native_ids(cur, channel, sorted({waits_for for *_, waits_for, _ in held}))
+    for stream, native_id, change_id, kind, entity_id, waits_for, shown_on in held:
+        there = named.get(waits_for, waits_for)
         order_id = shown_on or (waits_for if waits_for.startswith("ord_") else entity_id if kind == "order" else None)
         parking.open_items(
             cur,
@@ -370,8 +373,8 @@ def _say_what_waits(session: Session, cur: Cursor, channel: Channel) -> None:
                     code="REFERENCE-NOT-ACCEPTED",
                     reason=Reason.REFERENCE_MISSING,
                     path=stream,
-                    value=waits_for,
-                    happened=f"The {kind} points to {waits_for}, which the source has not shown or which was refused.",
+                    value=there,
+                    happened=f"The {kind} points to {there}, which the source has not shown or which was refused.",
                     effect=f"The {kind} is kept and not sent.",
                     fix="Sales corrects the record it points to; it then goes on by itself.",
                     owner="Sales",
@@ -387,6 +390,18 @@ def _say_what_waits(session: Session, cur: Cursor, channel: Channel) -> None:
         )
         if order_id is not None:
             journal.mark_stale(cur, [order_id])
+
+
+def _native_ids(cur: Cursor, channel: Channel, waited_for: Sequence[str]) -> dict[str, str]:
+    """By canonical id, the record of the source that others wait for, as in "Account 001A": one of them names it."""
+    records = {kind: mapping.record for kind in EntityKind if (mapping := channel.mapping(kind, "in")) is not None}
+    found: dict[str, str] = {}
+    for entity_id, native in changes.pointing_to(cur, channel.name, waited_for):
+        for value in decode(native).values():
+            for kind, record in records.items() if isinstance(value, str) and value else ():
+                if canonical_id(kind, channel.name, value) == entity_id:
+                    found[entity_id] = f"{record} {shown(value)}"
+    return found
 
 
 def replay_changes(session: Session, name: str, change_ids: Sequence[int]) -> int:

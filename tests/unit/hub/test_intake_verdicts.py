@@ -25,6 +25,8 @@ def test_a_line_that_comes_before_its_order_waits_and_then_goes_on(world: World)
     result = world.hub.intake("sfdc")
     assert (result.held, result.accepted) == (1, 1)
     assert parked(world) == [("reference_missing", "REFERENCE-NOT-ACCEPTED")]
+    (waiting,) = world.hub.parked()
+    assert "The line points to Opportunity 006A, which the source has not shown" in waiting.sentence
     world.crm.opportunity("006A", "Acme spring", "001A")
     world.travel()
     assert len(world.ads.live("LineItem")) == 1
