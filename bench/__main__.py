@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.result import Measurement, NotRun
 
-BENCHES = ("mapping", "airbyte", "planning", "facts", "reconciliation", "claims", "latency", "demo")
+BENCHES = ("mapping", "soap", "airbyte", "planning", "facts", "reconciliation", "claims", "latency", "demo")
 """Names of the modules that measure, the quick ones first."""
 FAILED = 2
 """Exit code when a measurement broke off. A limit that is missed is a figure, not a failure."""

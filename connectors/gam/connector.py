@@ -41,7 +41,7 @@ from connectors.gam.finding import find
 from connectors.gam.login import Login
 from connectors.gam.names import Names
 from connectors.gam.objects import Objects
-from connectors.gam.plain import plain, project
+from connectors.gam.plain import project
 from connectors.gam.push import Push
 from connectors.gam.records import field_names, record_schemas
 from connectors.gam.settings import GamSettings, ReportTimeZone
@@ -152,7 +152,7 @@ class GamConnector(Connector):
     ) -> CheckReport:
         """Network, user, API version, and the used fields against the WSDL in use; the WSDL knows no field rights."""
         network = self._current_network(fresh=True)
-        user = plain(self._soap.read("UserService", "getCurrentUser"))
+        user = self._soap.read("UserService", "getCurrentUser") or {}
         findings = [
             checks.version_finding(self.settings.version, self._now().date()),
             *checks.network_findings(network, self.settings),
@@ -232,7 +232,7 @@ class GamConnector(Connector):
         job = self._soap.read(
             "ReportService", "runReportJob", {"reportQuery": report.report_query(query, self.settings)}
         )
-        number = getattr(job, "id", None)
+        number = job.get("id") if isinstance(job, Mapping) else None
         if number is None:
             raise RetryLater("JOB-UNREADABLE", "Ad Manager started a report and did not name its job.")
         return str(number)
@@ -301,7 +301,8 @@ class GamConnector(Connector):
             {"lineItem": dict(prospective)},
             {"includeTargetingCriteriaBreakdown": False, "includeContendingLineItems": False},
         )
-        units = {name: getattr(answer, f"{name}Units", None) for name in ("matched", "available", "possible")}
+        forecast = answer if isinstance(answer, Mapping) else {}
+        units = {name: forecast.get(f"{name}Units") for name in ("matched", "available", "possible")}
         missing = sorted(name for name, value in units.items() if value is None and name != "possible")
         if missing:
             raise SchemaDrift(
@@ -312,7 +313,7 @@ class GamConnector(Connector):
     def _current_network(self, *, fresh: bool = False) -> Mapping[str, Any]:
         with self._network_lock:
             if self._network is None or fresh:
-                network = plain(self._soap.read("NetworkService", "getCurrentNetwork"))
+                network = self._soap.read("NetworkService", "getCurrentNetwork")
                 if not isinstance(network, dict) or not network.get("timeZone"):
                     raise RetryLater("NETWORK-UNREADABLE", "Ad Manager answered no network with a time zone.")
                 self._network = network

@@ -9,7 +9,6 @@ from typing import Any
 from connectors.errors import Misconfigured, RetryLater
 from connectors.gam.matching import GEO_TYPES, READ_WHOLE, Policy, Row, folded, matched, spellings
 from connectors.gam.objects import Objects
-from connectors.gam.plain import plain
 from connectors.gam.settings import GamSettings
 from connectors.gam.soap import Soap
 from connectors.gam.statement import Where, chunks
@@ -98,7 +97,7 @@ class Names:
         offset, size = 0, self._settings.page_size
         while True:
             statement = where.statement(select=select, order="Id", limit=size, offset=offset)
-            answer = plain(self._soap.read("PublisherQueryLanguageService", "select", statement))
+            answer = self._soap.read("PublisherQueryLanguageService", "select", statement)
             if not isinstance(answer, Mapping):
                 raise RetryLater("PAGE-UNREADABLE", "The look-up table was answered with nothing.")
             columns = [str(column.get("labelName", "")).lower() for column in answer.get("columnTypes", [])]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.errors import Misconfigured, RetryLater
-from connectors.gam.plain import plain
 from connectors.gam.settings import GamSettings
 from connectors.gam.soap import Soap
 from connectors.gam.statement import Where, chunks
@@ -55,13 +54,15 @@ class Objects:
         """
         place = place_of(record)
         answer = self._soap.read(place.service, place.query, statement)
-        total = getattr(answer, "totalResultSetSize", None)
-        results = getattr(answer, "results", None) or []
+        page = answer if isinstance(answer, Mapping) else {}
+        total, results = page.get("totalResultSetSize"), page.get("results", [])
         if total is None:
             raise RetryLater("PAGE-UNREADABLE", f"{place.query} answered a page without its total.")
+        if None in results:
+            raise RetryLater("PAGE-UNREADABLE", f"{place.query} answered a page with an object that says nothing.")
         if int(total) > 0 and not results:
             raise RetryLater("PAGE-UNREADABLE", f"{place.query} counts {total} objects and shows none of them.")
-        return [plain(item) for item in results], int(total)
+        return results, int(total)
 
     def every(self, record: str, where: Where, key: str = "id") -> Iterator[dict[str, Any]]:
         """All objects of a condition that a caller knows to be small; `key` is a number that each has for itself.

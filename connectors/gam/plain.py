@@ -1,8 +1,4 @@
-"""Turns what zeep returns into plain dictionaries, keeping the `xsi_type` that the way back needs. Pure.
-
-`zeep.helpers.serialize_object` drops the type of polymorphic values (a CustomCriteria among CustomCriteriaNodes), so a
-fetched line could not be sent back. Absent values are left out: the vendor does not tell null from absent either.
-"""
+"""Compares, overlays and cuts the plain dictionaries that the vendor's objects are read as (`connectors.gam.replies`). Pure."""
 
 from __future__ import annotations
 
@@ -11,26 +7,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connectors.gam.statement import moments_of
-
-
-def plain(value: Any, declared: str | None = None) -> Any:
-    """A zeep value as dict, list or scalar; `declared` is the type name the schema expects at this place."""
-    if isinstance(value, list):
-        return [plain(item, declared) for item in value]
-    kind = getattr(value, "_xsd_type", None)
-    if kind is None:
-        return value
-    native: dict[str, Any] = {}
-    actual = kind.qname.localname if kind.qname is not None else None
-    if declared is not None and actual is not None and actual != declared:
-        native["xsi_type"] = actual
-    for name, element in kind.elements:
-        inner = getattr(value, name, None)
-        if inner is None or (isinstance(inner, list) and not inner):
-            continue
-        expected = element.type.qname.localname if element.type.qname is not None else None
-        native[name] = plain(inner, expected)
-    return native
 
 
 def overlaid(present: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -208,7 +208,7 @@ class Push:
             answer = self._soap.write(
                 place.service, place.act, {"xsi_type": action, **self._arguments(record, items[0])}, statement
             )
-            count = getattr(answer, "numChanges", None)
+            count = answer.get("numChanges") if isinstance(answer, Mapping) else None
             changes = int(count) if count is not None else None
         except NotSent as error:
             return [
@@ -307,8 +307,8 @@ class _Shown:
 
 def _written(operation: Operation, call: str, items: Sequence[PushItem], answer: Any) -> list[PushResult]:
     """Results of a call that was answered; raises OutcomeUnknown when the answer does not fit the question."""
-    objects = answer if isinstance(answer, list) else []
-    ids = [getattr(found, "id", None) for found in objects]
+    objects = [found or {} for found in answer] if isinstance(answer, list) else []
+    ids = [found.get("id") for found in objects]
     if len(objects) != len(items) or None in ids or len(set(ids)) != len(ids):
         raise OutcomeUnknown(
             "REPLY-COUNT", f"{call} answered {len(objects)} objects to {len(items)} records, or objects without an id."
@@ -319,21 +319,19 @@ def _written(operation: Operation, call: str, items: Sequence[PushItem], answer:
         if not _is_the_same(operation, item, found, str(vendor_id)):
             # One object in another's place says that no place can be trusted: an id would be kept for the wrong record.
             raise OutcomeUnknown("REPLY-ORDER", f"{call} answered with {vendor_id} in the place of another record.")
-        evidence = {
-            name: value for name in ("status", "isArchived") if (value := getattr(found, name, None)) is not None
-        }
+        evidence = {name: found[name] for name in ("status", "isArchived") if name in found}
         results.append(PushResult(item.key, outcome, str(vendor_id), evidence=evidence))
     return results
 
 
-def _is_the_same(operation: Operation, item: PushItem, found: Any, vendor_id: str) -> bool:
+def _is_the_same(operation: Operation, item: PushItem, found: Mapping[str, Any], vendor_id: str) -> bool:
     """Whether an answered object is the record in its place: by id, or by what finds a record again after a lost reply."""
     if operation is Operation.UPDATE:
         return vendor_id == item.vendor_id
     return all(
         _folded(sent) == _folded(answered)
         for name in ("name", "externalId")
-        if (sent := item.payload.get(name)) is not None and (answered := getattr(found, name, None)) is not None
+        if (sent := item.payload.get(name)) is not None and (answered := found.get(name)) is not None
     )
 
 

@@ -32,6 +32,7 @@ from connectors.errors import (
 )
 from connectors.gam.faults import Fate, Refused, VendorError, read_fault, verdict
 from connectors.gam.login import Login
+from connectors.gam.replies import Replies
 from connectors.gam.settings import PUBLISHED_ENDPOINT, GamSettings
 
 _T = TypeVar("_T")
@@ -130,7 +131,10 @@ class Soap:
         self._sessions: list[requests.Session] = []
 
     def read(self, service: str, operation: str, *arguments: Any) -> Any:
-        """A call that changes nothing. Raises RetryLater where a write would be in doubt; never OutcomeUnknown."""
+        """A call that changes nothing; its answer as `connectors.gam.replies` reads it.
+
+        Raises RetryLater where a write would be in doubt; never OutcomeUnknown.
+        """
         try:
             return self._call(service, operation, arguments)
         except OutcomeUnknown as error:
@@ -141,7 +145,7 @@ class Soap:
             raise self.fate(refusal, "", writes=False) from refusal
 
     def write(self, service: str, operation: str, *arguments: Any) -> Any:
-        """A call that may change something.
+        """A call that may change something; its answer as `connectors.gam.replies` reads it.
 
         Raises Refused with the vendor's typed errors (the caller decides per record), NotSent, RetryLater,
         QuotaExhausted, AuthFailed, PermissionMissing, Misconfigured (all: not applied) or OutcomeUnknown.
@@ -195,7 +199,8 @@ class Soap:
         wire.sent = False
         self._pace()
         try:
-            answer = getattr(proxy, operation)(*arguments)
+            getattr(proxy, operation)(*arguments)
+            answer = self._local.replies[service].take()
         except ConnectorError:
             raise
         except Exception as error:
@@ -328,6 +333,9 @@ class Soap:
         zeep_client = proxy.zeep_client
         zeep_client.plugins = [plugin for plugin in zeep_client.plugins if not isinstance(plugin, ZeepLogger)]
         zeep_client.settings.forbid_dtd = True
+        replies = Replies(zeep_client.wsdl.types)
+        zeep_client.plugins.append(replies)
+        self._local.__dict__.setdefault("replies", {})[name] = replies
         wire, session = _Wire(server or PUBLISHED_ENDPOINT, self._settings), zeep_client.transport.session
         session.mount("http://", wire)
         session.mount("https://", wire)

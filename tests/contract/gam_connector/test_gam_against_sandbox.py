@@ -197,11 +197,11 @@ def test_creatives_of_a_line_are_each_read_once_however_the_vendor_orders_equals
         "snippet": "<b>ad</b>",
     }
     made = gam._soap.write("CreativeService", "createCreatives", [{**banner, "name": f"b{n}"} for n in range(5)])
-    pairs = [{"lineItemId": int(line), "creativeId": creative.id} for creative in made for line in line_ids]
+    pairs = [{"lineItemId": int(line), "creativeId": creative["id"]} for creative in made for line in line_ids]
     gam._soap.write("LineItemCreativeAssociationService", "createLineItemCreativeAssociations", pairs)
     found = gam.fetch("LineItemCreativeAssociation", [], line_ids)
     shown = {line: sorted(each["creativeId"] for each in found[line]["associations"]) for line in found}
-    assert shown == {line: sorted(creative.id for creative in made) for line in line_ids}
+    assert shown == {line: sorted(creative["id"] for creative in made) for line in line_ids}
 
 
 def test_fifty_lines_of_two_orders_are_one_call(network: Network, gam: GamConnector) -> None:

@@ -15,7 +15,6 @@ from lxml import etree
 
 from connectors.base import PushItem
 from connectors.gam import GamConnector, GamSettings
-from connectors.gam.plain import plain
 from sandbox.gam.contract import load_contract, namespace, render_wsdl
 
 VERSION = "v202608"
@@ -55,8 +54,28 @@ class _Memory(zeep.Transport):
         return self._wsdl
 
 
+def plain(value: Any, declared: str | None = None) -> Any:
+    """What zeep read as dict, list or scalar, the measure of `connectors.gam.replies`; `declared` is the type of its place."""
+    if isinstance(value, list):
+        return [plain(item, declared) for item in value]
+    kind = getattr(value, "_xsd_type", None)
+    if kind is None:
+        return value
+    native: dict[str, Any] = {}
+    actual = kind.qname.localname if kind.qname is not None else None
+    if declared is not None and actual is not None and actual != declared:
+        native["xsi_type"] = actual
+    for name, element in kind.elements:
+        inner = getattr(value, name, None)
+        if inner is None or (isinstance(inner, list) and not inner):
+            continue
+        expected = element.type.qname.localname if element.type.qname is not None else None
+        native[name] = plain(inner, expected)
+    return native
+
+
 @cache
-def _server_side(service: str) -> tuple[Any, Any]:
+def server_side(service: str) -> tuple[Any, Any]:
     wsdl = render_wsdl(load_contract(VERSION), service, "http://127.0.0.1/")
     transport = _Memory(wsdl)
     client = zeep.Client("memory.wsdl", transport=transport)
@@ -95,7 +114,7 @@ class Vendor:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 vendor.headers.append(dict(self.headers))
                 service = self.path.rsplit("/", 1)[-1]
-                client, binding = _server_side(service)
+                client, binding = server_side(service)
                 element = etree.fromstring(body).find(f"{{{_SOAP}}}Body")[0]
                 operation = etree.QName(element).localname
                 parsed = binding.get(operation).input.body.parse(element, client.wsdl.types)
@@ -156,7 +175,7 @@ class Vendor:
         return [operation for operation, _ in self.calls]
 
 
-def _envelope() -> tuple[Any, Any]:
+def envelope_of() -> tuple[Any, Any]:
     envelope = etree.Element(f"{{{_SOAP}}}Envelope", nsmap={"soap": _SOAP})
     return envelope, etree.SubElement(envelope, f"{{{_SOAP}}}Body")
 
@@ -174,16 +193,16 @@ def _typed(client: Any, value: Any) -> Any:
 
 
 def _reply(service: str, operation: str, value: Any) -> bytes:
-    client, _ = _server_side(service)
+    client, _ = server_side(service)
     element = client.get_element(f"{{{namespace(VERSION)}}}{operation}Response")
-    envelope, body = _envelope()
+    envelope, body = envelope_of()
     element.render(body, element(rval=_typed(client, value)))
     return bytes(etree.tostring(envelope))
 
 
 def _fault(fault: Fault) -> bytes:
     space = namespace(VERSION)
-    envelope, body = _envelope()
+    envelope, body = envelope_of()
     node = etree.SubElement(body, f"{{{_SOAP}}}Fault")
     words = ", ".join(f"[{t}{'.' + r if r else ''} @ {p}; trigger:'{g}']" for t, r, p, g in fault.errors)
     etree.SubElement(node, "faultcode").text = "soap:Server"
