@@ -84,9 +84,14 @@ class EmbeddedPostgres:
         A server left behind in the same folder by a killed caller is stopped first.
         Raises EmbeddedPostgresError.
         """
-        if self.pid is None:
+        if self.pid is not None:
+            return
+        try:
             with undisturbed():
                 self._start(timeout)
+        except BaseException:  # a stop request kept back until here: no `with` block holds the server yet
+            self.stop()
+            raise
 
     def _start(self, timeout: float) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -73,6 +76,35 @@ def test_a_server_left_behind_by_a_killed_owner_is_replaced(tmp_path: Path) -> N
     finally:
         second.stop()
         first.stop()
+
+
+STOPPED_AT_START = """
+import os, signal, sys
+from pathlib import Path
+from cli.demo.embedded_postgres import EmbeddedPostgres
+from cli.demo.signals import stopping_on_signals
+server = EmbeddedPostgres(Path(sys.argv[1]), durable=False)
+wait = server._wait_until_ready
+def wait_and_be_stopped(until):
+    wait(until)
+    print(server.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+server._wait_until_ready = wait_and_be_stopped
+with stopping_on_signals(), server:
+    print("was not stopped", flush=True)
+"""
+
+
+def test_a_stop_while_the_server_starts_leaves_no_process(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPED_AT_START, str(state)], capture_output=True, text=True, check=False
+    )
+    (pid,) = ended.stdout.split()
+    left = Path(f"/proc/{pid}").exists()
+    if left:
+        os.kill(int(pid), signal.SIGQUIT)
+    assert (ended.returncode, left) == (128 + signal.SIGTERM, False)
 
 
 def test_broken_data_are_reported_with_the_log(tmp_path: Path) -> None:
