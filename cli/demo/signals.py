@@ -15,6 +15,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def stopping_on_signals() -> Iterator[None]:
     """Turn the first SIGTERM, SIGINT or SIGHUP into SystemExit (128 + number) and ignore the next ones.
 
+    A SIGHUP that is ignored stays so: `nohup` asked for it.
+
     Belongs around the blocks that own processes, in the main thread. What follows the first signal is clean-up with
     bounded waits, so ignoring a second one delays the end by at most those.
     """
@@ -24,7 +26,8 @@ def stopping_on_signals() -> Iterator[None]:
             signal.signal(one, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    before = {one: signal.signal(one, leave) for one in STOP_SIGNALS}
+    stops = [one for one in STOP_SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+    before = {one: signal.signal(one, leave) for one in stops}
     try:
         yield
     finally:

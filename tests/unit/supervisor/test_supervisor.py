@@ -141,6 +141,22 @@ def test_a_signal_to_the_supervisor_leaves_no_orphan(tmp_path: Path, number: sig
         owner.communicate()
 
 
+def test_a_supervisor_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup hands down
+    try:
+        owner, ours = start_owner(tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    try:
+        owner.send_signal(signal.SIGHUP)
+        owner.send_signal(signal.SIGTERM)
+        assert owner.wait(30) == 128 + signal.SIGTERM
+        assert [pid for pid in ours if not gone(pid)] == []
+    finally:
+        owner.kill()
+        owner.communicate()
+
+
 def test_what_a_killed_supervisor_left_is_stopped_by_the_next_one(tmp_path: Path) -> None:
     owner, ours = start_owner(tmp_path)
     with pytest.raises(SupervisionError, match=rf"Another supervisor \(process {owner.pid}\)"):
