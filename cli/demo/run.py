@@ -93,6 +93,8 @@ def demo(
                     _stay(desk, machinery, state)
     except TROUBLE as error:
         raise desk.fail(ExitCode.UNUSABLE, str(error)) from error
+    except SystemExit as stop:
+        raise typer.Exit(ExitCode.INTERRUPTED) from stop
     if not outcome.held:
         raise typer.Exit(ExitCode.ATTENTION)
 

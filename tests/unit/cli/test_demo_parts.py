@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import signal
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -111,6 +113,21 @@ def test_the_file_named_wins_then_the_data_folder_then_the_generator(
     named = tmp_path / "mine.csv"
     named.write_bytes(generated_book(2))
     assert len(chosen_book(named).orders) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_demo_says_so_and_ends_with_130(
+    number: signal.Signals, tmp_path: Path, orderhub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        signal.raise_signal(number)
+
+    monkeypatch.setattr("cli.demo.run.running", stopped)
+    monkeypatch.setenv("ORDERHUB_DATA", str(tmp_path))
+    shown = orderhub("demo", "--state", str(tmp_path / "state"), "--limit", "1", "--json")
+    told = json.loads(shown.stdout)
+    assert (shown.exit_code, told["error"], told["exit_code"]) == (130, "interrupted", 130)
+    assert "Interrupted. What was done until then is recorded" in " ".join(shown.stderr.split())
 
 
 def test_a_demo_that_cannot_begin_is_a_sentence_and_code_3(tmp_path: Path, orderhub: Any) -> None:
