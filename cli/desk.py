@@ -21,6 +21,7 @@ from cli.exit_codes import ExitCode
 from hub.errors import (
     ConfigurationError,
     ConnectionBroken,
+    ConnectorStumbled,
     HubError,
     NotFound,
     PlanMoved,
@@ -39,6 +40,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 _CODES: Mapping[type[HubError], ExitCode] = {
     ConfigurationError: ExitCode.UNUSABLE,
     ConnectionBroken: ExitCode.UNUSABLE,
+    ConnectorStumbled: ExitCode.UNUSABLE,
     VendorUnavailable: ExitCode.UNUSABLE,
     StoreUnavailable: ExitCode.UNUSABLE,
     NotFound: ExitCode.NOT_FOUND,

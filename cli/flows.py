@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hub import ConnectionInfo, Hub
-from hub.errors import ConnectionBroken, ConnectionPaused, NotFound, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectionPaused, ConnectorStumbled, NotFound, VendorUnavailable
 from hub.results import DeliverySummary, IntakeResult, PlanResult, PushSummary, SettleSummary
 
 LONGEST_NAP = 5.0
@@ -87,13 +87,15 @@ def chosen(hub: Hub, names: Iterable[str], can: Callable[[ConnectionInfo], bool]
     return [hub.connections[name] for name in wanted]
 
 
-Failed = Callable[[ConnectionBroken | VendorUnavailable], None]
+Failure = ConnectionBroken | ConnectorStumbled | VendorUnavailable
+"""Why one connection cannot be worked with now; its `connection` is the name."""
+Failed = Callable[[Failure], None]
 """Told of a connection that cannot be asked now, so that the others go on."""
 Paused = Callable[[ConnectionPaused], None]
 """Told of a connection that was left out because a person paused it."""
 
 
-def _raise(error: ConnectionBroken | VendorUnavailable) -> None:
+def _raise(error: Failure) -> None:
     raise error
 
 
@@ -145,7 +147,7 @@ def _one_of_several(named: Sequence[str], failed: Failed, paused: Paused) -> Ite
         if named:
             raise
         paused(error)
-    except (ConnectionBroken, VendorUnavailable) as error:
+    except (ConnectionBroken, ConnectorStumbled, VendorUnavailable) as error:
         failed(error)
 
 
@@ -227,7 +229,7 @@ def _work(
         if named:
             raise
         return False
-    except ConnectionBroken as broken:
+    except (ConnectionBroken, ConnectorStumbled) as broken:
         if named:
             raise
         applied.unusable[name] = str(broken)

@@ -9,10 +9,10 @@ import typer
 from cli import tables
 from cli.desk import ConfigOption, JsonOption, opened
 from cli.exit_codes import ExitCode
-from cli.flows import DELIVERED_STATES, pull_changes, pull_delivery
+from cli.flows import DELIVERED_STATES, Failure, pull_changes, pull_delivery
 from cli.flows import apply as apply_until_rest
 from cli.look import Names
-from hub.errors import ConnectionBroken, ConnectionPaused, PlanMoved, VendorUnavailable
+from hub.errors import ConnectionPaused, PlanMoved
 from hub.results import PlanResult
 
 
@@ -28,7 +28,7 @@ def pull(
         names = connections or ()
         unusable = {} if names else dict(hub.unusable())
 
-        def failed(error: ConnectionBroken | VendorUnavailable) -> None:
+        def failed(error: Failure) -> None:
             if names:
                 raise error
             unusable[error.connection] = str(error)

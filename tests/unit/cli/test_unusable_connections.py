@@ -9,11 +9,14 @@ import pytest
 
 from cli import flows
 from hub import ConnectionInfo
-from hub.errors import ConnectionBroken, ConnectionPaused, VendorUnavailable
+from hub.errors import ConnectionBroken, ConnectionPaused, ConnectorStumbled, VendorUnavailable
 from hub.results import ConnectionStatus, IntakeResult, PlanResult, PushSummary, StatusResult
 
 WRONG = "Connection old is wrongly configured. Its work stops. Whoever edited it corrects it."
 REFUSED = ConnectionBroken("gam-main", "The ad server refused the log-in. Its work stops. Somebody renews the token.")
+STUMBLED = ConnectorStumbled(
+    "gam-main", "The connector failed with KeyError. Nothing was written. Integration mends it."
+)
 SILENT = VendorUnavailable(
     "gam-main", "The ad server does not answer. Its work stays due. Nobody need do anything.", 5.0
 )
@@ -88,14 +91,25 @@ def test_a_vendor_that_does_not_answer_while_apply_waits_is_told_and_is_code_3(o
     assert data["connections"]["sfdc"]["records"] == 9
 
 
-def test_a_refused_log_in_of_a_named_connection_is_its_sentence(orderhub: Any, scripted: Any) -> None:
-    scripted.says("push gam-main", REFUSED)
+@pytest.mark.parametrize("trouble", [REFUSED, STUMBLED])
+def test_trouble_of_a_named_connection_is_its_sentence(trouble: Exception, orderhub: Any, scripted: Any) -> None:
+    scripted.says("push gam-main", trouble)
     told = orderhub("apply", "gam-main", "--json")
     assert told.exit_code == 3
-    assert json.loads(told.stdout) == {"error": "unusable", "sentence": str(REFUSED), "exit_code": 3}
+    assert json.loads(told.stdout) == {"error": "unusable", "sentence": str(trouble), "exit_code": 3}
 
 
-@pytest.mark.parametrize("trouble", [REFUSED, SILENT])
+def test_a_connector_that_stumbles_does_not_keep_the_others_from_being_written(orderhub: Any, scripted: Any) -> None:
+    scripted.says("push gam-main", STUMBLED)
+    scripted.says("push sfdc", PushSummary("sfdc", 1, 9, {"updated": 9}), PushSummary("sfdc"))
+    told = orderhub("apply", "--wait", "0", "--json")
+    assert told.exit_code == 3
+    data = json.loads(told.stdout)
+    assert data["unusable"] == {"gam-main": str(STUMBLED)}
+    assert data["connections"]["sfdc"]["records"] == 9
+
+
+@pytest.mark.parametrize("trouble", [REFUSED, STUMBLED, SILENT])
 def test_a_source_that_cannot_be_read_does_not_keep_delivery_from_being_pulled(
     trouble: Exception, orderhub: Any, scripted: Any
 ) -> None:
