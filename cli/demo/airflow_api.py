@@ -117,13 +117,18 @@ class AirflowApi:
         return state
 
     def busy(self) -> list[str]:
-        """`dag_id run_id state` of every run that is queued or running; one that waits for a person's answer is at rest."""
-        return [
-            f"{run['dag_id']} {run['dag_run_id']} {run['state']}"
+        """`dag_id run_id state` of every run that is queued or running.
+
+        One that waits for a person's answer is at rest. So is one whose DAG is gone, because Airflow never ends it.
+        """
+        under_way = [
+            run
             for state in ("queued", "running")
             for run in self.runs(state=state)
             if state == "queued" or not self._waits_for_a_person(run["dag_id"], run["dag_run_id"])
         ]
+        present = self.dags() if under_way else {}
+        return [f"{run['dag_id']} {run['dag_run_id']} {run['state']}" for run in under_way if run["dag_id"] in present]
 
     def _waits_for_a_person(self, dag_id: str, run_id: str) -> bool:
         """Whether a task asks a person and nothing else of the run goes on; what follows the answer has no state yet."""
