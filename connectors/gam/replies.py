@@ -1,6 +1,6 @@
 """Reads what a SOAP reply brings into plain dictionaries, by the types of the WSDL that zeep has loaded.
 
-zeep makes several Python objects for each element of a reply; its time for a page of line items is ten times that of the tables
+zeep makes several Python objects for each element of a reply; its time for a page of line items is eight times that of the tables
 into which each type is compiled here, once (`python -m bench soap`). What comes out is what zeep's values say, field by field
 (tests/unit/connectors_gam/test_gam_replies.py), as dictionaries with `xsi_type` where a value has another type than its place
 declares, which the way back needs. Absent values are left out: the vendor does not tell null from absent either. Where zeep makes
