@@ -21,7 +21,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -218,10 +218,7 @@ class EmbeddedPostgres:
         assert self._account is not None
         os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
         for start in (self.folder, self._programs):
-            for above in start.parents:
-                mode = stat.S_IMODE(above.stat().st_mode)
-                if not mode & stat.S_IXOTH:
-                    above.chmod(mode | stat.S_IXOTH)
+            _let_pass(start.parents)
         for path in [self._programs.parent, *self._programs.parent.rglob("*")]:
             mode = stat.S_IMODE(path.stat().st_mode)
             wanted = mode | stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or mode & stat.S_IXUSR else 0)
@@ -255,6 +252,7 @@ class EmbeddedPostgres:
         folder = Path(tempfile.mkdtemp(prefix="orderhub-pg-"))  # mode 700
         if self._account is not None:
             os.chown(folder, self._account.pw_uid, self._account.pw_gid)
+            _let_pass(folder.parents)
         return folder
 
     def _wait_until_ready(self, until: float) -> None:
@@ -280,6 +278,14 @@ class EmbeddedPostgres:
 
     def _log_tail(self) -> str:
         return self.log_file.read_text(errors="replace")[-1000:].strip() if self.log_file.exists() else "(empty)"
+
+
+def _let_pass(folders: Iterable[Path]) -> None:
+    """Give everybody the right to pass through these folders, and none to read them."""
+    for folder in folders:
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
 
 
 def _programs() -> Path:

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -61,6 +62,19 @@ def test_a_long_path_gets_a_short_socket_folder_that_is_removed(tmp_path: Path) 
         assert sockets != server.data
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     assert not sockets.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another account")
+def test_roots_private_folder_for_temporary_files_may_hold_the_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = Path(tempfile.mkdtemp(prefix="oh-"))  # mode 700, as libpam-tmpdir makes it, and short enough for a socket
+    monkeypatch.setattr(tempfile, "tempdir", str(private))
+    folder = tmp_path / ("deep" * 20) / ("deeper" * 15)
+    with EmbeddedPostgres(folder, durable=False) as server:
+        assert Path(server.sql("SHOW unix_socket_directories").strip()).parent == private
+    assert stat.S_IMODE(private.stat().st_mode) == 0o701
+    private.rmdir()
 
 
 def test_a_server_left_behind_by_a_killed_owner_is_replaced(tmp_path: Path) -> None:
