@@ -39,28 +39,18 @@ def _cursor_beyond() -> Patches:
 def _cursor_before_records() -> Patches:
     """The cursor is saved before what it stands for is durable; the source shows everything at once: no overlap hides it."""
 
-    def remember(position: Any) -> Any:
-        def told(cur: Any, connection: str, stream: str) -> Any:
-            _STREAM[0] = stream
-            return position(cur, connection, stream)
-
-        return told
-
-    def early_saver(next_page: Any) -> Any:
-        def early(session: Any, channel: Any, pages: Any) -> Any:
-            page = next_page(session, channel, pages)
-            if page is not None and page.records:
-                with session.database.transaction() as cur:
-                    changes.save_position(cur, channel.name, _STREAM[0], page.cursor, session.machine.now())
-            return page
+    def early_saver(pages_of_stream: Any) -> Any:
+        def early(session: Any, channel: Any, connector: Any, stream: str, mapping: Any, position: Any) -> Any:
+            for page in pages_of_stream(session, channel, connector, stream, mapping, position):
+                if page.records:
+                    with session.database.transaction() as cur:
+                        changes.save_position(cur, channel.name, stream, page.cursor, session.machine.now())
+                yield page
 
         return early
 
     source = [*_overlap_zero(), patch.object(people, "_later", lambda *_: 0.0)]
-    return [*source, wrap(changes, "position", remember), wrap(intake, "_next_page", early_saver)]
-
-
-_STREAM = [""]
+    return [*source, wrap(intake, "_pages", early_saver)]
 
 
 def _echo_by_user() -> Patches:

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from connectors.base import Outcome
 from hub.store import lanes, limits, parking
-from hub.sync import intake, outcomes, push, settle
+from hub.sync import outcomes, push, settle, vendor
 from simulation.mutants.mutant import Mutant, Patches, wrap
 
 
@@ -61,7 +61,7 @@ def _refusal_is_success() -> Patches:
 
 
 def _no_budget() -> Patches:
-    return [patch.object(module, "take_tokens", lambda *_, **__: None) for module in (push, intake)] + [
+    return [patch.object(module, "take_tokens", lambda *_, **__: None) for module in (push, vendor)] + [
         patch.object(limits, "take", lambda *_, **__: 0.0)
     ]
 
