@@ -30,7 +30,7 @@ def status(session: Session) -> StatusResult:
             if each.state != breakers.CLOSED:
                 stopped.setdefault(each.connection, []).append(breaker.sentence(each))
         for name, settings in session.configuration.connections.items():
-            state, message, _, last_read = states.get(name, ("never used", "", None, None))
+            state, message, _, last_read = states.get(name, (journal.NEVER_USED, "", None, None))
             if name in paused:
                 state, message = "paused", pauses.sentence(name, paused[name])
             message = " ".join([*([message] if message else []), *stopped.get(name, ())])

@@ -8,6 +8,9 @@ from datetime import datetime
 
 from hub.store.database import Cursor, Row
 
+NEVER_USED = "never used"
+"""The state of a connection that no call has reached yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -103,10 +106,14 @@ def read_now(cur: Cursor, connection: str, now: datetime) -> None:
 
 
 def answers_again(cur: Cursor, connection: str, states: Sequence[str], now: datetime) -> None:
-    """A connection that stood in one of these states was used with success."""
+    """A connection that stood in one of these states, or was never used, was used with success."""
     cur.execute(
-        "UPDATE connection_state SET state = 'ok', message = '', changed_at = %s WHERE connection = %s AND state = ANY(%s)",
-        (now, connection, list(states)),
+        # Two steps, so that a connection in another state is not locked: every writer comes by here.
+        "WITH changed AS (UPDATE connection_state SET state = 'ok', message = '', changed_at = %(now)s "
+        "WHERE connection = %(connection)s AND state = ANY(%(states)s)) "
+        "INSERT INTO connection_state (connection, state, message, changed_at) "
+        "VALUES (%(connection)s, 'ok', '', %(now)s) ON CONFLICT (connection) DO NOTHING",
+        {"connection": connection, "now": now, "states": [*states, NEVER_USED]},
     )
 
 
@@ -122,9 +129,9 @@ class Pause:
 def pause(cur: Cursor, connection: str, pause: Pause | None, now: datetime) -> bool:
     """Pause a connection, or resume it with None; False when it is that way already."""
     cur.execute(
-        "INSERT INTO connection_state (connection, state, message, changed_at) VALUES (%s, 'never used', '', %s) "
+        "INSERT INTO connection_state (connection, state, message, changed_at) VALUES (%s, %s, '', %s) "
         "ON CONFLICT (connection) DO NOTHING",
-        (connection, now),
+        (connection, NEVER_USED, now),
     )
     at, by, why = (None, None, None) if pause is None else (pause.at, pause.by, pause.note)
     cur.execute(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.demo.process_table import ProcessEntry, alive, descendants
+from cli.exit_codes import ExitCode
 
 pytestmark = [pytest.mark.scenario, pytest.mark.timeout(600)]
 
@@ -55,7 +56,7 @@ def test_a_stop_request_to_the_demo_leaves_no_process(tmp_path: Path, moment: st
     finally:
         demo.kill()
         demo.communicate()
-    assert demo.returncode == 128 + signal.SIGTERM
+    assert demo.returncode == ExitCode.INTERRUPTED
     assert len(ours) > 8
     assert [command_line(one.pid) for one in ours.values() if alive(one)] == []
 

@@ -66,6 +66,14 @@ def test_a_write_that_goes_well_ends_a_refused_log_in(world: World) -> None:
     assert row(world).state == "ok"
 
 
+def test_a_connection_that_was_written_to_is_no_longer_shown_as_never_used(world: World) -> None:
+    world.book(lines=1)
+    world.hub.intake("sfdc")
+    assert row(world).state == "never used"
+    world.hub.push("gam-main")
+    assert row(world).state == "ok"
+
+
 def test_a_look_up_that_goes_well_ends_unreachable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def down(record: str, vendor_ids: Sequence[str]) -> None:
         raise RetryLater("503", "down", 5.0)
