@@ -10,7 +10,7 @@ from decimal import Context, Decimal, Inexact
 from mappings.kinds import ANY, Kind
 from mappings.registry import Pair, Quick, Refused, transform
 from oms_schema.problems import Reason
-from oms_schema.text import BLANKS, invisible, is_blank, is_margin
+from oms_schema.text import BLANKS, UNDRAWN_MARKS, invisible, is_blank, is_margin
 
 _SHOW_NOTHING = f" {''.join(BLANKS)}"
 """Of what Unicode calls printable."""
@@ -44,8 +44,9 @@ def visible_text(four_byte: str = "refuse", line_breaks: str = "refuse") -> Pair
     allowed = frozenset("\n\r\t") if line_breaks == "keep" else frozenset()
 
     def forward(value: str) -> str | None:
-        # What Unicode calls printable has no invisible character in it, and no space but the ordinary one.
-        if value.isprintable() and (keeps_four_byte or value.isascii() or max(value) <= "\uffff"):
+        # What Unicode calls printable has no invisible character in it but marks, and no space but the ordinary one.
+        storable = keeps_four_byte or value.isascii() or max(value) <= "\uffff"
+        if storable and value.isprintable() and UNDRAWN_MARKS.isdisjoint(value):
             return value.strip() if value.strip(_SHOW_NOTHING) else None
         start, end = 0, len(value)
         while start < end and is_margin(value[start]):

@@ -18,6 +18,14 @@ BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 # Zl and Zp line and paragraph separator.
 _INVISIBLE_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _JOINERS = frozenset("\u200c\u200d")
+# The rest is marks (Mn) of Unicode's Default_Ignorable_Code_Point: those that choose how the character before them is
+# drawn, the grapheme joiner, and two Khmer vowels that are never drawn.
+_SELECTORS = ((0x180B, 0x180E), (0x180F, 0x1810), (0xFE00, 0xFE10), (0xE0100, 0xE01F0))
+_VARIATION_SELECTORS = frozenset(chr(code) for codes in _SELECTORS for code in range(*codes))
+UNDRAWN_MARKS = _VARIATION_SELECTORS | frozenset("\u034f\u17b4\u17b5")
+"""Marks without a shape of their own; `str.isprintable` takes them for printable."""
+_KEYS = frozenset("0123456789#*")
+_KEYCAP = "\u20e3"
 
 
 class LengthUnit(StrEnum):
@@ -44,12 +52,15 @@ def invisible(text: str) -> Iterator[tuple[int, str]]:
     """Position and character of everything that no screen shows and no spelling needs.
 
     A zero-width joiner or non-joiner between two characters beyond ASCII is spelling (Persian, Indic scripts, joined
-    emoji) and is left alone; anywhere else it is as invisible as the rest.
+    emoji) and is left alone; anywhere else it is as invisible as the rest. So is a variation selector, unless it follows
+    a character beyond ASCII or makes an emoji of a key.
     """
     for position, char in enumerate(text):
-        if unicodedata.category(char) not in _INVISIBLE_CATEGORIES:
+        if not _unseen(char):
             continue
         if char in _JOINERS and _spells(text, position - 1) and _spells(text, position + 1):
+            continue
+        if char in _VARIATION_SELECTORS and (_spells(text, position - 1) or _is_key(text, position - 1)):
             continue
         yield position, char
 
@@ -63,7 +74,17 @@ def _spells(text: str, position: int) -> bool:
     if not 0 <= position < len(text):
         return False
     char = text[position]
-    return char > "\x7f" and not char.isspace() and unicodedata.category(char) not in _INVISIBLE_CATEGORIES
+    return char > "\x7f" and not char.isspace() and not _unseen(char)
+
+
+def _is_key(text: str, position: int) -> bool:
+    return position >= 0 and text[position] in _KEYS and text[position + 2 : position + 3] == _KEYCAP
+
+
+def _unseen(char: str) -> bool:
+    if char <= "\x7f":
+        return not char.isprintable()
+    return char in UNDRAWN_MARKS or unicodedata.category(char) in _INVISIBLE_CATEGORIES
 
 
 def is_blank(text: str) -> bool:

@@ -134,15 +134,20 @@ def test_invisible_characters_at_the_ends_are_trimmed_and_joiners_inside_kept() 
     assert visible("می\u200cخواهم") == "می\u200cخواهم"
     assert _forward("visible_text", four_byte="keep")("\U0001f469\u200d\U0001f4bb") == "\U0001f469\u200d\U0001f4bb"
     assert _forward("visible_text", four_byte="keep", line_breaks="keep")("𠮷野家\n😀") == "𠮷野家\n😀"
+    assert visible("I \u2764\ufe0f News") == "I \u2764\ufe0f News"
 
 
-@pytest.mark.parametrize("text", ["Ac\u200dme", "Ac\u200cme", "Acme \u200dEurope", "A\ud83dcme", "Acme\ud83d"])
-def test_a_joiner_that_joins_nothing_and_half_a_character_are_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["Ac\u200dme", "Ac\u200cme", "Acme \u200dEurope", "A\ud83dcme", "Acme\ud83d", "Acme\ufe0f", "Ac\u034fmé"]
+)
+def test_what_joins_or_chooses_nothing_and_half_a_character_are_refused(text: str) -> None:
     with pytest.raises(Refused, match="invisible_character"):
         _forward("visible_text", four_byte="keep", line_breaks="keep")(text)
 
 
-@pytest.mark.parametrize("text", ["\u3164", "\u2800 \u2800", " \u115f\u1160\u200b", "\uffa0\u200d\uffa0"])
+@pytest.mark.parametrize(
+    "text", ["\u3164", "\u2800 \u2800", " \u115f\u1160\u200b", "\uffa0\u200d\uffa0", "\u034f \ufe0f"]
+)
 def test_a_text_that_shows_as_a_blank_is_none(text: str) -> None:
     assert _forward("visible_text")(text) is None
 

@@ -42,6 +42,9 @@ def test_a_name_with_nothing_to_see_is_empty(text: str) -> None:
         "\u0915\u094d\u200d\u0937",  # Hindi with a joiner
         "a b",
         "\u2764\ufe0f",
+        "1\ufe0f\u20e3 Media",  # a key
+        "\u8fba\U000e0100",  # one of a character's registered shapes
+        "\u182d\u180b",  # Mongolian
     ],
 )
 def test_a_name_as_people_write_it_has_no_problem(text: str) -> None:
@@ -61,6 +64,13 @@ def test_a_name_as_people_write_it_has_no_problem(text: str) -> None:
         ("Ac\x00me", 3, "control character"),
         ("Ac\u2028me", 3, "LINE SEPARATOR"),
         ("é\u200d\u200dé", 2, "ZERO WIDTH JOINER"),
+        ("Ac\u034fme", 3, "COMBINING GRAPHEME JOINER"),
+        ("é\u034f", 2, "COMBINING GRAPHEME JOINER"),
+        ("Acme\ufe0f", 5, "VARIATION SELECTOR-16"),
+        ("1\ufe0f Media", 2, "VARIATION SELECTOR-16"),
+        ("\u2764\ufe0f\ufe0f", 3, "VARIATION SELECTOR-16"),
+        ("\ufe0fAcme", 1, "VARIATION SELECTOR-16"),
+        ("\u1780\u17b4", 2, "KHMER VOWEL INHERENT AQ"),
     ],
 )
 def test_an_invisible_character_is_reported_where_it_is(text: str, position: int, name: str) -> None:
