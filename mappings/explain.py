@@ -22,7 +22,7 @@ PERSONS: Mapping[Owner, str] = {
 }
 """Who is asked to correct a field of each owner."""
 
-NOT_ACCEPTED = "The change is parked and the last accepted version stays in force."
+NOT_ACCEPTED = "The change is parked; what was accepted before, if anything, stays in force."
 NOT_WRITTEN = "The record is not written and stays at the vendor as it is."
 
 _PYTHON: Mapping[Kind, tuple[type, ...]] = {

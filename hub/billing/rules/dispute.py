@@ -18,6 +18,7 @@ from oms_schema.base import Canonical
 from oms_schema.delivery import Count
 from oms_schema.instant import Instant
 from oms_schema.money import MICROS
+from oms_schema.person import same_person
 
 _Word = Annotated[str, Field(min_length=1)]
 
@@ -47,7 +48,7 @@ class Settlement(Canonical):
     def _is_whole_and_seen_by_two(self) -> Self:
         if (self.outcome is Outcome.AGREED) != (self.quantity is not None):
             raise ValueError("an agreed outcome states its quantity, and no other outcome does")
-        if self.decided_by == self.approved_by:
+        if same_person(self.decided_by, self.approved_by):
             raise ValueError("whoever settles a dispute does not approve the settlement")
         return self
 

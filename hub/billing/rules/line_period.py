@@ -21,6 +21,7 @@ from oms_schema.instant import Instant
 from oms_schema.line import Flight, Goal, GoalUnit, Price
 from oms_schema.money import Micros, Money, PartsPerMillion
 from oms_schema.party import ID
+from oms_schema.person import same_person
 from oms_schema.problems import Problem
 
 _Word = Annotated[str, Field(min_length=1)]
@@ -66,7 +67,7 @@ class ManualCount(Canonical):
 
     @model_validator(mode="after")
     def _four_eyes(self) -> Self:
-        if self.entered_by == self.approved_by:
+        if same_person(self.entered_by, self.approved_by):
             raise ValueError("whoever enters a count does not approve it")
         return self
 
@@ -81,7 +82,7 @@ class CancelledContract(Canonical):
 
     @model_validator(mode="after")
     def _four_eyes(self) -> Self:
-        if self.ends_on is not None and self.entered_by == self.approved_by:
+        if self.ends_on is not None and same_person(self.entered_by, self.approved_by):
             raise ValueError("whoever enters the day of a cancellation does not approve it")
         return self
 

@@ -182,8 +182,9 @@ def test_an_approved_zero_is_billed_as_zero_where_a_silent_one_is_blocked(case: 
     assert result(case(0, override=override(0))).amounts.total == 0
 
 
-def test_nobody_approves_their_own_count_or_settlement() -> None:
-    people: dict[str, Any] = {"approved_by": "ann", "approved_at": NOW}
+@pytest.mark.parametrize("ann", ["ann", "Ann", " ann"])
+def test_nobody_approves_their_own_count_or_settlement(ann: str) -> None:
+    people: dict[str, Any] = {"approved_by": ann, "approved_at": NOW}
     with pytest.raises(ValidationError, match="does not approve"):
         ManualCount(quantity=1, evidence="x", entered_by="ann", **people)
     with pytest.raises(ValidationError, match="does not approve"):

@@ -173,7 +173,7 @@ def test_a_bad_line_is_refused_with_path_value_sentence_and_fix(
     assert problem.value.startswith(value)
     assert problem.happened.startswith("OpportunityLineItem.")
     assert f".{field} " in problem.happened
-    assert problem.effect == "The change is parked and the last accepted version stays in force."
+    assert problem.effect == "The change is parked; what was accepted before, if anything, stays in force."
     assert problem.fix.startswith("The order's owner in the CRM: ")
     assert problem.owner == "the order's owner in the CRM"
 

@@ -22,6 +22,8 @@ from oms_schema.person import same_person
         "A\x00da",
         "Ad\u200ea",
         "Ada\\u200b",
+        "Ad\u034fa",
+        "Ada\ufe0f",
     ],
 )
 def test_a_name_that_looks_the_same_is_the_same_person(other: str) -> None:
