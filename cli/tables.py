@@ -85,8 +85,9 @@ def planned(plan: PlanResult, *, everything: bool, whole: bool = True) -> Render
         for item, (path, value, why) in lost if everything else lost[:PLAN_ROWS]:
             losses.add_row(_cut(item.name), path, _cut(value), why)
         lines.append(losses)
-    counted = ", ".join(f"{count} {action}" for action, count in _tally(item.action for item in plan.items).items())
-    lines.append(Text(f"{counted or '0 items'}; {plan.blocked} blocked."))
+    others = _tally(item.action for item in plan.items if item.action != "blocked")
+    counted = ", ".join(f"{count} {action}" for action, count in others.items())
+    lines.append(Text(f"{counted}; {plan.blocked} blocked." if counted else f"{plan.blocked} blocked."))
     lines.append(
         Text(
             f"Targeting values: {plan.values_asked} asked = {plan.values_expressed} expressed + {plan.values_lost} "

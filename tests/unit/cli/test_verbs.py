@@ -194,8 +194,9 @@ def test_a_blocked_plan_is_code_1_and_shows_problems_and_losses(orderhub: Any, s
     scripted.says("plan", PlanResult([item, lossy], "h2", 1, 2, 1, 1))
     shown = orderhub("plan")
     assert shown.exit_code == 1
-    for words in ("No price", "no radius", "2 asked = 1 expressed + 1 listed", "h2"):
+    for words in ("No price", "no radius", "2 asked = 1 expressed + 1 listed", "1 create; 1 blocked.", "h2"):
         assert words in shown.stdout
+    assert shown.stdout.count("1 blocked") == 1
 
 
 def test_apply_bound_to_a_plan_that_moved_writes_nothing_and_is_code_5(orderhub: Any, scripted: Any) -> None:
