@@ -5,8 +5,9 @@ from __future__ import annotations
 from hub.errors import ConnectionPaused, NotFound
 from hub.ops.people import who, why
 from hub.session import Session
-from hub.store import journal
+from hub.store import journal, lane_standing
 from hub.store.audit import note
+from hub.store.database import Cursor
 from hub.store.journal import Entry, Pause
 
 
@@ -21,7 +22,7 @@ def resume(session: Session, connection: str, *, by: str | None, note_text: str 
 
 
 def _set(session: Session, connection: str, *, paused: bool, by: str | None, note_text: str | None) -> bool:
-    if not session.known(connection):
+    if not session.known(connection) and not _is_left_behind(session, connection):
         names = ", ".join(session.names) or "none"
         raise NotFound(f"There is no connection {connection!r}. Nothing was done. The configuration names: {names}.")
     actor, reason, now = who(by), why(note_text), session.machine.now()
@@ -32,6 +33,16 @@ def _set(session: Session, connection: str, *, paused: bool, by: str | None, not
         note(cur, f"connection:{connection}", word, note=reason)
         journal.write(cur, [Entry(connection, f"{word} by {actor}", reason)], now, session.business.now())
     return True
+
+
+def left_behind(session: Session, cur: Cursor) -> list[str]:
+    """The connections that the configuration does not name although work is open there."""
+    return sorted(lane_standing.with_open_work(cur) - set(session.names))
+
+
+def _is_left_behind(session: Session, connection: str) -> bool:
+    with session.database.transaction() as cur:
+        return connection in left_behind(session, cur)
 
 
 def paused(session: Session) -> dict[str, str]:

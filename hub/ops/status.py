@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from hub.delivery import completeness
@@ -38,6 +40,8 @@ def status(session: Session) -> StatusResult:
         for name, sentence in session.configuration.broken.items():
             last_read = states[name][3] if name in states else None
             rows.append(_row(cur, name, "", "misconfigured", sentence, last_read))
+        for name in pauses.left_behind(session, cur):
+            rows.extend(_left_behind(cur, name, paused.get(name)))
         groups = [parked_group(row) for row in parking.groups(cur)]
         observed = journal.count_observed(cur, "line")
         known = entities.count_by_status(cur, EntityKind.LINE)
@@ -55,6 +59,23 @@ def status(session: Session) -> StatusResult:
             business_time=session.business.now(),
             delivery_missing=[one.sentence for one in late],
         )
+
+
+def _left_behind(cur: Cursor, name: str, pause: journal.Pause | None) -> Iterator[ConnectionStatus]:
+    """A connection that the configuration does not name although work is open there."""
+    row = _row(cur, name, "", "not configured", "", None)
+    opened = sum(count for state, count in row.lanes.items() if state != "in_sync")
+    if not opened:
+        return
+    if pause is not None:
+        yield replace(row, state="paused", message=pauses.sentence(name, pause))
+        return
+    message = (
+        f"The configuration does not name {name}, and work is open there (records: {opened:,}, in doubt: {row.in_doubt:,}). "
+        f"Nobody sends it or looks it up. Operations names the connection {name} again or, if it is given up, runs "
+        f"`orderhub pause {name}` with a note."
+    )
+    yield replace(row, message=message)
 
 
 def _row(

@@ -48,6 +48,20 @@ def in_flight(cur: Cursor, connection: str) -> int:
     return int(row[0])
 
 
+def with_open_work(cur: Cursor) -> set[str]:
+    """The connections at which something is due, under way, in doubt or parked, whether they are configured or not."""
+    found: set[str] = set()
+    for open_lanes in ("dirty", "state <> 'ready'"):
+        # From one name to the next: as many steps as there are connections, however many lanes are open.
+        cur.execute(
+            f"WITH RECURSIVE name AS (SELECT min(connection) AS one FROM lane WHERE {open_lanes} UNION ALL "
+            f"SELECT (SELECT min(connection) FROM lane WHERE {open_lanes} AND connection > one) FROM name "
+            "WHERE one IS NOT NULL) SELECT one FROM name WHERE one IS NOT NULL"
+        )
+        found.update(row[0] for row in cur.fetchall())
+    return found
+
+
 def count_states(cur: Cursor, connection: str) -> dict[str, int]:
     """Lanes by state at one connection; `in_sync` are those whose vendor has what it should, `drifted` those in conflict.
 

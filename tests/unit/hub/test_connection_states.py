@@ -9,7 +9,7 @@ import pytest
 
 from connectors.base import Operation, PushItem
 from connectors.errors import AuthFailed, ConnectorError, PermissionMissing, RetryLater
-from hub.errors import ConnectionBroken, VendorUnavailable
+from hub.errors import ConnectionBroken, NotFound, VendorUnavailable
 from hub.results import ConnectionStatus
 
 from .conftest import World
@@ -36,6 +36,37 @@ def test_a_misconfigured_connection_shows_the_lanes_that_the_store_holds(world: 
         before.parked,
         before.last_pushed,
     )
+
+
+def without(world: World, name: str) -> None:
+    session = world.hub.session
+    left = {each: settings for each, settings in session.configuration.connections.items() if each != name}
+    session.configuration = replace(session.configuration, connections=left)
+
+
+def test_a_connection_taken_out_of_the_configuration_shows_the_work_that_is_open_there(world: World) -> None:
+    world.book(lines=2)
+    world.hub.intake("sfdc")
+    world.ads.lose_reply()
+    world.hub.push("gam-main")
+    before = row(world)
+    assert before.in_doubt > 0
+    without(world, "gam-main")
+    shown = row(world)
+    assert (shown.state, shown.lanes, shown.in_doubt) == ("not configured", before.lanes, before.in_doubt)
+    assert f"(records: {sum(before.lanes.values())}, in doubt: {before.in_doubt})" in shown.message
+    assert "Operations names the connection gam-main again" in shown.message
+    assert world.hub.pause("gam-main", by="kim", note="sold") is True
+    assert (row(world).state, "sold" in row(world).message) == ("paused", True)
+
+
+def test_a_connection_taken_out_of_the_configuration_at_rest_is_not_shown(world: World) -> None:
+    world.book(lines=1)
+    world.travel()
+    without(world, "gam-main")
+    assert [each.name for each in world.hub.status().connections] == ["sfdc"]
+    with pytest.raises(NotFound):
+        world.hub.pause("gam-main", by="kim", note="sold")
 
 
 def refuse(world: World, error: ConnectorError) -> None:
