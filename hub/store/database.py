@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 from hub.clock import Clock, SystemClock
 from hub.errors import StoreContended, StoreUnavailable
 from hub.store import audit
+from hub.store.urls import libpq_url, sqlalchemy_url
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "migrations"
 Row = TupleRow
 Cursor = psycopg.Cursor[TupleRow]
-
-
-def sqlalchemy_url(url: str) -> str:
-    """The same database for SQLAlchemy, through psycopg 3."""
-    scheme, _, rest = url.partition("://")
-    if scheme.split("+")[0] not in {"postgresql", "postgres"}:
-        raise StoreUnavailable(
-            f"The store's URL begins with {scheme}://. Nothing is read or written. Use postgresql://… (PostgreSQL 15 or newer)."
-        )
-    return f"postgresql+psycopg://{rest}"
 
 
 def _alembic(url: str) -> Config:
@@ -105,8 +96,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        sqlalchemy_url(url)  # refuses other databases early
-        self._url = url.replace("postgresql+psycopg://", "postgresql://")
+        self._url = libpq_url(url)
         self._connection: psycopg.Connection[TupleRow] | None = None
         self._open: list[Cursor] = []
         self._appended: audit.Head | None = None

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from cli.demo.embedded_postgres import EmbeddedPostgres
 from hub.store import database
 from hub.store.tables import metadata
+from hub.store.urls import sqlalchemy_url
 
 # Everything a table is made of, as PostgreSQL itself writes it down: what Alembic's comparison does not look at, too
 # (conditions of indexes, defaults, identity columns).
@@ -48,7 +49,7 @@ PLANTED_BEYOND_ALEMBIC = [
 @contextmanager
 def connected(url: str) -> Iterator[sa.Connection]:
     """One transaction, rolled back at the end unless it was committed."""
-    with sa.create_engine(database.sqlalchemy_url(url), poolclass=NullPool).connect() as connection:
+    with sa.create_engine(sqlalchemy_url(url), poolclass=NullPool).connect() as connection:
         yield connection
 
 
