@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,8 @@ from mappings.spec import Owner
 
 ENVIRONMENT = "ORDERHUB_CONFIG"
 DEFAULT = Path("orderhub.yaml")
+# What YAML's errors quote of a file; '<block end>' and the like are its own words.
+_QUOTED = re.compile(r"'(?!<)[^']{2,}'")
 
 
 class StoreSettings(BaseModel):
@@ -146,6 +149,15 @@ def configuration_path(path: Path | None = None) -> Path:
     return path or Path(os.environ.get(ENVIRONMENT, str(DEFAULT)))
 
 
+def _why_unreadable(error: Exception) -> str:
+    """What is wrong and where, without a word of the file: secrets may stand in it."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+        return where + _QUOTED.sub("…", error.problem or "it is no YAML")
+    return " ".join(str(error).split())
+
+
 def _raw(path: Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -155,10 +167,10 @@ def _raw(path: Path) -> dict[str, Any]:
             f"--config or {ENVIRONMENT}."
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        detail = " ".join(str(error).split())
         raise ConfigurationError(
-            f"The configuration file {path} cannot be read ({detail}). Nothing can run. Whoever edited it last corrects it."
-        ) from error
+            f"The configuration file {path} cannot be read ({_why_unreadable(error)}). Nothing can run. Whoever edited it last "
+            "corrects it."
+        ) from None
     if not isinstance(loaded, dict):
         raise ConfigurationError(f"The configuration file {path} holds no settings. Nothing can run. Fill it in.")
     return loaded

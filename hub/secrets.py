@@ -19,22 +19,30 @@ class SecretMissing(Exception):  # noqa: N818
 
 
 def _environment(name: str) -> str:
-    try:
-        return os.environ[name]
-    except KeyError:
+    if name not in os.environ:
         raise SecretMissing(
             f"The environment variable {name} is not set. What refers to it is not used. Whoever runs the hub sets it."
-        ) from None
+        )
+    if not os.environ[name].strip():
+        raise SecretMissing(
+            f"The environment variable {name} is empty. What refers to it is not used. Whoever runs the hub sets it."
+        )
+    return os.environ[name]
 
 
 def _file(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        secret = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SecretMissing(
             f"The secret file {path} cannot be read ({type(error).__name__}). What refers to it is not used. "
             "Whoever runs the hub puts the file there, readable for the hub's user."
         ) from None
+    if not secret:
+        raise SecretMissing(
+            f"The secret file {path} is empty. What refers to it is not used. Whoever runs the hub puts the secret there."
+        )
+    return secret
 
 
 _sources: dict[str, SecretSource] = {"env": _environment, "file": _file}
