@@ -173,7 +173,7 @@ def spend_difference(lines: Iterable[tuple[str, BookLine, int]]) -> dict[str, st
         unit = Decimal(1).scaleb(-exponent(currency))
         billed = (line.cpm * delivered / 1000).quantize(unit, rounding=ROUND_HALF_UP)
         sums[currency] = sums.get(currency, Decimal(0)) + billed - line.spend
-    return {currency: str(total) for currency, total in sorted(sums.items())}
+    return {currency: f"{total:f}" for currency, total in sorted(sums.items())}
 
 
 def spend_of(lines: Iterable[tuple[str, BookLine]]) -> dict[str, str]:
@@ -181,7 +181,7 @@ def spend_of(lines: Iterable[tuple[str, BookLine]]) -> dict[str, str]:
     sums: dict[str, Decimal] = {}
     for currency, line in lines:
         sums[currency] = sums.get(currency, Decimal(0)) + (line.spend or 0)
-    return {currency: str(total) for currency, total in sorted(sums.items())}
+    return {currency: f"{total:f}" for currency, total in sorted(sums.items())}
 
 
 # ---------------------------------------------------------------- why a line is not live

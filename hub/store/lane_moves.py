@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from hub.store import parking
 from hub.store.audit import note
 from hub.store.database import Cursor
 from hub.store.lane_conditions import AGREES_WITH_ITS_ORDER, HAS_A_LINE_THERE
-from hub.store.lanes import _COLUMNS, _JOIN, IN_DOUBT, PARKED, Lane, _lane, subject
+from hub.store.lanes import _COLUMNS, _JOIN, IN_DOUBT, PARKED, Lane, _lane, subject, wake
 
 
 def hold_back(cur: Cursor, lane_ids: Sequence[int]) -> frozenset[int]:
@@ -116,6 +117,21 @@ def owe_status(cur: Cursor, connection: str, order_id: str, facet: str) -> int:
     for lane_id, state in owed:
         note(cur, subject(lane_id), "lane renewed", state=state)
     return len(owed)
+
+
+def wake_statuses(cur: Cursor, connection: str, parts: Collection[tuple[str, str]], now: datetime) -> int:
+    """There is news of these (order, part), or of lines of them: a status that is still owed and parked is brought about anew,
+    for what it was refused for may be gone. How many woke.
+    """
+    cur.execute(
+        "SELECT l.id FROM unnest(%s::text[], %s::text[]) AS w(order_id, facet) JOIN lane l ON l.connection = %s "
+        "AND l.kind = 'order_status' AND l.entity_id = w.order_id AND l.facet = w.facet WHERE l.state = 'parked' AND l.dirty",
+        ([order_id for order_id, _ in parts], [facet for _, facet in parts], connection),
+    )
+    woken = wake(cur, [row[0] for row in cur.fetchall()], now, "news")
+    for lane_id in woken:
+        parking.resolve(cur, now, "news", subject=subject(lane_id))
+    return len(woken)
 
 
 def without_record(cur: Cursor, connection: str, kind: str, entity_id: str) -> list[Lane]:

@@ -258,7 +258,8 @@ def rejected(channel: Channel, item: Prepared, result: PushResult) -> Problem:
 
 
 _FIXES = {
-    Reason.VENDOR_STATE: "Ad operations decides at the ad server: reopen the record, or book a new one.",
+    Reason.VENDOR_STATE: "Ad operations reopens the record at the ad server, makes room for it or books a new one, and "
+    "operations replays it; or Sales changes the order.",
     Reason.PERMISSION: "An administrator of the ad server grants the right, then operations replays it.",
     Reason.REFERENCE_MISSING: "Ad operations creates what is missing, then operations replays it.",
     Reason.DUPLICATE: "Ad operations decides which of the two records is the right one.",

@@ -147,6 +147,7 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
                 if kind == "line":
                     assigned.setdefault(known.order_id, {})[entity_id] = known.order_facet
             wants: list[Want] = []
+            changed: set[tuple[str, str]] = set()
             for order_id, order in sorted(orders.items()):
                 parts = assigned.get(order_id, {})
                 came_back: set[str] = set()
@@ -162,6 +163,8 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
                         continue
                     if lane.kind == "line_status" and lane.content == CAME_BACK:
                         came_back.add(lane.order_facet)
+                    if there is not None and lane.kind in {"order", "line"}:
+                        changed.add((order_id, lane.order_facet))
                     wants.append(
                         Want(
                             kind=lane.kind,
@@ -175,6 +178,8 @@ def touch(session: Session, cur: Cursor, order_ids: Sequence[str]) -> int:
                         )
                     )
             news += lanes.want_all(cur, channel.name, wants, session.machine.now())
+            if changed:
+                news += lane_moves.wake_statuses(cur, channel.name, changed, session.machine.now())
     return news
 
 

@@ -174,6 +174,11 @@ def test_what_was_delivered_is_billed_and_not_what_the_file_says() -> None:
     assert spend_difference(lines) == {"EUR": "0.00", "USD": "-150.00"}
 
 
+def test_a_small_amount_is_written_out() -> None:
+    assert spend_difference([("USD", line("0.00000001", 1000), 0)]) == {"USD": "-0.00000001"}
+    assert spend_of([("USD", line("0.00000001", 1000))]) == {"USD": "0.00000001"}
+
+
 def test_the_spend_of_parked_lines_is_told_by_itself_and_per_currency() -> None:
     assert spend_of([("USD", line("1.5", 10)), ("USD", line("2", 10)), ("JPY", line("3", 1))]) == {
         "JPY": "3",

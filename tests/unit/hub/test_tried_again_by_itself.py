@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
+
+from connectors.base import Operation, Outcome, PushItem, PushResult
 
 if TYPE_CHECKING:
     from conftest import World
@@ -70,6 +73,44 @@ def test_what_only_a_person_or_news_can_change_is_left_alone(reason: str, world:
     world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=2_000_000)
     world.travel()
     assert len(world.ads.live("LineItem")) == 1, "news of the entity always is a try"
+
+
+def test_an_order_that_was_refused_its_approval_is_asked_again_after_news_of_a_line(world: World) -> None:
+    """The ad server has no room for a line, and says so when the order is approved."""
+    asked: list[str | None] = []
+
+    def no_room(record: str, operation: Operation, items: Sequence[PushItem]) -> Sequence[PushResult] | None:
+        world.ads.misbehave.append(no_room)
+        if operation is not Operation.ACT:
+            return None
+        asked.extend(item.vendor_id for item in items)
+        full = {line["orderId"] for line in world.ads.live("LineItem") if line["primaryGoal"]["units"] > 1_000_000}
+        return [
+            PushResult(item.key, Outcome.REJECTED, code="FULL", message="full", reason="vendor_state")
+            if item.vendor_id in full
+            else world.ads.apply(record, operation, item)
+            for item in items
+        ]
+
+    world.ads.misbehave.append(no_room)
+    world.book(lines=2)
+    world.book(lines=1, order="006B")
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=9_000_000)
+    world.travel()
+    assert [(item.kind, item.code) for item in world.hub.parked()] == [("order_status", "FULL")]
+    assert len(asked) == 2
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=8_000_000)
+    world.travel()
+    assert len(asked) == 3, "once more"
+    assert [item.code for item in world.hub.parked()] == ["FULL"]
+    world.crm.put("OpportunityLineItem", "00k006B0000", Goal_Impressions__c=700_000)
+    world.travel()
+    assert len(asked) == 3, "another order's news is none"
+    world.crm.put("OpportunityLineItem", "00k006A0000", Goal_Impressions__c=1_000_000)
+    world.travel()
+    assert world.hub.parked() == []
+    assert [order["status"] for order in world.ads.live("Order")] == ["APPROVED"] * 2
+    assert len(asked) == 4
 
 
 def test_a_missing_reference_that_arrives_brings_its_work_back_at_once(world: World) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oms_schema.money import exponent
 from sandbox.salesforce.errors import RecordError, RecordRefused
-from sandbox.salesforce.facts import FactError, Field, field_from_facts
+from sandbox.salesforce.facts import FactError, Field, field_from_facts, template_fields
 from sandbox.salesforce.ids import make_id, normalise
 from sandbox.salesforce.values import java_double, parse_date, parse_datetime, read_csv, read_json, settle
 
@@ -160,3 +161,9 @@ def test_facts_that_no_org_could_have_are_refused(facts: dict[str, Any]) -> None
 def test_long_text_cannot_be_filtered_sorted_or_grouped() -> None:
     field = _field("textarea", length=131072)
     assert (field.filterable, field.sortable, field.groupable, field.aggregatable) == (False, False, False, False)
+
+
+def test_the_demos_org_keeps_a_bill_of_every_currency_exactly() -> None:
+    scales = {field.scale for field in template_fields("adsales")["Opportunity"] if field.type == "currency"}
+    assert scales
+    assert min(scales) >= max(map(exponent, ("USD", "KWD", "CLF")))
