@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,29 +22,26 @@ ORDERS = "16"
 pytestmark = [pytest.mark.scenario, pytest.mark.timeout(900)]
 
 
-def demo(state: Path, *words: str) -> dict[str, Any]:
+def demo(to_its_end: Callable[..., Any], state: Path, *words: str) -> dict[str, Any]:
     """The object of the last line; the demo must have ended with 0."""
     command = [sys.executable, "-c", "from cli.main import run; run()", "demo", "--once", "--json", "--without-airflow"]
-    done = subprocess.run(
-        [*command, "--limit", ORDERS, "--state", str(state), *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "ORDERHUB_DATA": str(state / "absent")},
-        check=False,
-    )
+    environment = {**os.environ, "ORDERHUB_DATA": str(state / "absent")}
+    done = to_its_end([*command, "--limit", ORDERS, "--state", str(state), *words], env=environment)
     assert done.returncode == 0, done.stderr + done.stdout
     told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return told
 
 
-def test_the_demo_bills_its_book_once_and_a_second_demo_nothing_more(tmp_path: Path) -> None:
+def test_the_demo_bills_its_book_once_and_a_second_demo_nothing_more(
+    tmp_path: Path, to_its_end: Callable[..., Any]
+) -> None:
     if not installed():
         said = "not run: Tryton is not installed (make tryton)"
         if os.environ.get("ORDERHUB_REQUIRE_TRYTON") == "1":
             pytest.fail(said)
         pytest.skip(said)
     state = tmp_path / "state"
-    first = demo(state, "--bill", "all")
+    first = demo(to_its_end, state, "--bill", "all")
     assert first["held"]
     assert first["invoices"] >= 10, first["billing"]
     assert (first["credits"], first["mismatches"], first["second_close_documents"]) == (0, 0, 0)
@@ -53,9 +50,9 @@ def test_the_demo_bills_its_book_once_and_a_second_demo_nothing_more(tmp_path: P
     assert first["billing_seconds"] > 0
     assert first["sums"]
     assert all(Decimal(parts["invoiced"]) == Decimal(parts["balance"]) > 0 for parts in first["sums"].values())
-    again = demo(state, "--bill", "all")
+    again = demo(to_its_end, state, "--bill", "all")
     for name in ("invoices", "credits", "sums", "mismatches", "second_close_documents", "billed_months"):
         assert again[name] == first[name]
     assert json.loads((state / "book.json").read_text("utf-8"))["orders"] == int(ORDERS)
-    unbilled = demo(state, "--bill", "none")
+    unbilled = demo(to_its_end, state, "--bill", "none")
     assert (unbilled["invoices"], unbilled["billing"]) == (None, "not run: --bill none")

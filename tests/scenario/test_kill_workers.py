@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +37,12 @@ if "PGAPPNAME" in os.environ:
 """
 
 
-def kill(folder: Path, kills: int, *more: str, **environment: str) -> tuple[int, dict[str, Any], str]:
+def kill(
+    to_its_end: Callable[..., Any], folder: Path, kills: int, *more: str, **environment: str
+) -> tuple[int, dict[str, Any], str]:
     """Exit code, last line and what was said of a run in a process of its own."""
     command = [sys.executable, "-m", "chaos", "--kills", str(kills), "--json", "--folder", str(folder), *more]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=1_700,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-    )
+    done = to_its_end(command, cwd=ROOT, env={**os.environ, **environment})
     assert done.stdout, done.stderr[-4_000:]
     return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
 
@@ -59,8 +53,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("k")
 
 
-def test_nothing_is_lost_and_nothing_doubled_when_workers_and_the_store_die(folder: Path) -> None:
-    code, told, heard = kill(folder, KILLS)
+def test_nothing_is_lost_and_nothing_doubled_when_workers_and_the_store_die(
+    folder: Path, to_its_end: Callable[..., Any]
+) -> None:
+    code, told, heard = kill(to_its_end, folder, KILLS)
     assert (told["duplicates"], told["lost"], told["under_way"]) == (0, 0, 0), heard[-4_000:]
     assert (told["wrong_references"], told["broken_history"], told["second_run_writes"]) == (0, 0, 0), heard[-4_000:]
     assert told["stuck"] == 0, f"{told['parked']} is parked: {heard[-4_000:]}"
@@ -76,10 +72,12 @@ def test_nothing_is_lost_and_nothing_doubled_when_workers_and_the_store_die(fold
     assert told["recovery_s_p50"] is not None
 
 
-def test_an_engine_that_looks_nothing_up_is_caught(folder: Path, tmp_path: Path) -> None:
+def test_an_engine_that_looks_nothing_up_is_caught(
+    folder: Path, tmp_path: Path, to_its_end: Callable[..., Any]
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(NO_LOOK_UP, encoding="utf-8")
     paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    code, told, heard = kill(folder, KILLS_OF_A_BROKEN_ENGINE, "--patience", "20", PYTHONPATH=paths)
+    code, told, heard = kill(to_its_end, folder, KILLS_OF_A_BROKEN_ENGINE, "--patience", "20", PYTHONPATH=paths)
     assert code == 1, heard[-4_000:]
     # A line sent twice exists twice. A company or an order is refused under its taken name and never comes out of doubt.
     assert told["duplicates"] + told["under_way"] > 0

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,10 @@ SAME = ("orders", "lines", "lines_live", "duplicates", "parked", "delivered", "d
 MOST_MEMORY_MB = 3_000
 
 
-def demo(folder: Path, *arguments: str) -> dict[str, Any]:
+def demo(to_its_end: Callable[..., Any], folder: Path, *arguments: str) -> dict[str, Any]:
     """Run the demo to its end in a process of its own; its last line as JSON."""
     command = [sys.executable, "-c", "from cli.main import run; run()", "demo", "--once", "--json"]
-    done = subprocess.run(
-        [*command, "--state", str(folder), *arguments], capture_output=True, text=True, check=False, timeout=3_500
-    )
+    done = to_its_end([*command, "--state", str(folder), *arguments])
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stderr[-4_000:]}\n{done.stdout[-4_000:]}"
     told = json.loads(done.stdout.splitlines()[-1])
     assert isinstance(told, dict)
@@ -35,9 +33,9 @@ def demo(folder: Path, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, to_its_end: Callable[..., Any]) -> dict[str, Any]:
     """What the demo tells of the whole book without faults."""
-    return demo(tmp_path_factory.mktemp("undisturbed") / "state")
+    return demo(to_its_end, tmp_path_factory.mktemp("undisturbed") / "state")
 
 
 def test_the_whole_book_travels(undisturbed: dict[str, Any]) -> None:
@@ -63,8 +61,10 @@ def test_it_stays_within_its_memory(undisturbed: dict[str, Any]) -> None:
     assert undisturbed["pss_mb"] < MOST_MEMORY_MB
 
 
-def test_faults_cost_time_but_change_nothing(undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    disturbed = demo(tmp_path / "state", "--faults")
+def test_faults_cost_time_but_change_nothing(
+    undisturbed: dict[str, Any], tmp_path: Path, to_its_end: Callable[..., Any]
+) -> None:
+    disturbed = demo(to_its_end, tmp_path / "state", "--faults")
     assert {name: disturbed[name] for name in SAME} == {name: undisturbed[name] for name in SAME}
     assert disturbed["second_run_writes"] == 0
 
